@@ -1,0 +1,39 @@
+# make demo · make test · make check · make bench · make lab
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+
+.PHONY: setup demo test check bench lab clean
+setup: $(STAMP)
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: setup          ## diagnose a sample: text on the terminal, HTML report in out/
+	@mkdir -p out
+	-@$(BIN)/mailwhy diagnose samples/demo.txt
+	-@$(BIN)/mailwhy diagnose samples/demo.txt --format html -o out/demo.html
+	@echo "HTML report: $(CURDIR)/out/demo.html"
+
+test: setup
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/pytest
+	$(BIN)/mailwhy rules lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+bench: setup
+	$(BIN)/python -m tests.bench
+
+lab: setup
+	$(BIN)/python -m tests.lab
+
+clean:
+	rm -rf $(VENV) out dist build

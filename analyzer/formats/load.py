@@ -1,0 +1,280 @@
+"""A grammar file, its header and its rules, as a `Format` that reads lines."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import re
+from functools import cached_property, lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from analyzer import cache
+from analyzer.errors import InvalidKnowledge
+from analyzer.formats import FORMAT_FOLDERS
+from analyzer.model.events import INTEGERS, KINDS, Event
+from analyzer.model.place import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import ModuleType
+
+    from lark import Lark
+
+    from analyzer.formats.fuse import Fused
+    from analyzer.model.capture import Line
+
+
+class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The ``//-`` comment of a grammar, as YAML."""
+
+    title: str
+    over: str = "text"                       # text | log | envelope: what its lines stand in
+    programs: tuple[str, ...] = ()           # over log: shell patterns for the program's name
+    software: str | None = None              # the MTA or tool that writes it: postfix, exim, swaks ...
+    view: str | None = None                  # client | server | local: who captured it
+    session: bool = False                    # lines between 354 and the final dot are message data
+    kinds: dict[str, dict[str, str]] = {}    # alias -> {kind: ..., field: constant}
+    weak: tuple[str, ...] = ()               # aliases whose lines other formats share
+    rank: int = 0                            # higher wins where two formats claim a line equally
+    hook: str | None = None                  # module of analyzer/formats/hooks, where not the format's own name
+    refs: tuple[str, ...] = ()
+    samples: tuple[str, ...] = ()
+    about: str = ""                          # prose for the documentation
+
+
+class Compiled(msgspec.Struct, frozen=True):
+    """What the cache keeps of one grammar."""
+
+    name: str
+    header: Header
+    pattern: str
+    kinds: dict[int, tuple[str, tuple[tuple[int, str], ...]]]
+    literals: dict[str, tuple[tuple[str, ...], ...]]
+
+
+class Format:
+    """One grammar, ready to read lines."""
+
+    def __init__(self, compiled: Compiled) -> None:
+        self.name = compiled.name
+        self.header = compiled.header
+        self.compiled = compiled
+        self._weak = frozenset(compiled.header.weak)
+        self._plans: dict[int, tuple[str, type[Event], dict[str, Any], tuple[tuple[int, str, bool], ...]]] = {}
+        for marker, (alias, fields) in compiled.kinds.items():
+            constants: dict[str, Any] = dict(compiled.header.kinds.get(alias, {}))
+            kind = constants.pop("kind", alias)
+            if kind not in KINDS:
+                continue  # the envelope's own alias
+            numbers = INTEGERS[kind]
+            for name in numbers & constants.keys():
+                constants[name] = int(constants[name])
+            self._plans[marker] = (
+                alias, KINDS[kind], constants, tuple((group, name, name in numbers) for group, name in fields),
+            )
+
+    @cached_property
+    def regex(self) -> re.Pattern[str]:
+        """The fused expression; match it against a whole line."""
+        return re.compile(self.compiled.pattern, re.ASCII)
+
+    @cached_property
+    def regex_bytes(self) -> re.Pattern[bytes]:
+        """The same for bytes, as logs are read in bulk."""
+        return re.compile(self.compiled.pattern.encode("utf-8"))
+
+    @cached_property
+    def wakes(self) -> tuple[str, ...] | None:
+        """Texts of which one stands in every line of this format; None where some line has none."""
+        found: set[str] = set()
+        for alternatives in self.compiled.literals.values():
+            for literals in alternatives:
+                if not literals:
+                    return None
+                found.add(literals[0])
+        return tuple(sorted(found))
+
+    @cached_property
+    def hook(self) -> ModuleType | None:
+        """The module that does what the grammar cannot say, found by name."""
+        name = self.header.hook or self.name.replace("-", "_")
+        try:
+            return import_module(f"analyzer.formats.hooks.{name}")
+        except ModuleNotFoundError as error:
+            if error.name == f"analyzer.formats.hooks.{name}":
+                return None
+            raise
+
+    def takes(self, program: str | None) -> bool:
+        """Whether lines of *program* may be this format's."""
+        if program is None:
+            return not self.header.programs
+        return any(fnmatch.fnmatchcase(program.lower(), p) for p in self.header.programs)
+
+    def alias_of(self, text: str) -> str | None:
+        """The alias that reads *text*, or None."""
+        found = self.regex.match(text)
+        return self.compiled.kinds[found.lastindex][0] if found and found.lastindex else None
+
+    def weight(self, text: str) -> float:
+        """How surely *text* is a line of this format: 0 where it is none."""
+        alias = self.alias_of(text)
+        if alias is None:
+            return 0.0
+        return 0.4 if alias in self._weak else 1.0
+
+    def fields(self, text: str) -> tuple[str, dict[str, str]] | None:
+        """The alias and the fields that the fused expression reads in *text*."""
+        found = self.regex.match(text)
+        if not found or not found.lastindex:
+            return None
+        alias, groups = self.compiled.kinds[found.lastindex]
+        values: dict[str, str] = {}
+        for group, name in groups:
+            if name not in values and (value := found.group(group)):
+                values[name] = value
+        return alias, values
+
+    def event(self, line: Line, source: int) -> Event | None:
+        """The event on *line*, or None where this format cannot read it."""
+        found = self.regex.match(line.body)
+        if not found or not found.lastindex:
+            return None
+        _alias, cls, constants, groups = self._plans[found.lastindex]
+        values: dict[str, Any] = dict(constants)
+        for group, name, number in groups:
+            value = found.group(group)
+            if value and name not in values:
+                values[name] = _integer(value) if number else value
+        envelope = line.envelope
+        if envelope is not None:
+            values.setdefault("time", envelope.time)
+            values.setdefault("host", envelope.host)
+            values.setdefault("agent", envelope.program)
+            values.setdefault("pid", envelope.pid)
+        last = line.last if line.last != line.number else None
+        return cls(place=Place(source, line.number), last_line=last, format=self.name, **values)
+
+
+def _integer(value: str) -> int | None:
+    return int(value) if value.isascii() and value.lstrip("-").isdigit() and len(value) < 19 else None
+
+
+class Formats:
+    """All formats known, by name, in the order of their names."""
+
+    def __init__(self, compiled: Iterable[Compiled]) -> None:
+        everything = [Format(c) for c in compiled]
+        self.envelopes = [f for f in everything if f.header.over == "envelope"]
+        self.all = {f.name: f for f in everything if f.header.over != "envelope"}
+
+    def __getitem__(self, name: str) -> Format:
+        return self.all[name]
+
+
+@lru_cache(maxsize=4)
+def load_formats(extra: tuple[str, ...] = ()) -> Formats:
+    """The shipped formats and those in the folders *extra*.  Raises `InvalidKnowledge`, `MissingData`."""
+    texts = FORMAT_FOLDERS.texts(extra)
+    content = cache.key(*(part for pair in sorted(texts.items()) for part in pair), _lark_version())
+    decoder = msgspec.msgpack.Decoder(list[Compiled])
+    if (packed := cache.load("formats", content)) is not None:
+        try:
+            return Formats(decoder.decode(packed))
+        except msgspec.MsgspecError:
+            pass  # a damaged cache costs time only
+    compiled = [compile_format(name, texts) for name in sorted(texts) if texts[name].lstrip().startswith("//-")]
+    cache.save("formats", content, msgspec.msgpack.encode(compiled))
+    return Formats(compiled)
+
+
+def _lark_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("lark")
+    except PackageNotFoundError:
+        return "?"
+
+
+def compile_format(name: str, texts: dict[str, str]) -> Compiled:
+    """Header and fused expression of grammar *name*.  Raises `InvalidKnowledge`."""
+    from analyzer.formats.fuse import fuse
+
+    header = read_header(name, texts[name])
+    lark = build_lark(name, texts)
+    fused: Fused = fuse(lark, f"{name}.lark")
+    check(name, header, fused)
+    return Compiled(name, header, fused.pattern, fused.kinds, fused.literals)
+
+
+def read_header(name: str, text: str) -> Header:
+    """The header of a grammar.  Raises `InvalidKnowledge` with the place of the mistake."""
+    import yaml
+
+    lines = text.splitlines()
+    block = "\n".join(line[3:] if line.startswith("//-") else "" for line in lines)
+    try:
+        return msgspec.convert(yaml.safe_load(block), Header, strict=False)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{mark.line + 1}:{mark.column + 4}" if mark else "1:1"
+        raise InvalidKnowledge(f"{name}.lark:{where}: {error.problem}") from None
+    except msgspec.ValidationError as error:
+        raise InvalidKnowledge(f"{name}.lark:1:1: {error}") from None
+
+
+class _Finder:
+    """Finds imported grammars among *texts*, by name."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        self.texts = texts
+
+    def __call__(self, _base: object, path: str) -> tuple[str, str]:
+        name = path.removesuffix(".lark")
+        if name not in self.texts:
+            raise OSError(path)
+        return path, self.texts[name]
+
+
+def build_lark(name: str, texts: dict[str, str]) -> Lark:
+    """Lark's own parser for grammar *name*: the reference that the fused expression must equal."""
+    from lark import Lark
+    from lark.exceptions import LarkError
+
+    try:
+        return Lark(
+            texts[name], parser="lalr", lexer="contextual", maybe_placeholders=False,
+            import_paths=[_Finder(texts)], g_regex_flags=re.ASCII,  # type: ignore[list-item]
+        )
+    except LarkError as error:
+        raise InvalidKnowledge(f"{name}.lark:1:1: {str(error).splitlines()[0]}") from None
+
+
+def check(name: str, header: Header, fused: Fused) -> None:
+    """Aliases and terminals against the vocabulary.  Raises `InvalidKnowledge` with suggestions."""
+    if header.over == "envelope":
+        return
+    problems = []
+    for alias, fields in fused.kinds.values():
+        constants = dict(header.kinds.get(alias, {}))
+        kind = constants.pop("kind", alias)
+        if kind not in KINDS:
+            problems.append(f"{name}.lark:1:1: rule {alias}: no event kind `{kind}`{_near(kind, KINDS)}")
+            continue
+        known = {f.name for f in msgspec.structs.fields(KINDS[kind])}
+        problems += [
+            f"{name}.lark:1:1: `{alias}` ({kind}) has no field `{field}`{_near(field, known)}"
+            for field in {f for _, f in fields} | constants.keys()
+            if field not in known
+        ]
+    if problems:
+        raise InvalidKnowledge("\n".join(sorted(set(problems))))
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean `{close[0]}`?" if close else ""

@@ -1,0 +1,74 @@
+"""A segment's lines as events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.model.capture import Parsed
+from analyzer.model.events import Command, Content, DataEnd, Event, Reply
+from analyzer.model.place import Place
+
+if TYPE_CHECKING:
+    from analyzer.formats.load import Format, Formats
+    from analyzer.model.capture import Line, Segment
+
+LOOSE = "loose"   # the format that looks for quoted replies in prose
+
+
+def parse(segment: Segment, formats: Formats) -> Parsed:
+    """The events of *segment*.  A format that fails costs its own segment, and says so; it never costs the report."""
+    name = segment.format
+    if name is None:
+        return _loose(segment, formats)
+    fmt = formats[name]
+    read = getattr(fmt.hook, "events", None) if fmt.hook else None
+    try:
+        events, missed = read(segment, fmt) if read else events_of(segment, fmt)
+    except Exception as error:  # the one broad guard: a bug in one format
+        return Parsed(segment, (), tuple(line.number for line in segment.lines), f"{name}: {error!r}")
+    return Parsed(segment, tuple(events), tuple(missed))
+
+
+def events_of(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
+    """What *fmt*'s grammar reads, line by line, and the lines that it cannot read."""
+    events: list[Event] = []
+    missed: list[int] = []
+    data = False
+    for line in segment.lines:
+        if data:
+            event = _data(line, fmt, segment.source)
+            data = isinstance(event, Content)
+            events.append(event)
+            continue
+        read = fmt.event(line, segment.source)
+        if read is None:
+            if line.text.strip():
+                missed.append(line.number)
+            continue
+        events.append(read)
+        data = fmt.header.session and isinstance(read, Reply) and read.code == 354 and _data_was_asked(events)  # noqa: PLR2004
+    return events, missed
+
+
+def _data_was_asked(events: list[Event]) -> bool:
+    last = next((e for e in reversed(events) if isinstance(e, Command)), None)
+    return last is None or (last.verb or last.text or "").upper().startswith("DATA")
+
+
+def _data(line: Line, fmt: Format, source: int) -> Event:
+    """Message data, its end, or what ended the session before its end."""
+    place = Place(source, line.number)
+    if line.text.rstrip() == ".":
+        return DataEnd(place=place, format=fmt.name)
+    read = fmt.event(line, source)
+    if read is not None and not isinstance(read, Command) and fmt.weight(line.body) == 1.0:
+        return read
+    return Content(place=place, format=fmt.name, text=line.text)
+
+
+def _loose(segment: Segment, formats: Formats) -> Parsed:
+    """Prose may quote a reply; whatever else it says is nobody's business."""
+    fmt = formats.all.get(LOOSE)
+    events = [] if fmt is None else [e for line in segment.lines if (e := fmt.event(line, segment.source))]
+    read = {e.place.line for e in events}
+    return Parsed(segment, tuple(events), tuple(n.number for n in segment.lines if n.text.strip() and n.number not in read))

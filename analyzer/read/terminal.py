@@ -1,0 +1,31 @@
+"""What a terminal would have shown: control sequences removed, backspaces applied."""
+
+from __future__ import annotations
+
+import re
+
+_ESCAPES = re.compile(
+    r"\x1b\[[0-9;:?<=>]{0,32}[ -/]?[@-~]|\x1b\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|\x1b[()*+][0-9A-Za-z]|\x1b[=>78cDEHMNOZ]"
+)
+_CONTROL = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def plain(text: str) -> str:
+    """*text* as a reader saw it."""
+    if text.isprintable():
+        return text
+    text = _ESCAPES.sub("", text).rstrip("\r")
+    if "\x08" in text or "\x7f" in text:
+        text = _erased(text)
+    return _CONTROL.sub("", text.replace("\xa0", " "))
+
+
+def _erased(text: str) -> str:
+    out: list[str] = []
+    for char in text:
+        if char in "\x08\x7f":
+            if out:
+                out.pop()
+        else:
+            out.append(char)
+    return "".join(out)

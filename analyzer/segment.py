@@ -1,0 +1,178 @@
+"""Which lines are which format: every format scores every line, a Viterbi pass chooses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from analyzer.model.capture import Envelope, Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.formats.load import Format, Formats
+    from analyzer.model.capture import Capture, Line
+
+_SWITCH = 1.2          # what a change of format must be worth
+_MISS = -1.0           # a line that the format cannot read
+_OWN_PROGRAM = 0.3     # a log line of the format's program with words that it does not know
+_DATA = 0.6            # message data inside a session
+_PROSE = 0.1
+_MOST_WRAPPERS = 4
+_MOST_DATA = 5_000     # lines of message data after a 354 without a final dot
+
+
+def segment(capture: Capture, formats: Formats) -> list[Segment]:
+    """*capture* cut into segments, in the order of their first lines; prose has the format None."""
+    lines = [enveloped(line, formats) for line in capture.lines]
+    taken, segments = _claimed(capture, lines, formats)
+    rest = [line for i, line in enumerate(lines) if i not in taken]
+    labels, scores = label(rest, formats)
+    runs: list[tuple[str | None, list[Line], float]] = []
+    logs: dict[str, int] = {}
+    for line, name, score in zip(rest, labels, scores, strict=True):
+        if name is not None and formats[name].header.over == "log":
+            # Log lines of one program belong together, however they are interleaved.
+            if name not in logs:
+                logs[name] = len(runs)
+                runs.append((name, [], 0.0))
+            at = logs[name]
+        elif runs and runs[-1][0] == name and name not in logs:
+            at = len(runs) - 1
+        else:
+            runs.append((name, [], 0.0))
+            at = len(runs) - 1
+        runs[at] = (name, [*runs[at][1], line] if not runs[at][1] else _push(runs[at][1], line), runs[at][2] + score)
+    segments += [Segment(capture.source, name, tuple(found), score) for name, found, score in runs]
+    return sorted(segments, key=lambda s: s.lines[0].number if s.lines else 0)
+
+
+def _push(lines: list[Line], line: Line) -> list[Line]:
+    lines.append(line)
+    return lines
+
+
+def enveloped(line: Line, formats: Formats) -> Line:
+    """*line* with what a log daemon or a container runtime wrote around it told apart."""
+    text, found = line.text, None
+    for _ in range(_MOST_WRAPPERS):
+        for wrapper in formats.envelopes:
+            fields = wrapper.fields(text)
+            if fields is not None:
+                break
+        else:
+            break
+        values = fields[1]
+        text = values.get("message", "")
+        old = found or Envelope()
+        program = values.get("program") or values.get("program_tag")
+        found = Envelope(
+            time=values.get("time") or old.time,
+            host=values.get("host_of") or values.get("host") or old.host,
+            program=program or old.program,
+            pid=values.get("pid") if program else old.pid,
+            message=text,
+        )
+    if found is None or (found.program is None and found.time is None and found.message == line.text):
+        return line
+    if found.program is None:
+        return msgspec.structs.replace(line, text=found.message)  # only a container's prefix
+    return msgspec.structs.replace(line, envelope=found)
+
+
+def _claimed(
+    capture: Capture, lines: list[Line], formats: Formats
+) -> tuple[set[int], list[Segment]]:
+    """Line ranges that a format's own module takes whole (messages, JSON), before any scoring."""
+    taken: set[int] = set()
+    segments: list[Segment] = []
+    for name, fmt in formats.all.items():
+        claim = getattr(fmt.hook, "claim", None) if fmt.hook else None
+        if claim is None:
+            continue
+        for start, end in claim(lines):
+            span = range(start, end)
+            if taken.isdisjoint(span):
+                taken.update(span)
+                segments.append(Segment(capture.source, name, tuple(lines[start:end]), float(len(span))))
+    return taken, segments
+
+
+def awake(lines: Sequence[Line], formats: Formats) -> list[Format]:
+    """The formats of which some line may be: those whose literals occur at all."""
+    text = "\n".join(line.text for line in lines)
+    programs = {line.envelope.program for line in lines if line.envelope}
+    found = []
+    for fmt in formats.all.values():
+        if fmt.header.over == "log":
+            if any(fmt.takes(p) for p in programs if p):
+                found.append(fmt)
+        elif fmt.wakes is None or any(w in text for w in fmt.wakes):
+            found.append(fmt)
+    return found
+
+
+def may_be(fmt: Format, line: Line) -> bool:
+    """Whether *line* stands in what *fmt* is written over."""
+    if line.envelope is None:
+        return fmt.header.over == "text"
+    return bool(fmt.header.programs) and fmt.takes(line.envelope.program)
+
+
+def score(fmt: Format, line: Line) -> float:
+    """How well *line* fits *fmt*: 2 for a line that only it writes, less than 0 for one that it cannot read."""
+    if not line.text.strip():
+        return 0.0
+    if not may_be(fmt, line):
+        return _MISS
+    weigh = getattr(fmt.hook, "weight", None) if fmt.hook else None
+    weight = weigh(line, fmt) if weigh else fmt.weight(line.body)
+    if weight:
+        return 2.0 * weight + 0.01 * fmt.header.rank
+    return _OWN_PROGRAM if line.envelope is not None and fmt.header.over == "log" else _MISS
+
+
+def label(lines: Sequence[Line], formats: Formats) -> tuple[list[str | None], list[float]]:
+    """The best format of each line, None for prose, and its score there."""
+    candidates = awake(lines, formats)
+    names: list[str | None] = [None, *(f.name for f in candidates)]
+    table: list[list[float]] = []
+    for line in lines:
+        blank = not line.text.strip()
+        table.append([0.0 if blank else _PROSE, *(score(f, line) for f in candidates)])
+    _raise_data(lines, candidates, table)
+    best = [0.0] * len(names)
+    back: list[list[int]] = []
+    for emission in table:
+        top = max(range(len(names)), key=best.__getitem__)
+        switch = best[top] - _SWITCH
+        came = [i if best[i] >= switch else top for i in range(len(names))]
+        best = [max(best[i], switch) + emission[i] for i in range(len(names))]
+        back.append(came)
+    labels: list[str | None] = []
+    scores: list[float] = []
+    if lines:
+        at = max(range(len(names)), key=best.__getitem__)
+        for i in range(len(lines) - 1, -1, -1):
+            labels.append(names[at])
+            scores.append(table[i][at])
+            at = back[i][at]
+    return labels[::-1], scores[::-1]
+
+
+def _raise_data(lines: Sequence[Line], candidates: list[Format], table: list[list[float]]) -> None:
+    """Message data is part of the session in which it stands."""
+    for column, fmt in enumerate(candidates, start=1):
+        if not fmt.header.session:
+            continue
+        inside = 0
+        for i, line in enumerate(lines):
+            if inside:
+                inside += 1
+                ends = line.text.rstrip() == "." or inside > _MOST_DATA or table[i][column] >= 1.9  # noqa: PLR2004
+                table[i][column] = max(table[i][column], _DATA)
+                if ends:
+                    inside = 0
+            elif line.text.startswith("354") and table[i][column] > 0:
+                inside = 1
