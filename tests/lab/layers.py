@@ -1,0 +1,82 @@
+"""File systems for the hosts of the lab: a small Debian, and layers of packages on top of it.
+
+Mail servers exclude each other as Debian packages, so each gets a layer of its own (overlayfs): an ordinary
+`apt-get install` inside a chroot whose writes land in the layer. A host of the lab then sees
+`own writes : server layer : tools : base`.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+LAB_DIR = Path(os.environ.get("LAB_DIR", Path.home() / ".cache" / "mailwhy-lab"))
+SUITE = os.environ.get("LAB_SUITE", "bookworm")
+MIRROR = os.environ.get("LAB_MIRROR", "http://deb.debian.org/debian")
+
+TOOLS = """rsyslog procps iputils-ping nftables openssl ca-certificates inetutils-telnet netcat-openbsd busybox
+swaks libnet-ssleay-perl libnet-dns-perl libauthen-sasl-perl libauthen-ntlm-perl bind9-dnsutils bind9-host ldnsutils
+knot-dnsutils curl msmtp python3 python3-dnspython python3-aiosmtpd sasl2-bin libsasl2-modules""".split()
+
+SERVERS = {
+    "tools": TOOLS,
+    "dns": ["bind9", "bind9-utils", "unbound", "nsd"],
+    "postfix": """postfix postfix-pcre postfix-ldap postfix-mysql dovecot-core dovecot-lmtpd dovecot-imapd dovecot-sieve postgrey
+        opendkim opendkim-tools opendmarc postfix-policyd-spf-python bsd-mailx""".split(),
+    "exim": ["exim4-daemon-heavy", "bsd-mailx"],
+    "sendmail": ["sendmail-bin", "sendmail-cf", "sensible-mda", "m4", "procmail", "bsd-mailx"],
+    "opensmtpd": ["opensmtpd", "bsd-mailx"],
+}
+
+NO_START = "#!/bin/sh\nexit 101\n"
+
+
+def sh(command: str, timeout: float = 600) -> str:
+    """Run a shell command of the lab's own making and return what it printed."""
+    done = subprocess.run(["sh", "-ec", command], capture_output=True, text=True, timeout=timeout)
+    if done.returncode:
+        raise RuntimeError(f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def base() -> Path:
+    """A minimal Debian, made once."""
+    folder = LAB_DIR / "base"
+    if not (LAB_DIR / "base.ready").exists():
+        LAB_DIR.mkdir(parents=True, exist_ok=True)
+        sh("command -v debootstrap || apt-get install -y -qq debootstrap")
+        sh(f"rm -rf {folder}; debootstrap --variant=minbase --include=ca-certificates,iproute2 {SUITE} {folder} {MIRROR}")
+        (folder / "usr/sbin/policy-rc.d").write_text(NO_START)
+        (folder / "usr/sbin/policy-rc.d").chmod(0o755)
+        (LAB_DIR / "base.ready").touch()
+    return folder
+
+
+def stack(layer: str) -> list[Path]:
+    """The read-only folders under a host of this kind, uppermost first; built when missing."""
+    below = [base()] if layer == "tools" else stack("tools")
+    folder = LAB_DIR / "layers" / layer
+    if not (LAB_DIR / f"{layer}.ready").exists():
+        print(f"lab: building layer {layer}", flush=True)
+        build(folder, below, SERVERS[layer])
+        (LAB_DIR / f"{layer}.ready").touch()
+    return [folder, *below]
+
+
+def build(folder: Path, below: list[Path], packages: list[str]) -> None:
+    """Install packages with apt-get; what they write is the layer."""
+    work, root = LAB_DIR / "build" / "work", LAB_DIR / "build" / "root"
+    sh(f"rm -rf {folder} {work}; mkdir -p {folder} {work} {root}")
+    lower = ":".join(map(str, below))
+    install = (
+        "export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && "
+        f"apt-get install -y -qq --no-install-recommends {' '.join(packages)} && apt-get clean"
+    )
+    script = f"""
+        mount --make-rprivate /
+        mount -t overlay overlay -o lowerdir={lower},upperdir={folder},workdir={work} {root}
+        mount -t proc proc {root}/proc
+        mount --rbind /dev {root}/dev
+        cp /etc/resolv.conf {root}/etc/resolv.conf
+        chroot {root} sh -ec '{install}'
+    """
+    subprocess.run(["unshare", "--mount", "sh", "-ec", script], check=True, stdout=subprocess.DEVNULL, timeout=900)

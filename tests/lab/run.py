@@ -1,0 +1,58 @@
+"""Run the lab: `python tests/lab/run.py [NAME ...]`.
+
+Without names every scenario runs, then the table of right and wrong diagnoses is written to tests/lab/RESULTS.md.
+"""
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    __package__ = "tests.lab"
+
+from tests.lab import layers, score
+from tests.lab.lab import Lab
+from tests.lab.scenario import all_of, load
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="scenarios, by the beginning of their names")
+    parser.add_argument("--list", action="store_true", help="only say which scenarios there are")
+    parser.add_argument("--score", action="store_true", help="run no server, only diagnose the captures that are there")
+    args = parser.parse_args()
+    files = all_of(args.names)
+    if args.list:
+        print("\n".join(file.stem for file in files))
+        return 0
+    failed = [] if args.score else [file.stem for file in files if not run(file)]
+    if args.score or not args.names:
+        score.write()
+    for name in failed:
+        print(f"lab: FAILED {name}")
+    return 1 if failed else 0
+
+
+def run(file: Path) -> bool:
+    """One scenario; true when it ran to its end."""
+    if os.geteuid() != 0:
+        sys.exit("lab: needs root, for namespaces and apt-get")
+    begin = time.monotonic()
+    try:
+        data = load(file)
+        with Lab(data) as lab:
+            lab.play()
+    except Exception:
+        print(f"lab: {file.stem}:\n{traceback.format_exc(limit=4)}", flush=True)
+        return False
+    print(f"lab: {file.stem} ({time.monotonic() - begin:.0f} s)", flush=True)
+    return True
+
+
+if __name__ == "__main__":
+    layers.base()
+    raise SystemExit(main())

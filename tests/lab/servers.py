@@ -1,0 +1,263 @@
+"""How each server of the lab is configured and started. One function per word that may stand under `runs:`."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import layers, zones
+from .host import Host
+
+Spec = Mapping[str, Any]
+
+SYSLOG = """
+module(load="imuxsock")
+{template}
+*.*;auth,authpriv.none;mail.none -/var/log/syslog
+mail.* -/var/log/mail.log
+$IncludeConfig /etc/rsyslog.d/*.conf
+"""
+TRADITIONAL = "$ActionFileDefaultTemplate RSYSLOG_TraditionalFileFormat"
+
+NAMED = """
+options {{
+    directory "/var/cache/bind"; listen-on {{ any; }}; listen-on-v6 {{ any; }};
+    recursion no; allow-transfer {{ none; }}; dnssec-validation no; {options}
+}};
+{zones}
+{extra}
+"""
+RESOLVER = """
+options {{
+    directory "/var/cache/bind"; listen-on {{ any; }}; listen-on-v6 {{ any; }}; recursion yes; allow-query {{ any; }};
+    dnssec-validation {validation}; empty-zones-enable no; {options}
+}};
+zone "." {{ type hint; file "/etc/bind/lab.hints"; }};
+{extra}
+"""
+HINTS = ". 3600000 NS a.root-servers.net.\na.root-servers.net. 3600000 A 198.41.0.4\n"
+
+
+def syslog(host: Host, spec: Spec, world: Spec) -> None:
+    template = "" if spec.get("log_format", "rfc3339") == "rfc3339" else TRADITIONAL
+    host.write("/etc/rsyslog.conf", SYSLOG.format(template=template))
+    host.start("rsyslogd -n -iNONE")
+    _until(host, "test -S /dev/log")
+
+
+def bind(host: Host, spec: Spec, world: Spec) -> None:
+    clauses = []
+    for zone, text in zones.zone_files(world["zones"], world.get("delegations", {})).items():
+        path = f"/etc/bind/lab/{zone if zone != '.' else 'root'}"
+        host.write(path, f"$ORIGIN {zone.rstrip('.')}.\n{text}")
+        if zone not in world.get("unserved", []):
+            clauses.append(f'zone "{zone}" {{ type master; file "{path}"; }};')
+    host.write(
+        "/etc/bind/named.conf",
+        NAMED.format(zones="\n".join(clauses), options=spec.get("options", ""), extra=spec.get("named", "")),
+    )
+    _shell(host, spec, "shell")
+    host.start("named -g -u bind")
+    _until(host, "dig +short +time=1 +tries=1 @127.0.0.1 . SOA | grep -q root-servers")
+
+
+def resolver(host: Host, spec: Spec, world: Spec) -> None:
+    host.write("/etc/bind/lab.hints", HINTS)
+    conf = RESOLVER.format(
+        options=spec.get("options", ""), validation=spec.get("validation", "no"), extra=spec.get("named", "")
+    )
+    host.write("/etc/bind/named.conf", conf)
+    host.start("named -g -u bind")
+    _until(host, "dig +time=1 +tries=1 @127.0.0.1 . NS | grep -q NOERROR")
+
+
+def unbound(host: Host, spec: Spec, world: Spec) -> None:
+    host.write("/etc/unbound/lab.hints", HINTS)
+    host.write(
+        "/etc/unbound/lab.conf",
+        "server:\n interface: 0.0.0.0\n access-control: 0.0.0.0/0 allow\n root-hints: /etc/unbound/lab.hints\n"
+        " chroot: ''\n username: ''\n do-ip6: no\n use-syslog: no\n ede: yes\n val-log-level: 2\n"
+        f" {spec.get('unbound', 'module-config: iterator')}\n",
+    )
+    host.start("unbound -d -c /etc/unbound/lab.conf")
+    _until(host, "dig +time=1 +tries=1 @127.0.0.1 . NS | grep -q NOERROR")
+
+
+def postfix(host: Host, spec: Spec, world: Spec) -> None:
+    domain = spec["domain"]
+    settings = {
+        "myhostname": host.name,
+        "mydomain": domain,
+        "myorigin": domain,
+        "mydestination": f"{host.name}, {domain}, localhost",
+        "inet_interfaces": "all",
+        "inet_protocols": "all" if any(":" in a for a in host.addresses) else "ipv4",
+        "mynetworks": "127.0.0.0/8",
+        "smtpd_relay_restrictions": "permit_mynetworks, permit_sasl_authenticated, defer_unauth_destination",
+        "smtp_tls_security_level": "may",
+        "smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt",
+        "alias_maps": "hash:/etc/aliases",
+        "alias_database": "hash:/etc/aliases",
+        "smtp_connect_timeout": "5s",
+        "smtp_helo_timeout": "5s",
+        "smtp_mail_timeout": "5s",
+        "smtp_rcpt_timeout": "5s",
+        "smtp_data_init_timeout": "5s",
+        "smtp_data_xfer_timeout": "5s",
+        "smtp_data_done_timeout": "5s",
+        "biff": "no",
+        "compatibility_level": "3.6",
+        "recipient_delimiter": "+",
+    }
+    settings["smtpd_relay_restrictions"] = "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination"
+    if spec.get("tls"):
+        settings |= {"smtpd_tls_security_level": "may", "smtpd_tls_cert_file": "/etc/ssl/lab/cert.pem"}
+        settings |= {"smtpd_tls_key_file": "/etc/ssl/lab/key.pem"}
+    settings |= spec.get("postfix", {})
+    host.run("postconf -e " + " ".join(_quote(f"{k}={v}") for k, v in settings.items()), check=True)
+    for line in spec.get("master", []):
+        host.run(f"postconf {line}", check=True)
+    host.run("newaliases 2>/dev/null; for m in /etc/postfix/maps/*; do [ -f $m ] && postmap $m; done")
+    _shell(host, spec, "shell")
+    host.run("/usr/lib/postfix/configure-instance.sh -; postfix start")
+    _until(host, "postfix status")
+
+
+def exim(host: Host, spec: Spec, world: Spec) -> None:
+    settings = {
+        "dc_eximconfig_configtype": "internet",
+        "dc_other_hostnames": f"{spec['domain']}:{host.name}",
+        "dc_local_interfaces": "127.0.0.1 ; " + " ; ".join(host.addresses),
+        "dc_use_split_config": "false",
+        "dc_localdelivery": "mail_spool",
+        "dc_hide_mailname": "false",
+    } | spec.get("debconf", {})
+    host.write("/etc/exim4/update-exim4.conf.conf", "".join(f"{k}='{v}'\n" for k, v in settings.items()))
+    host.write("/etc/mailname", spec["domain"] + "\n")
+    macros = "".join(f"{k} = {v}\n" for k, v in spec.get("macros", {}).items())
+    if spec.get("tls"):
+        macros += "MAIN_TLS_ENABLE = yes\nMAIN_TLS_CERTIFICATE = /etc/ssl/lab/cert.pem\n"
+        macros += "MAIN_TLS_PRIVATEKEY = /etc/ssl/lab/key.pem\n"
+    host.write("/etc/exim4/exim4.conf.localmacros", f"MAIN_HARDCODE_PRIMARY_HOSTNAME = {host.name}\n{macros}")
+    _edit(host, "/etc/exim4/exim4.conf.template", spec.get("edit", {}))
+    _shell(host, spec, "shell")
+    print(host.run("update-exim4.conf"), end="")
+    host.run("install -d -o Debian-exim -g adm /var/log/exim4 /run/exim4")
+    host.start("exim4 -bdf -q5m")
+    _until(host, "test -s /var/log/exim4/mainlog")
+
+
+def sendmail(host: Host, spec: Spec, world: Spec) -> None:
+    host.write("/etc/mailname", spec["domain"] + "\n")
+    host.write("/etc/mail/local-host-names", f"localhost\n{host.name}\n{spec['domain']}\n")
+    host.write("/etc/hosts", f"127.0.0.1 localhost\n{host.addresses[0]} {host.name} {host.name.split('.')[0]}\n")
+    mc = [
+        "divert(0)dnl",
+        "VERSIONID(`lab')",
+        "OSTYPE(`debian')dnl",
+        "DOMAIN(`debian-mta')dnl",
+        "undefine(`confHOST_STATUS_DIRECTORY')dnl",
+        "FEATURE(`no_default_msa')dnl",
+        "DAEMON_OPTIONS(`Family=inet, Name=MTA-v4, Port=smtp')dnl",
+        "FEATURE(`access_db', , `skip')dnl",
+        "define(`confTO_CONNECT', `5s')dnl",
+        "define(`confTO_INITIAL', `5s')dnl",
+        *spec.get("mc", []),
+        "MAILER(`local')dnl",
+        "MAILER(`smtp')dnl",
+    ]
+    host.write("/etc/mail/sendmail.mc", "\n".join(mc) + "\n")
+    host.run("cd /etc/mail; [ -f access ] || touch access; makemap hash access < access; newaliases 2>/dev/null; mkdir -p /run/sendmail/mta; chown smmta:smmsp /run/sendmail/mta")
+    _shell(host, spec, "shell")
+    host.run("m4 /usr/share/sendmail/cf/m4/cf.m4 /etc/mail/sendmail.mc > /etc/mail/sendmail.cf", check=True)
+    host.run("cd /etc/mail; makemap hash access < access; newaliases 2>/dev/null")
+    host.start("/usr/sbin/sendmail -bD -q10m")
+    _until(host, "grep -q 'starting daemon' /var/log/mail.log")
+
+
+def opensmtpd(host: Host, spec: Spec, world: Spec) -> None:
+    host.write("/etc/mailname", spec["domain"] + "\n")
+    default = (
+        "table aliases file:/etc/aliases\nlisten on 0.0.0.0\n"
+        'action "local" mbox alias <aliases>\naction "relay" relay\n'
+        f'match from any for domain "{spec["domain"]}" action "local"\nmatch from local for local action "local"\n'
+        'match from local for any action "relay"\n'
+    )
+    host.write("/etc/smtpd.conf", spec.get("smtpd", default))
+    _shell(host, spec, "shell")
+    host.start("smtpd -F")
+    _until(host, "grep -q smtpd /var/log/mail.log")
+
+
+def dovecot(host: Host, spec: Spec, world: Spec) -> None:
+    host.write("/etc/dovecot/local.conf", spec.get("dovecot", ""))
+    host.start("dovecot -F")
+    time.sleep(1)
+
+
+def postgrey(host: Host, spec: Spec, world: Spec) -> None:
+    delay = spec.get("postgrey_delay", 300)
+    host.start(f"postgrey --inet=10023 --delay={delay} --pidfile=/run/postgrey.pid")
+    _until(host, "ss -ltn | grep -q ':10023 '")
+
+
+def opendkim(host: Host, spec: Spec, world: Spec) -> None:
+    host.write("/etc/opendkim.conf", spec["opendkim"])
+    host.start("opendkim -f -x /etc/opendkim.conf")
+    _until(host, "ss -ltn | grep -q ':8891 '")
+
+
+def peer(host: Host, spec: Spec, world: Spec) -> None:
+    """A scripted server: see peer.py."""
+    host.write("/opt/peer.py", (layers.Path(__file__).with_name("peer.py")).read_text())
+    import json
+
+    host.write("/opt/peer.json", json.dumps(spec.get("peer", {})))
+    host.start("python3 /opt/peer.py /opt/peer.json")
+    _until(host, "test -e /run/peer.ready")
+
+
+RUNS: dict[str, Callable[[Host, Spec, Spec], None]] = {
+    "syslog": syslog,
+    "bind": bind,
+    "resolver": resolver,
+    "unbound": unbound,
+    "postfix": postfix,
+    "exim": exim,
+    "sendmail": sendmail,
+    "opensmtpd": opensmtpd,
+    "dovecot": dovecot,
+    "postgrey": postgrey,
+    "opendkim": opendkim,
+    "peer": peer,
+}
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _shell(host: Host, spec: Spec, key: str) -> None:
+    for command in spec.get(key, []):
+        host.run(command)
+
+
+def _edit(host: Host, path: str, edits: Mapping[str, str]) -> None:
+    """Replace text in a file; the old text has to be there."""
+    if not edits:
+        return
+    text = host.read(path)
+    for old, new in edits.items():
+        if old not in text:
+            raise RuntimeError(f"{path} does not contain {old!r}")
+        text = text.replace(old, new, 1)
+    host.write(path, text)
+
+
+def _until(host: Host, command: str, seconds: float = 15) -> None:
+    """Wait until a command succeeds on the host; go on all the same when it never does (a fault may be the point)."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if host.run(f"{command} >/dev/null 2>&1 && echo yes").strip().endswith("yes"):
+            return
+        time.sleep(0.2)
+    print(f"lab: {host.name}: not up: {command}", flush=True)
