@@ -1,0 +1,129 @@
+"""Events -> `Case`: what people reason about, cross-linked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from analyzer.assemble.certificate import certificates_of
+from analyzer.assemble.delivery import deliveries_of
+from analyzer.assemble.dialogue import dialogues_of
+from analyzer.assemble.facts import facts_of, provider_of
+from analyzer.assemble.message import messages_of
+from analyzer.assemble.problems import merged, of_deliveries, of_dialogue, of_events
+from analyzer.model import events as ev
+from analyzer.model.case import Case, Delivery, Dialogue, Problem
+from analyzer.model.lookup import Lookup, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.formats.load import Formats
+    from analyzer.model.capture import Capture, Parsed
+
+_VIEWS = {"client": "sending", "server": "receiving"}
+_SESSION = (ev.Dial, ev.Connected, ev.ConnectFailed, ev.Reply, ev.Command, ev.TimedOut)
+
+
+def assemble(
+    captures: Sequence[Capture], parsed: Sequence[Parsed], formats: Formats,
+    providers: tuple[tuple[str, tuple[str, ...]], ...] = (),
+) -> Case:
+    """One case from everything parsed."""
+    events = tuple(sorted((e for p in parsed for e in p.events), key=lambda e: e.place))
+    software = {name: f.header.software for name, f in formats.all.items()}
+    views = {name: _VIEWS.get(f.header.view or "") for name, f in formats.all.items()}
+    dialogues, problems = _dialogues(parsed, software, views)
+    deliveries = deliveries_of(events, software)
+    lookups, records = _dns(parsed)
+    owners: list[tuple[str, int] | None] = [("dialogue", i) for i, _ in problems]
+    found = [p for _, p in problems]
+    for index, problem in of_deliveries(deliveries, software):
+        owners.append(("delivery", index))
+        found.append(problem)
+    loose = [e for e in events if e.format not in {d.format for d in dialogues} or isinstance(e, ev.Refused | ev.Trouble)]
+    for problem in of_events(loose, software, views):
+        owners.append(None)
+        found.append(problem)
+    found = [_linked(p, dialogues, deliveries, providers, events) for p in found]
+    whole, index_of = merged(found)
+    certificates = certificates_of(events)
+    case = Case(
+        captures=tuple(captures), parsed=tuple(parsed), events=events, lookups=lookups, records=records,
+        dialogues=tuple(_owning(d, "dialogue", i, owners, index_of) for i, d in enumerate(dialogues)),
+        deliveries=tuple(_owning(d, "delivery", i, owners, index_of) for i, d in enumerate(deliveries)),
+        certificates=certificates, messages=messages_of(events), problems=tuple(whole),
+    )
+    return msgspec.structs.replace(case, facts=facts_of(case, providers))
+
+
+def _owning(
+    thing: Dialogue | Delivery, kind: str, at: int, owners: list[tuple[str, int] | None], index_of: list[int]
+) -> Dialogue | Delivery:
+    mine = {index_of[i] for i, owner in enumerate(owners) if owner == (kind, at)}
+    return msgspec.structs.replace(thing, problems=tuple(sorted(mine))) if mine else thing
+
+
+def _dialogues(
+    parsed: Sequence[Parsed], software: dict[str, str | None], views: dict[str, str | None]
+) -> tuple[list[Dialogue], list[tuple[int, Problem]]]:
+    sessions: dict[tuple[int, str], list[ev.Event]] = {}
+    for p in parsed:
+        name = p.segment.format
+        if name and any(isinstance(e, _SESSION) and not e.agent for e in p.events):
+            sessions.setdefault((p.segment.source, name), []).extend(p.events)
+    dialogues: list[Dialogue] = []
+    problems: list[tuple[int, Problem]] = []
+    for (_, name), events in sorted(sessions.items(), key=lambda kv: kv[1][0].place):
+        events.sort(key=lambda e: e.place)
+        for d in dialogues_of(events, software.get(name), views.get(name) or "sending"):
+            lines = set(d.places)
+            failed = [e for e in events if isinstance(e, ev.ConnectFailed | ev.TlsFailed) and e.place in lines]
+            problems += [(len(dialogues), p) for p in of_dialogue(d, failed)]
+            dialogues.append(d)
+    return dialogues, problems
+
+
+def _dns(parsed: Sequence[Parsed]) -> tuple[tuple[Lookup, ...], tuple[Record, ...]]:
+    segments = [p.events for p in parsed if any(isinstance(e, _DNS) for e in p.events)]
+    if not segments:
+        return (), ()
+    from analyzer.assemble.lookup import lookups_of, records_of  # dnspython takes its time to import
+
+    lookups = tuple(found for events in segments for found in lookups_of(events))
+    return lookups, records_of(lookups)
+
+
+_DNS = (ev.DnsQuestion, ev.DnsHeader, ev.DnsSection, ev.DnsRecord, ev.DnsServer, ev.DnsFailed)
+
+
+def _linked(
+    p: Problem, dialogues: Sequence[Dialogue], deliveries: Sequence[Delivery],
+    providers: tuple[tuple[str, tuple[str, ...]], ...], events: Sequence[ev.Event],
+) -> Problem:
+    """*p* with what only the rest of the case can tell: its provider, whether the same succeeded later."""
+    changes: dict[str, str] = {}
+    if provider := provider_of(p.server or p.banner, providers):
+        changes["provider"] = provider
+    if p.resolved is None and p.rcpt_to and _succeeded(p, dialogues, deliveries, events):
+        changes["resolved"] = "yes"
+    elif p.resolved is None and p.kind == "connect-failure" and any(
+        d.connected == "yes" and d.places > p.places and (d.server == p.server or d.server is None) for d in dialogues
+    ):
+        changes["resolved"] = "yes"
+    return msgspec.structs.replace(p, **changes) if changes else p
+
+
+def _succeeded(p: Problem, dialogues: Sequence[Dialogue], deliveries: Sequence[Delivery], events: Sequence[ev.Event]) -> bool:
+    """Whether the same recipient of the same sender was served further on (a retry that passed)."""
+    at = p.places[-1]
+    for d in dialogues:
+        if d.places[0] > at and p.rcpt_to in d.rcpt_to and (d.accepted == "yes" or (p.stage != "END-OF-MESSAGE" and d.rcpt_accepted == "yes")):
+            return d.mail_from == p.mail_from
+    if p.view == "receiving" and p.temporary == "yes":
+        taken = [d for d in deliveries if d.mail_from is not None and d.mail_from == p.mail_from and d.places[0] > at]
+        return any(a.rcpt_to == p.rcpt_to or a.orig_to == p.rcpt_to for d in taken for a in d.attempts) or any(
+            isinstance(e, ev.MessageInfo) and e.place > at and e.rcpt_to == p.rcpt_to and e.mail_from == p.mail_from for e in events
+        )
+    return False

@@ -12,7 +12,7 @@ class Place(msgspec.Struct, frozen=True, gc=False, order=True):
     line: int
 
 
-class Problem(msgspec.Struct, frozen=True, gc=False):
+class Mistake(msgspec.Struct, frozen=True, gc=False):
     """A mistake in a grammar or a rule: ``path:line:column: message; did you mean hint?``."""
 
     path: str

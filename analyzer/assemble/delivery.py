@@ -1,0 +1,53 @@
+"""Log events -> `Delivery`s: one message's story at one MTA, by host and queue id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.model import events as ev
+from analyzer.model.case import Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+GOOD = frozenset({"sent", "delivered", "deliverable", "relayed", "expanded"})
+
+
+def deliveries_of(events: Iterable[ev.Event], software: dict[str, str | None]) -> list[Delivery]:
+    """The stories of all messages that *events* name by queue id; *software* tells a format's software."""
+    stories: dict[tuple[str | None, str], list[ev.Event]] = {}
+    unnamed: list[ev.Event] = []
+    for event in events:
+        if not isinstance(event, ev.MessageInfo | ev.Attempt | ev.Finished):
+            continue
+        queue_id = event.queue_id
+        if queue_id and queue_id not in {"NOQUEUE", "000000"}:
+            stories.setdefault((event.host, queue_id), []).append(event)
+        elif isinstance(event, ev.Attempt):
+            unnamed.append(event)
+    found = [_delivery(queue_id, story, software) for (_, queue_id), story in stories.items()]
+    return found + [_delivery(None, [event], software) for event in unnamed]
+
+
+def _delivery(queue_id: str | None, story: Sequence[ev.Event], software: dict[str, str | None]) -> Delivery:
+    facts: dict[str, object] = {}
+    where: dict[str, list[object]] = {}
+    attempts: list[ev.Attempt] = []
+    ended = None
+    for event in story:
+        if isinstance(event, ev.Attempt):
+            attempts.append(event)
+        if isinstance(event, ev.Finished):
+            ended = event.how or "removed"
+        for field in ("client_name", "client_ip", "helo", "mail_from", "message_id", "size", "user"):
+            value = getattr(event, field, None)
+            if value is not None and field not in facts:
+                facts[field] = value
+                where.setdefault(field, []).append(event.place)
+    last: dict[str | None, str | None] = {a.rcpt_to: a.status for a in attempts}
+    delivered = None if not last else "yes" if all(s in GOOD for s in last.values()) else "no"
+    return Delivery(
+        places=tuple(e.place for e in story), where={k: tuple(v) for k, v in where.items()},  # type: ignore[misc]
+        complete=ended is not None, queue_id=queue_id, host=story[0].host, software=software.get(story[0].format),
+        attempts=tuple(attempts), ended=ended, delivered=delivered, **facts,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,59 @@
+"""What a case shows about the mail in question."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from analyzer.model.case import Facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from analyzer.model.case import Case
+
+Providers = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def provider_of(host: str | None, providers: Providers) -> str | None:
+    """The provider whose MX and relay names *host* belongs to."""
+    if not host:
+        return None
+    name = host.split(" ", 1)[0].rstrip(".").lower()
+    for provider, suffixes in providers:
+        if any(name == s or name.endswith("." + s) for s in suffixes):
+            return provider
+    return None
+
+
+def facts_of(case: Case, providers: Providers) -> Facts:
+    """The facts of the first dialogue, the first failed delivery or refusal: whichever shows more."""
+    values: dict[str, Any] = {}
+    recipients: list[str] = []
+    for d in case.dialogues:
+        _fill(values, d, ("client_ip", "client_name", "mail_from", "server", "server_ip", "port", "banner"))
+        if d.helo and d.helo.name:
+            values.setdefault("helo", d.helo.name)
+        recipients += d.rcpt_to
+    failing = [d for d in case.deliveries if d.delivered == "no"]
+    for p in case.problems:
+        _fill(values, p, ("client_ip", "client_name", "helo", "mail_from", "server", "server_ip", "port", "queue_id"))
+        if p.rcpt_to:
+            recipients.append(p.rcpt_to)
+    for story in failing or case.deliveries[:1]:
+        _fill(values, story, ("client_ip", "client_name", "helo", "mail_from", "queue_id", "message_id"))
+        recipients += [a.rcpt_to for a in story.attempts if a.rcpt_to]
+    for m in case.messages:
+        _fill(values, m, ("message_id",))
+    provider = provider_of(values.get("server") or values.get("banner"), providers)
+    return Facts(**values, rcpt_to=tuple(_unique(recipients))[:20], provider=provider)
+
+
+def _fill(values: dict[str, Any], thing: object, names: Iterable[str]) -> None:
+    for name in names:
+        value = getattr(thing, name, None)
+        if value not in (None, ""):
+            values.setdefault(name, value)
+
+
+def _unique(items: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(items))

@@ -1,0 +1,297 @@
+"""What wants explaining in a case: one `Problem` for each failed event, alike ones together."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from analyzer.assemble.delivery import GOOD
+from analyzer.assemble.dialogue import DOT, GREETING
+from analyzer.model import events as ev
+from analyzer.model.case import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from analyzer.model.case import Delivery, Dialogue, Exchange
+    from analyzer.model.place import Place
+
+STAGES = {
+    "RCPT TO": "RCPT", "MAIL FROM": "MAIL", "END OF DATA": DOT, "END OF MESSAGE": DOT, "END-OF-MESSAGE": DOT,
+    "SENDING MESSAGE BODY": DOT, "MESSAGE BODY": DOT, "DATA CONTENT": DOT, "END-OF-DATA": DOT, ".": DOT, "EOM": DOT,
+    "INITIAL SERVER GREETING": GREETING, "SERVER GREETING": GREETING, "BANNER": GREETING,
+    "INITIAL CONNECTION": GREETING, "CONNECTION": "CONNECT", "END OF HEADER": DOT, "EOH": DOT,
+    "DATA COMMAND": "DATA", "HEADERS": DOT, "BODY": DOT,
+}
+_DIGITS = re.compile(r"[0-9]+")
+_QUOTED = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\S{1,64}@\S{1,255}")
+_SAID_BYE = frozenset({421, 221, 554})
+
+
+def stage_of(words: str | None) -> str | None:
+    """The stage in RFC 5321's words, from the words of an MTA."""
+    if not words:
+        return None
+    upper = " ".join(words.upper().replace("_", " ").split())
+    if upper in STAGES:
+        return STAGES[upper]
+    first = upper.split(" ")[0].rstrip(":")
+    if upper.startswith(("SENDING ", "AFTER ")):
+        return stage_of(words.split(" ", 1)[1])
+    return STAGES.get(first, first)
+
+
+def domain_of(address: str | None) -> str | None:
+    """The domain of a mail address, or None."""
+    if not address or "@" not in address:
+        return None
+    return address.rpartition("@")[2].strip("<>[] ").rstrip(".").lower() or None
+
+
+def _temporary(code: int | None, enhanced: str | None, status: str | None) -> str | None:
+    if code is not None:
+        return "yes" if 400 <= code < 500 else "no"  # noqa: PLR2004
+    if enhanced:
+        return "yes" if enhanced.startswith("4") else "no"
+    return {"deferred": "yes", "bounced": "no", "expired": "no"}.get(status or "")
+
+
+# ---- from dialogues --------------------------------------------------------------------------------------------------
+def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
+    """The problems of dialogue *d*; *failed* are its events that no exchange holds (failed dials, TLS, time-outs)."""
+    common: dict[str, Any] = {
+        "format": d.format, "software": None, "view": d.view or "sending", "complete": d.complete,
+        "client_ip": d.client_ip, "client_name": d.client_name, "helo": d.helo.name if d.helo else None,
+        "greeted_as": d.greeted_as, "mail_from": d.mail_from, "sender_domain": domain_of(d.mail_from),
+        "server": d.server or d.banner_name, "server_ip": d.server_ip, "port": d.port, "banner": d.banner, "tls": d.tls,
+        "authenticated": d.authenticated,
+    }
+    found: list[Problem] = []
+    rcpt: str | None = d.rcpt_to[-1] if d.rcpt_to else None
+    for index, e in enumerate(d.exchanges):
+        if e.to == "RCPT":
+            rcpt = _rcpt(e) or rcpt
+        if e.code is None or e.code < 400:  # noqa: PLR2004
+            continue
+        later = d.exchanges[index + 1:]
+        found.append(Problem(
+            kind="refusal", stage=e.to or "CONNECT", by="server", code=e.code, enhanced=e.enhanced, text=e.text,
+            temporary=_temporary(e.code, e.enhanced, None), places=e.places, rcpt_to=rcpt, domain=domain_of(rcpt),
+            where=_where(d, e.places), resolved="yes" if _repeated(e, later) else None, what="",
+            minor=e.to in {"QUIT", "NOOP", "HELP", "VRFY", "EXPN", "RSET"} or _is_retry_of_ehlo(e, later), **common,
+        ))
+    common |= {"rcpt_to": rcpt, "domain": domain_of(rcpt)}
+    found += _ending(d, common)
+    for event in failed:
+        if isinstance(event, ev.ConnectFailed):
+            found.append(Problem(**{**common,
+                "kind": "connect-failure", "stage": "CONNECT", "by": "client", "places": (event.place,), "text": event.text,
+                "reason": event.reason, "server": event.server or common["server"],
+                "server_ip": event.server_ip or common["server_ip"], "resolved": "yes" if d.connected == "yes" else None,
+            }))
+        elif isinstance(event, ev.TlsFailed):
+            found.append(Problem(
+                kind="tls-failure", stage="STARTTLS", places=(event.place,), text=event.text, code=event.code,
+                enhanced=event.enhanced, **common))
+    return found
+
+
+def _rcpt(e: Exchange) -> str | None:
+    found = re.match(r"(?i)\s*TO\s*:\s*<?([^<>\s]*)", e.argument or "")
+    return found[1] if found else None
+
+
+def _where(d: Dialogue, own: tuple[Place, ...]) -> dict[str, tuple[Place, ...]]:
+    keep = ("client_ip", "helo", "mail_from", "server", "server_ip", "banner")
+    return {k: v for k, v in d.where.items() if k in keep} | dict.fromkeys(("code", "text", "enhanced", "stage"), own)
+
+
+def _repeated(e: Exchange, later: Sequence[Exchange]) -> bool:
+    """Whether the same step succeeded further on: a typing error put right, a second try."""
+    if e.to == "?" or e.unknown:
+        return any(x.code and x.code < 400 and x.to not in {"QUIT", ""} for x in later)  # noqa: PLR2004
+    if e.code in {500, 501, 502, 503} and e.to not in {"RCPT", "AUTH", "STARTTLS"}:
+        return any(x.to == e.to and x.code and x.code < 400 for x in later)  # noqa: PLR2004
+    return any(x.to == e.to and x.argument == e.argument and x.code and x.code < 400 for x in later)  # noqa: PLR2004
+
+
+def _is_retry_of_ehlo(e: Exchange, later: Sequence[Exchange]) -> bool:
+    """EHLO refused with 5xx, then HELO accepted (RFC 5321 3.2): the old way, and no problem."""
+    return e.to == "EHLO" and any(x.to == "HELO" and x.code == 250 for x in later)  # noqa: PLR2004
+
+
+def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
+    last = next((e for e in reversed(d.exchanges) if e.code is not None), None)
+    open_ = [e for e in d.exchanges if e.code is None]
+    if d.closed is not None:
+        how, after = d.closed.how, d.closed.after
+        if how == "timeout":
+            places = (*(open_[0].places if open_ else ()), *d.closed.places)
+            return [Problem(kind="timeout", stage=after, by="server", answered=d.closed.answered, places=places, **common)]
+        if any(e.to == "QUIT" for e in d.exchanges) or d.closed.by == "client":
+            return []
+        if last and last.code in _SAID_BYE and not open_:
+            return []
+        if last and last.code and last.code >= 500 and last.places and not open_ and d.closed.answered == "yes":  # noqa: PLR2004
+            return []       # refused, then closed: the refusal is the problem
+        if after == DOT and d.closed.answered == "yes" and d.accepted == "yes":
+            return []
+        places = (*(open_[0].places if open_ else last.places if last else ()), *d.closed.places)
+        kind = {"reset": "hang-up", "closed": "hang-up"}.get(how or "", "hang-up")
+        return [Problem(kind=kind, stage=after, by=d.closed.by, reason=how, answered=d.closed.answered, places=places,
+                        where={"closed": d.closed.places, **_where(d, places)}, **common)]
+    if open_ and open_[0].to != "QUIT" and d.accepted != "yes":
+        return [Problem(kind="no-answer", stage=open_[0].to, by=None, answered="no", places=open_[0].places, **common)]
+    if d.data_open and d.accepted is None:
+        return [Problem(kind="no-answer", stage="MESSAGE-DATA", answered="no", places=d.places[-1:], **common)]
+    if d.connected == "yes" and not d.exchanges and d.tls is None:
+        return [Problem(kind="no-answer", stage=GREETING, answered="no", places=d.where.get("connected", d.places[:1]), **common)]
+    return []
+
+
+# ---- from logs -------------------------------------------------------------------------------------------------------
+def of_deliveries(deliveries: Sequence[Delivery], software: dict[str, str | None]) -> list[tuple[int, Problem]]:
+    """``(index of the delivery, problem)`` for every attempt that failed."""
+    found = []
+    for index, d in enumerate(deliveries):
+        for at, a in enumerate(d.attempts):
+            if a.status in GOOD or a.status is None:
+                continue
+            later = d.attempts[at + 1:]
+            done = any(x.rcpt_to == a.rcpt_to and x.status in GOOD for x in later)
+            found.append((index, _attempt(a, d, software, resolved=done)))
+    return found
+
+
+def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, resolved: bool) -> Problem:
+    said = a.code is not None or bool(a.said_by)
+    server = a.said_by or (a.relay if a.relay not in {"none", "local", "virtual", None} else None)
+    return Problem(
+        kind="refusal" if said else "delivery-failure", stage=stage_of(a.stage), by="server" if said else "local",
+        code=a.code, enhanced=a.enhanced, text=a.text, temporary=_temporary(a.code, None if said and a.code else a.enhanced, a.status),
+        status=a.status, agent=a.agent, software=software.get(a.format), format=a.format, view="sending",
+        client_ip=None, mail_from=d.mail_from or a.mail_from, sender_domain=domain_of(d.mail_from or a.mail_from),
+        rcpt_to=a.rcpt_to, domain=domain_of(a.rcpt_to), server=server, server_ip=a.said_by_ip or a.relay_ip, port=a.relay_port,
+        helo=a.helo, queue_id=d.queue_id, time=a.time, places=(a.place,), resolved="yes" if resolved else None,
+    )
+
+
+_WARNED = frozenset({"warn", "reject_warning", "info", "prepend", "filter", "redirect", "bcc", "pass", "whitelist", "permit"})
+
+
+def of_events(events: Iterable[ev.Event], software: dict[str, str | None], views: dict[str, str | None]) -> list[Problem]:
+    """Problems that stand on a log line of their own: refusals by this server, hang-ups, TLS, complaints, logins."""
+    found = []
+    for e in events:
+        if e.format == "loose" and isinstance(e, ev.Reply):
+            found.append(_quoted(e))
+            continue
+        read = _LOG.get(type(e))
+        problem = read(e, software.get(e.format), views.get(e.format)) if read else None
+        if problem is not None:
+            found.append(problem)
+    return found
+
+
+def _quoted(e: ev.Reply) -> Problem:
+    return Problem(
+        kind="refusal", by="server", code=e.code, enhanced=e.enhanced, text=e.text, format=e.format,
+        temporary=_temporary(e.code, e.enhanced, None), places=(e.place,), minor=(e.code or 500) < 400,  # noqa: PLR2004
+    )
+
+
+def _fields(e: Any, software: str | None, view: str | None) -> dict[str, Any]:
+    names = ("client_name", "client_ip", "helo", "mail_from", "rcpt_to", "queue_id", "server", "server_ip", "port", "user", "time", "agent")
+    found = {n: v for n in names if (v := getattr(e, n, None)) is not None}
+    return found | {
+        "places": (e.place,), "software": software, "format": e.format, "view": view, "text": getattr(e, "text", None),
+        "sender_domain": domain_of(getattr(e, "mail_from", None)), "domain": domain_of(getattr(e, "rcpt_to", None)),
+    }
+
+
+def _refused(e: ev.Refused, software: str | None, view: str | None) -> Problem | None:
+    action = (e.action or "").lower().replace("milter-", "")
+    if action in _WARNED:
+        return None
+    return Problem(**_fields(e, software, view) | {
+        "kind": "refusal", "stage": stage_of(e.stage), "by": "local", "code": e.code, "enhanced": e.enhanced,
+        "action": action or None, "temporary": _temporary(e.code, e.enhanced, None), "view": "receiving",
+    })
+
+
+def _gone(e: ev.ClientGone, software: str | None, view: str | None) -> Problem | None:
+    if e.how in {None, "disconnect", "quit"}:
+        return None
+    kind = "timeout" if e.how == "timeout" else "hang-up"
+    return Problem(**_fields(e, software, view) | {
+        "kind": kind, "stage": stage_of(e.stage), "by": "client", "reason": e.how, "minor": True, "view": "receiving",
+    })
+
+
+def _tls(e: ev.TlsFailed, software: str | None, view: str | None) -> Problem:
+    stranger = e.client_ip is not None or e.client_name is not None
+    return Problem(**_fields(e, software, view) | {
+        "kind": "tls-failure", "stage": "STARTTLS", "code": e.code, "enhanced": e.enhanced, "minor": True,
+        "view": "receiving" if stranger else view,
+    })
+
+
+def _trouble(e: ev.Trouble, software: str | None, view: str | None) -> Problem | None:
+    if e.severity == "info":
+        return None
+    return Problem(**_fields(e, software, view) | {
+        "kind": "local-failure", "by": "local", "severity": e.severity, "minor": e.severity not in {"fatal", "panic"},
+    })
+
+
+def _login(e: ev.AuthResult, software: str | None, view: str | None) -> Problem | None:
+    if e.result in {None, "ok"}:
+        return None
+    return Problem(**_fields(e, software, view) | {
+        "kind": "auth-failure", "stage": "AUTH", "by": "local", "minor": True, "view": "receiving",
+    })
+
+
+def _no_connection(e: ev.ConnectFailed, software: str | None, view: str | None) -> Problem | None:
+    if not e.agent:
+        return None     # a session's own: its dialogue tells it
+    return Problem(**_fields(e, software, view) | {
+        "kind": "connect-failure", "stage": "CONNECT", "by": "client", "reason": e.reason, "minor": True, "view": "sending",
+    })
+
+
+_LOG: dict[type[ev.Event], Callable[[Any, str | None, str | None], Problem | None]] = {
+    ev.Refused: _refused, ev.ClientGone: _gone, ev.TlsFailed: _tls, ev.Trouble: _trouble, ev.AuthResult: _login,
+    ev.ConnectFailed: _no_connection,
+}
+
+
+# ---- alike problems together -----------------------------------------------------------------------------------------
+def shape(text: str | None) -> str:
+    """*text* without what differs from one message to the next: addresses, names in brackets, digits."""
+    return _DIGITS.sub("0", _QUOTED.sub("<>", text or "")[:400])
+
+
+def merged(problems: Iterable[Problem]) -> tuple[list[Problem], list[int]]:
+    """Problems of one shape as one, and for each problem given the index of what it became."""
+    found: list[Problem] = []
+    at: dict[tuple[object, ...], int] = {}
+    index: list[int] = []
+    for p in problems:
+        key = (p.kind, p.stage, p.by, p.code, p.enhanced, shape(p.text), p.software, p.view, p.severity, p.resolved, p.reason,
+               p.client_ip if p.kind in {"refusal", "hang-up"} and p.view == "sending" else None, p.server_ip if p.by != "local" else None)
+        if key not in at:
+            at[key] = len(found)
+            found.append(p)
+        else:
+            old = found[at[key]]
+            places = old.places if old.count >= 50 else (*old.places, *p.places)  # noqa: PLR2004 - citing 50 is enough
+            found[at[key]] = msgspec.structs.replace(
+                old, count=old.count + 1, places=places, minor=old.minor and p.minor,
+                **{f: None for f in ("rcpt_to", "mail_from", "client_ip", "client_name", "helo", "queue_id", "domain", "sender_domain")
+                   if f in ("queue_id",) and getattr(old, f) != getattr(p, f)},
+            )
+        index.append(at[key])
+    return found, index

@@ -1,0 +1,245 @@
+"""What people reason about: dialogues, deliveries, problems, and everything a case holds.
+
+In every thing, None means *not shown* (unknown); *places* are the lines that show the thing, *where* the lines that show
+one of its fields, *complete* whether its record is whole, so that what it does not hold did not happen.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from analyzer.model.capture import Capture, Parsed  # noqa: TC001 - msgspec reads the annotations
+from analyzer.model.events import Attempt, Event  # noqa: TC001
+from analyzer.model.lookup import Lookup, Record  # noqa: TC001
+from analyzer.model.place import Place  # noqa: TC001
+
+Where = dict[str, tuple[Place, ...]]
+
+
+class Helo(msgspec.Struct, frozen=True):
+    """How the client introduced itself (RFC 5321 4.1.1.1)."""
+
+    verb: str
+    name: str | None
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """A command and its reply.  *to* is the command's verb, GREETING for the first reply, END-OF-MESSAGE for the dot."""
+
+    to: str
+    argument: str | None = None
+    code: int | None = None
+    enhanced: str | None = None
+    text: str | None = None
+    places: tuple[Place, ...] = ()
+    reply_places: tuple[Place, ...] = ()
+    unknown: str | None = None        # "yes": not a command of SMTP as typed
+
+
+class Closing(msgspec.Struct, frozen=True):
+    """How a dialogue ended: *by* server, client or None; *after* which command; *answered* whether that had a reply."""
+
+    by: str | None = None
+    after: str | None = None
+    how: str | None = None
+    answered: str | None = None
+    places: tuple[Place, ...] = ()
+
+
+class Dialogue(msgspec.Struct, frozen=True, kw_only=True):
+    """One SMTP connection, replayed (RFC 5321 3 and 4)."""
+
+    places: tuple[Place, ...]
+    where: Where = {}
+    complete: bool = False
+    format: str = ""
+    software: str | None = None
+    view: str | None = None           # sending | receiving
+    server: str | None = None         # the name dialled
+    server_ip: str | None = None
+    port: int | None = None
+    client_ip: str | None = None
+    client_name: str | None = None
+    connected: str | None = None      # yes | no
+    banner: str | None = None
+    banner_name: str | None = None
+    greeting: int | None = None       # its reply code
+    helo: Helo | None = None
+    greeted_as: str | None = None     # what the server called the client in its reply to EHLO
+    extensions: tuple[str, ...] | None = None
+    tls: str | None = None            # yes | failed | None
+    authenticated: str | None = None  # yes | failed
+    mail_from: str | None = None
+    rcpt_to: tuple[str, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
+    closed: Closing | None = None
+    reached: str | None = None        # the last command answered with 2xx or 3xx
+    rcpt_accepted: str | None = None  # yes: at least one recipient was taken
+    accepted: str | None = None       # yes: a message was taken (2xx after the final dot)
+    data_open: str | None = None      # yes: DATA was begun and its end is not shown
+    relayed: str | None = None
+    problems: tuple[int, ...] = ()
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One message's story at one MTA."""
+
+    places: tuple[Place, ...]
+    where: Where = {}
+    complete: bool = False
+    queue_id: str | None = None
+    host: str | None = None
+    software: str | None = None
+    client_name: str | None = None
+    client_ip: str | None = None
+    helo: str | None = None
+    mail_from: str | None = None
+    message_id: str | None = None
+    size: int | None = None
+    user: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    ended: str | None = None          # removed, expired, ...
+    delivered: str | None = None      # yes: every recipient seen was delivered in the end; no: at least one was not
+    problems: tuple[int, ...] = ()
+
+
+class Certificate(msgspec.Struct, frozen=True, kw_only=True):
+    """A server's certificate as a TLS client printed it."""
+
+    places: tuple[Place, ...]
+    where: Where = {}
+    complete: bool = False
+    of: str | None = None             # the server asked
+    subject: str | None = None
+    issuer: str | None = None
+    names: tuple[str, ...] = ()
+    not_before: str | None = None
+    not_after: str | None = None
+    verify_code: int | None = None
+    verify_text: str | None = None
+    problems: tuple[int, ...] = ()
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A message's header as pasted: path and authentication results."""
+
+    places: tuple[Place, ...]
+    where: Where = {}
+    complete: bool = False
+    return_path: str | None = None
+    from_: str | None = msgspec.field(default=None, name="from")
+    to: str | None = None
+    subject: str | None = None
+    message_id: str | None = None
+    spf: str | None = None
+    dkim: str | None = None
+    dmarc: str | None = None
+    hops: tuple[str, ...] = ()
+    slowest_hop: int | None = None    # seconds
+    auto_submitted: str | None = None
+    problems: tuple[int, ...] = ()
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """What wants explaining.
+
+    *kind*: refusal (a 4xx or 5xx reply), hang-up, timeout, no-answer (the capture ends before the reply),
+    connect-failure, delivery-failure (an MTA's own reason), tls-failure, auth-failure, local-failure (an MTA complains
+    about itself), observed (a finding that is a problem by itself).
+    """
+
+    kind: str
+    places: tuple[Place, ...]
+    where: Where = {}
+    complete: bool = False
+    what: str = ""                    # one sentence
+    stage: str | None = None          # CONNECT GREETING EHLO HELO STARTTLS AUTH MAIL RCPT DATA END-OF-MESSAGE QUIT ...
+    by: str | None = None             # who failed or spoke: server, client, local
+    code: int | None = None
+    enhanced: str | None = None
+    text: str | None = None           # the reply without its codes, or the reason
+    temporary: str | None = None      # yes for 4xx, no for 5xx
+    reason: str | None = None         # of a connect failure: refused, timed-out, ...
+    answered: str | None = None
+    severity: str | None = None       # of a local failure: warning, error, fatal, panic
+    action: str | None = None
+    status: str | None = None         # of an attempt: deferred, bounced, ...
+    agent: str | None = None
+    software: str | None = None
+    format: str = ""
+    view: str | None = None           # sending | receiving: on whose side the capture was made
+    client_name: str | None = None
+    client_ip: str | None = None
+    helo: str | None = None
+    greeted_as: str | None = None
+    mail_from: str | None = None
+    sender_domain: str | None = None
+    rcpt_to: str | None = None
+    domain: str | None = None         # the recipient's
+    server: str | None = None
+    server_ip: str | None = None
+    port: int | None = None
+    banner: str | None = None
+    provider: str | None = None
+    queue_id: str | None = None
+    user: str | None = None
+    tls: str | None = None
+    authenticated: str | None = None
+    time: str | None = None
+    count: int = 1                    # events of this shape
+    resolved: str | None = None       # yes: the same succeeded later in the case
+    minor: bool = False               # needs no explanation where no rule has one
+    noise: str | None = None          # yes: a stranger's connection to a server that took other mail
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a case shows about the mail in question, for the reader's eyes."""
+
+    client_ip: str | None = None
+    client_name: str | None = None
+    helo: str | None = None
+    mail_from: str | None = None
+    rcpt_to: tuple[str, ...] = ()
+    server: str | None = None
+    server_ip: str | None = None
+    port: int | None = None
+    banner: str | None = None
+    queue_id: str | None = None
+    message_id: str | None = None
+    provider: str | None = None
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything from all files given."""
+
+    captures: tuple[Capture, ...] = ()
+    parsed: tuple[Parsed, ...] = ()
+    events: tuple[Event, ...] = ()
+    dialogues: tuple[Dialogue, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    lookups: tuple[Lookup, ...] = ()
+    records: tuple[Record, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    messages: tuple[Message, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    facts: Facts = Facts()
+
+
+# The word in `about:` and in joins -> where a case keeps such things, and their class.
+THINGS: dict[str, tuple[str, type[msgspec.Struct]]] = {
+    "problem": ("problems", Problem),
+    "dialogue": ("dialogues", Dialogue),
+    "delivery": ("deliveries", Delivery),
+    "lookup": ("lookups", Lookup),
+    "record": ("records", Record),
+    "certificate": ("certificates", Certificate),
+    "message": ("messages", Message),
+}
+# The fields that say which question was asked: a join on them is answered *no* only by the same question.
+SUBJECTS: dict[str, tuple[str, ...]] = {
+    "lookup": ("type", "of", "dnsbl_of", "spf_of", "dmarc_of", "dkim_of", "zone", "server"),
+    "record": ("kind", "of", "selector"),
+    "certificate": ("of",),
+    "dialogue": ("server", "server_ip"),
+    "delivery": ("queue_id",),
+}

@@ -1,0 +1,199 @@
+"""Knowledge, loaded: rules, faults, captures, reference data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Matcher(msgspec.Struct, frozen=True, tag_field="op"):
+    """A test of one value."""
+
+
+class Equals(Matcher, frozen=True, tag="equals"):
+    value: str | int | float | bool
+
+
+class OneOf(Matcher, frozen=True, tag="one_of"):
+    of: tuple[AnyMatcher, ...]
+
+
+class Not(Matcher, frozen=True, tag="not"):
+    inner: AnyMatcher
+
+
+class Text(Matcher, frozen=True, tag="text"):
+    """*how*: has, starts, ends; *value* in lower case."""
+
+    how: str
+    value: str
+
+
+class Matches(Matcher, frozen=True, tag="matches"):
+    """An RE2 expression, in any case."""
+
+    pattern: str
+
+
+class Under(Matcher, frozen=True, tag="under"):
+    """A domain name at or below one of *domains*."""
+
+    domains: tuple[str, ...]
+
+
+class In(Matcher, frozen=True, tag="in"):
+    """An address inside one of *networks*."""
+
+    networks: tuple[str, ...]
+
+
+class Range(Matcher, frozen=True, tag="range"):
+    least: float | None = None
+    most: float | None = None
+    over: float | None = None
+
+
+class Known(Matcher, frozen=True, tag="known"):
+    known: bool
+
+
+class Var(Matcher, frozen=True, tag="var"):
+    name: str
+
+
+class Fields(Matcher, frozen=True, tag="fields"):
+    """Conditions on the fields of a thing or of a group of fields: all must hold."""
+
+    fields: tuple[tuple[str, AnyMatcher], ...]
+
+
+class Steps(Matcher, frozen=True, tag="steps"):
+    """Conditions on successive elements of the thing's story."""
+
+    steps: tuple[AnyMatcher, ...]
+
+
+class Count(Matcher, frozen=True, tag="count"):
+    """Over *over* things alike in *by* (of the same kind as the thing), counted by *distinct*, within *within* seconds."""
+
+    over: int
+    by: tuple[str, ...] = ()
+    within: float | None = None
+    distinct: str | None = None
+    where: AnyMatcher | None = None
+
+
+class FindingOf(Matcher, frozen=True, tag="finding"):
+    """Another rule's finding on the same thing."""
+
+    rule: str
+
+
+AnyMatcher = (
+    Equals | OneOf | Not | Text | Matches | Under | In | Range | Known | Var | Fields | Steps | Count | FindingOf
+)
+
+
+class Join(msgspec.Struct, frozen=True):
+    """Another thing of the same case, under a name."""
+
+    name: str
+    thing: str
+    when: Fields
+
+
+class Example(msgspec.Struct, frozen=True):
+    """*answer*: yes, no, unknown; *input*: a file below samples/, or the text itself."""
+
+    answer: str
+    input: str
+    lines: tuple[int, ...] = ()
+    why: str = ""
+    todo: bool = False
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """A condition on one thing that gives a finding."""
+
+    rule: str
+    title: str
+    about: str
+    when: Fields
+    path: str = ""
+    line: int = 0
+    with_: tuple[Join, ...] = ()
+    unless: tuple[Join, ...] = ()
+    unless_when: Fields | None = None
+    refines: tuple[str, ...] = ()
+    suggests: dict[str, float] = {}
+    against: dict[str, float] = {}
+    raises: str | None = None
+    establishes: str | None = None
+    harmless: bool = False
+    because: str = ""
+    refs: tuple[str, ...] = ()
+    status: str | None = None
+    formerly: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
+    tier: int = -1                    # dialects: 0 provider, 1 software, 2 common, 3 code; -1: no dialect
+    order: int = 0                    # dialects: place in the file
+    dialect: str | None = None
+    literals: tuple[str, ...] = ()    # dialects: one of these stands in the text (lower case)
+
+
+class Step(msgspec.Struct, frozen=True):
+    do: str
+    for_: tuple[str, ...] = ()
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What can be wrong."""
+
+    fault: str
+    title: str
+    kind: str
+    severity: str
+    fixed_by: str
+    summary: str
+    steps: tuple[Step, ...]
+    verify: str = ""
+    message: str | None = None
+    refs: tuple[str, ...] = ()
+    area: str = ""
+
+
+class CaptureHint(msgspec.Struct, frozen=True):
+    """A command that yields a kind of evidence."""
+
+    capture: str
+    yields: dict[str, dict[str, Any]]
+    ask: str
+    where: str
+    tells: str
+    refs: tuple[str, ...] = ()
+
+
+class Adjustment(msgspec.Struct, frozen=True):
+    """The user's change to one of our rules."""
+
+    rule: str
+    reason: str
+    since: str
+    off: bool = False
+    path: str = ""
+
+
+class RuleBook(msgspec.Struct, frozen=True):
+    """All knowledge in force."""
+
+    rules: tuple[Rule, ...]
+    faults: dict[str, Fault]
+    captures: tuple[CaptureHint, ...] = ()
+    providers: tuple[tuple[str, tuple[str, ...]], ...] = ()   # (provider, host name suffixes)
+    adjusted: tuple[Adjustment, ...] = ()
+    version: str = ""
+
+    def rule(self, name: str) -> Rule | None:
+        """The rule of that id, its former ids included."""
+        return next((r for r in self.rules if r.rule == name or name in r.formerly), None)
