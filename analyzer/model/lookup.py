@@ -1,61 +1,89 @@
-"""DNS questions with their answers, and the mail records found in them."""
+"""A DNS question with its answer, and the mail policy records found in answers.
+
+None means *not shown*; an empty tuple means that the answer was shown and holds none.
+"""
 
 from __future__ import annotations
 
 import msgspec
 
-from analyzer.model.place import Place  # noqa: TC001 - msgspec reads the annotation
+from analyzer.model.place import Place  # noqa: TC001 - msgspec reads the annotations
 
 
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):
-    """One DNS question with its answer (RFC 8499).  None means: not shown."""
+    """One DNS question with its answer, or what an answer says besides (*complete* is then False).
+
+    *status*: NOERROR, NXDOMAIN, SERVFAIL, REFUSED ... as the server said it; TIMEOUT and NO-SERVERS where none did.
+    *answered*: whether records of the type asked for were in the answer.
+    """
 
     places: tuple[Place, ...]
     where: dict[str, tuple[Place, ...]] = {}
     complete: bool = False
-    type: str | None = None
-    of: str | None = None             # the subject: a name without its last dot, for PTR the address
-    name: str | None = None           # the owner as asked
-    status: str | None = None         # NOERROR, NXDOMAIN, SERVFAIL, REFUSED, TIMEOUT, NO-SERVERS ...
-    answered: str | None = None       # yes | no: the answer holds records of the type
-    addresses: tuple[str, ...] | None = None
-    names: tuple[str, ...] | None = None
-    exchanges: tuple[str, ...] | None = None
-    preferences: tuple[int, ...] | None = None
-    texts: tuple[str, ...] | None = None
-    cname: str | None = None
-    server: str | None = None         # who answered
-    flags: tuple[str, ...] | None = None
-    authoritative: str | None = None
-    ede: str | None = None            # extended DNS error (RFC 8914)
-    dnsbl_of: str | None = None       # the address or domain that a DNSBL was asked about
-    zone: str | None = None           # the DNSBL's zone
-    answer: tuple[str, ...] | None = None
-    meaning: str | None = None
-    listing: str | None = None        # listed | policy | not-listed | refused
-    spf_of: str | None = None
+    format: str = ""
+    type: str | None = None           # A, AAAA, MX, PTR, TXT, NS, SOA, CNAME ...
+    of: str | None = None             # the subject: a name without its last dot, an address for PTR
+    name: str | None = None           # the owner as DNS writes it
+    purpose: str | None = None        # name, reverse, dnsbl, dmarc, dkim, mta-sts, tls-rpt, tlsa, service
+    status: str | None = None
+    answered: str | None = None       # yes | no
+    addresses: tuple[str, ...] | None = None    # those of aliases' targets included
+    names: tuple[str, ...] | None = None        # the names that PTR, MX, NS or CNAME records give
+    exchanges: tuple[str, ...] | None = None    # MX targets, best first
+    preferences: tuple[int, ...] | None = None  # beside them
+    texts: tuple[str, ...] | None = None        # TXT records, their strings joined
+    cname: str | None = None          # what the name is an alias of
+    target: str | None = None         # the end of the chain of aliases
+    serial: int | None = None         # of an SOA record
+    server: str | None = None         # who answered, by name where one is shown
+    server_ip: str | None = None
+    flags: tuple[str, ...] | None = None        # qr aa rd ra ad cd tc
+    authoritative: str | None = None  # yes | no
+    checking_disabled: str | None = None        # yes: asked without validation (+cd)
+    dnssec: str | None = None         # validated | unsigned | bogus | not-validated
+    ede: tuple[int, ...] | None = None          # extended DNS error codes (RFC 8914)
+    ede_text: str | None = None
+    error: str | None = None          # what cannot be read in a record, or why there was no answer
+    referral: str | None = None       # yes: the server pointed elsewhere; upward: to the root
+    short: str | None = None          # yes: only the data was printed (+short)
+    negative_of: str | None = None    # the zone whose SOA record came with a negative answer
+    zone: str | None = None           # the blocklist asked
+    dnsbl_of: str | None = None       # the address or domain asked about
+    listing: str | None = None        # listed | not-listed | policy | refused
+    answer: tuple[str, ...] | None = None       # the codes that a blocklist answered
+    meaning: str | None = None        # what they mean
+    spf_of: str | None = None         # a TXT question about this name
     dmarc_of: str | None = None
     dkim_of: str | None = None
     selector: str | None = None
+    warnings: tuple[str, ...] = ()
     problems: tuple[int, ...] = ()
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """An SPF, DKIM or DMARC record (RFC 7208, 6376, 7489)."""
+    """A policy record in TXT: *kind* SPF, DMARC or DKIM.  *error* is its first mistake, None where there is none."""
 
     places: tuple[Place, ...]
     where: dict[str, tuple[Place, ...]] = {}
     complete: bool = False
-    kind: str | None = None           # spf | dkim | dmarc
-    of: str | None = None
+    kind: str
+    of: str | None = None             # the mail domain
     selector: str | None = None
-    text: str | None = None
+    text: str = ""
     error: str | None = None
-    count: int | None = None
-    lookups: int | None = None
-    all: str | None = None
-    policy: str | None = None
-    revoked: str | None = None
+    valid: str | None = None          # yes | no
+    count: int = 1                    # records of this kind at the name
     mechanisms: tuple[str, ...] = ()
-    networks: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()    # ip4 and ip6 networks that SPF passes
+    includes: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()      # included names whose records the case does not show
+    lookups: int | None = None        # DNS look-ups that SPF needs, as far as visible
+    all: str | None = None            # the qualifier of all: + - ~ ?
+    policy: str | None = None         # DMARC p=
+    subdomain_policy: str | None = None
+    alignment: str | None = None      # strict where DMARC wants it for SPF or DKIM
+    revoked: str | None = None        # yes: an empty DKIM key
+    testing: str | None = None        # yes: DKIM t=y
+    key_type: str | None = None
+    key_bits: int | None = None       # of an RSA key
     problems: tuple[int, ...] = ()
