@@ -158,7 +158,9 @@ class Host:
         """A file of this host, empty when it is not there."""
         return self.run(f"cat {shlex.quote(path)} 2>/dev/null")
 
-    def type(self, command: str, lines: list[str], quiet: float = 0.4, limit: float = 60) -> str:
+    def type(
+        self, command: str, lines: list[str], quiet: float = 0.4, limit: float = 60, patience: float = 12
+    ) -> str:
         """Run a command on a terminal and type lines into it, each once the other side has fallen silent."""
         pid, terminal = pty.fork()
         if pid == 0:
@@ -180,6 +182,8 @@ class Host:
                 in_data = waiting[0] != "." and (in_data or b"\n354" in since)
                 os.write(terminal, self._keys(waiting.pop(0)))
                 since, last = b"", time.monotonic()
+            elif not waiting and lines and time.monotonic() - last > patience:
+                break
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         os.close(terminal)

@@ -55,6 +55,9 @@ class Lab:
             host.run("useradd -m bob; useradd -m alice; useradd -m carol 2>/dev/null")
             for path, text in spec.get("files", {}).items():
                 host.write(path, text)
+            if "anchor" in spec:
+                where, path = spec["anchor"]
+                spec["anchor_text"] = self.hosts[where].read(path)
             for word in spec["runs"]:
                 RUNS[word](host, spec, self.data)
             for command in spec.get("after", []):
@@ -114,7 +117,7 @@ class Lab:
     def do_telnet(self, step: dict[str, Any]) -> None:
         """A session typed by hand on a terminal."""
         command = step["telnet"] if " " in step["telnet"] else f"telnet {step['telnet']} 25"
-        screen = self.hosts[step.get("at", "pc")].type(command, step.get("say", []), limit=step.get("limit", 40))
+        screen = self.hosts[step.get("at", "pc")].type(command, step.get("say", []), limit=step.get("limit", 40), patience=step.get("patience", 8))
         self.keep(step, f"{step.get('prompt', '$ ')}{command}\n{screen}" if step.get("prompt", "$ ") else screen)
 
     def do_send(self, step: dict[str, Any]) -> None:

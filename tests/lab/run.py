@@ -8,13 +8,14 @@ import os
 import sys
 import time
 import traceback
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     __package__ = "tests.lab"
 
-from tests.lab import layers, score
+from tests.lab import certs, layers, score
 from tests.lab.lab import Lab
 from tests.lab.scenario import all_of, load
 
@@ -24,17 +25,27 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="scenarios, by the beginning of their names")
     parser.add_argument("--list", action="store_true", help="only say which scenarios there are")
     parser.add_argument("--score", action="store_true", help="run no server, only diagnose the captures that are there")
+    parser.add_argument("--jobs", type=int, default=4, help="scenarios at a time; they mostly wait")
     args = parser.parse_args()
     files = all_of(args.names)
     if args.list:
         print("\n".join(file.stem for file in files))
         return 0
-    failed = [] if args.score else [file.stem for file in files if not run(file)]
+    failed = [] if args.score else run_all(files, args.jobs)
     if args.score or not args.names:
         score.write()
     for name in failed:
         print(f"lab: FAILED {name}")
     return 1 if failed else 0
+
+
+def run_all(files: list[Path], jobs: int) -> list[str]:
+    """The names of those that did not run to their end."""
+    certs.authority()
+    for layer in layers.SERVERS:
+        layers.stack(layer)
+    with ProcessPoolExecutor(max_workers=min(jobs, len(files) or 1)) as pool:
+        return [file.stem for file, good in zip(files, pool.map(run, files), strict=True) if not good]
 
 
 def run(file: Path) -> bool:

@@ -46,7 +46,7 @@ def syslog(host: Host, spec: Spec, world: Spec) -> None:
 
 def bind(host: Host, spec: Spec, world: Spec) -> None:
     clauses = []
-    for zone, text in zones.zone_files(world["zones"], world.get("delegations", {})).items():
+    for zone, text in zones.zone_files({**world["zones"], **spec.get("own_zones", {})}, world.get("delegations", {})).items():
         path = f"/etc/bind/lab/{zone if zone != '.' else 'root'}"
         host.write(path, f"$ORIGIN {zone.rstrip('.')}.\n{text}")
         if zone not in world.get("unserved", []):
@@ -63,7 +63,9 @@ def bind(host: Host, spec: Spec, world: Spec) -> None:
 def resolver(host: Host, spec: Spec, world: Spec) -> None:
     host.write("/etc/bind/lab.hints", HINTS)
     conf = RESOLVER.format(
-        options=spec.get("options", ""), validation=spec.get("validation", "no"), extra=spec.get("named", "")
+        options=spec.get("options", ""),
+        validation=spec.get("validation", "no"),
+        extra=spec.get("named", "") + _anchors(spec),
     )
     host.write("/etc/bind/named.conf", conf)
     host.start("named -g -u bind")
@@ -78,6 +80,9 @@ def unbound(host: Host, spec: Spec, world: Spec) -> None:
         " chroot: ''\n username: ''\n do-ip6: no\n use-syslog: no\n ede: yes\n val-log-level: 2\n"
         f" {spec.get('unbound', 'module-config: iterator')}\n",
     )
+    if "anchor" in spec:
+        host.write("/etc/unbound/lab.key", spec["anchor_text"])
+        host.run("echo ' trust-anchor-file: /etc/unbound/lab.key' >> /etc/unbound/lab.conf")
     host.start("unbound -d -c /etc/unbound/lab.conf")
     _until(host, "dig +time=1 +tries=1 @127.0.0.1 . NS | grep -q NOERROR")
 
@@ -230,6 +235,19 @@ RUNS: dict[str, Callable[[Host, Spec, Spec], None]] = {
     "opendkim": opendkim,
     "peer": peer,
 }
+
+
+def _anchors(spec: Spec) -> str:
+    """A DNSKEY record as BIND's configuration wants it."""
+    if "anchor" not in spec:
+        return ""
+    owner, _, _, flags, protocol, algorithm, *key = _dnskey(spec)
+    return f'trust-anchors {{ {owner} static-key {flags} {protocol} {algorithm} "{"".join(key)}"; }};\n'
+
+
+def _dnskey(spec: Spec) -> list[str]:
+    words = next(line for line in spec["anchor_text"].splitlines() if not line.startswith(";")).split()
+    return [words[0], "IN", "DNSKEY", *words[words.index("DNSKEY") + 1 :]]
 
 
 def _quote(text: str) -> str:

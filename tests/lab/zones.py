@@ -18,6 +18,7 @@ def zone_files(zones: Mapping[str, str], delegations: Mapping[str, str]) -> dict
         files[top] = HEAD.format(ttl=86400, primary="a.nic.test.", contact="hostmaster.nic.test.", negative=900) + (
             "@ NS a.root-servers.net.\n"
         )
+    files["net"] += "a.root-servers.net. A 198.41.0.4\n"
     for zone, records in zones.items():
         own = HEAD.format(ttl=3600, primary="ns1.example.net.", contact="hostmaster.example.net.", negative=3600)
         own += "" if "@ NS " in records else "@ NS ns1.example.net.\n@ NS ns2.example.net.\n"
