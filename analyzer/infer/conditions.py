@@ -1,0 +1,390 @@
+"""Conditions on things: yes, no or unknown, with the lines that say so (Kleene's logic).
+
+`match` returns a tree; a report, *why* and *why not* all read that same tree.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from enum import IntEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from analyzer.model import rule as m
+from analyzer.model.case import SUBJECTS, THINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from analyzer.model.case import Case
+    from analyzer.model.place import Place
+
+
+class Answer(IntEnum):
+    """In the order that makes *and* the least, *or* the greatest."""
+
+    NO = 0
+    UNKNOWN = 1
+    YES = 2
+
+
+NO, UNKNOWN, YES = Answer.NO, Answer.UNKNOWN, Answer.YES
+_LONGEST_TEXT = 4096   # characters of a value that an expression sees
+
+
+class Result:
+    """The answer to one condition: *label* says which, *places* on which lines it rests, *lacks* what is missing."""
+
+    __slots__ = ("answer", "children", "label", "lacks", "places")
+
+    def __init__(
+        self, answer: Answer, label: str = "", places: Iterable[Place] = (), children: Sequence[Result] = (),
+        lacks: tuple[str, dict[str, Any]] | None = None,
+    ) -> None:
+        self.answer, self.label, self.children, self.lacks = answer, label, children, lacks
+        self.places: tuple[Place, ...] = tuple(places)
+
+    def all_places(self) -> list[Place]:
+        """The lines of this condition and of the parts that made its answer."""
+        found = list(self.places)
+        for child in self.children:
+            if child.answer == self.answer or self.answer == YES:
+                found += child.all_places()
+        return list(dict.fromkeys(found))
+
+    def missing(self) -> list[tuple[str, dict[str, Any]]]:
+        """What would have to be captured, where the answer is unknown."""
+        if self.answer != UNKNOWN:
+            return []
+        if self.lacks is not None:
+            return [self.lacks]
+        return [x for child in self.children if child.answer == UNKNOWN for x in child.missing()]
+
+
+class Context:
+    """What a condition may refer to: the case, names bound so far, findings made so far."""
+
+    __slots__ = ("bound", "case", "found", "thing")
+
+    def __init__(self, case: Case, found: dict[tuple[str, int], set[str]]) -> None:
+        self.case = case
+        self.bound: dict[str, Any] = {}
+        self.found = found
+        self.thing: tuple[str, int] = ("", -1)
+
+
+def match(when: m.Fields, thing: Any, kind: str, context: Context) -> Result:
+    """*when* on *thing*, which is of *kind* (`problem`, `lookup`, ...)."""
+    return _fields(when, thing, kind, context)
+
+
+def join(j: m.Join, context: Context) -> Result:
+    """Another thing of the case that meets *j*: *no* where the same question is answered otherwise, *unknown* where
+    nobody asked."""
+    subject = set(SUBJECTS.get(j.thing, ()))
+    asked = m.Fields(tuple((n, c) for n, c in j.when.fields if n in subject))
+    rest = m.Fields(tuple((n, c) for n, c in j.when.fields if n not in subject))
+    needs_bound = [c.name for _, c in asked.fields if isinstance(c, m.Var) and c.name not in context.bound]
+    lacks = (j.thing, {n: _shown(c, context) for n, c in asked.fields})
+    if needs_bound:
+        return Result(UNKNOWN, f"{j.name}: {' '.join(needs_bound)} not shown", lacks=None)
+    best: Result | None = None
+    for thing in getattr(context.case, THINGS[j.thing][0]):
+        before = dict(context.bound)
+        same = _fields(asked, thing, j.thing, context)
+        if same.answer != YES:
+            context.bound = before
+            continue
+        other = _fields(rest, thing, j.thing, context) if rest.fields else Result(YES)
+        result = Result(other.answer, j.name, thing.places, [same, other])
+        if other.answer == YES:
+            context.bound[j.name] = thing
+            return result
+        context.bound = before
+        if best is None or result.answer == UNKNOWN:
+            best = result
+    return best or Result(UNKNOWN, f"{j.name}: not captured", lacks=lacks)
+
+
+def _shown(c: m.AnyMatcher, context: Context) -> Any:
+    if isinstance(c, m.Var):
+        return context.bound.get(c.name)
+    if isinstance(c, m.Equals):
+        return c.value
+    if isinstance(c, m.OneOf):
+        return [_shown(x, context) for x in c.of]
+    return None
+
+
+# ---- the pieces ------------------------------------------------------------------------------------------------------
+def _fields(when: m.Fields, thing: Any, kind: str, context: Context) -> Result:
+    answer, children = YES, []
+    for name, condition in when.fields:
+        if name:
+            result = _field(name, condition, thing, kind, context)
+        else:
+            result = _special(condition, thing, kind, context)
+        children.append(result)
+        if result.answer < answer:
+            answer = result.answer
+            if answer == NO:
+                break
+    return Result(answer, "", (), children)
+
+
+def _special(condition: m.AnyMatcher, thing: Any, kind: str, context: Context) -> Result:
+    match condition:
+        case m.Not(inner=m.Fields() as inner):
+            before = dict(context.bound)
+            result = _fields(inner, thing, kind, context)
+            context.bound = before
+            return Result(Answer(2 - result.answer), "not", (), [result])
+        case m.OneOf(of=of):
+            results = [_fields(c, thing, kind, context) for c in of if isinstance(c, m.Fields)]
+            return Result(max((r.answer for r in results), default=NO), "any", (), results)
+        case m.Steps(steps=steps):
+            return _steps(steps, thing, context)
+        case m.Count() as count:
+            return _count(count, thing, kind, context)
+        case m.FindingOf(rule=rule):
+            has = rule in context.found.get(context.thing, ())
+            return Result(YES if has else NO, f"finding {rule}")
+        case _:
+            return Result(UNKNOWN, "?")
+
+
+def _field(name: str, condition: m.AnyMatcher, thing: Any, kind: str, context: Context) -> Result:
+    attribute = "from_" if name == "from" else name
+    value = getattr(thing, attribute, None)
+    places = _places(thing, name)
+    complete = bool(getattr(thing, "complete", True))
+    answer, children = _value(condition, value, context, complete=complete)
+    # A field that the thing did not show: ask for a capture that would show it.
+    lacks = (kind, {name: None}) if answer == UNKNOWN and value is None else None
+    inner = [c for c in children if c.places or c.children]
+    return Result(answer, f"{name} {describe(condition, context)}", () if inner else places, inner, lacks)
+
+
+def _places(thing: Any, name: str) -> tuple[Place, ...]:
+    where = getattr(thing, "where", None)
+    if where and name in where:
+        return tuple(where[name])
+    return tuple(getattr(thing, "places", ()) or ())[:12]
+
+
+def _value(condition: m.AnyMatcher, value: Any, context: Context, *, complete: bool) -> tuple[Answer, list[Result]]:
+    """The answer of *condition* for *value*: a list is matched where one of its elements is."""
+    if isinstance(condition, m.Known):
+        shown = value is not None and value != () and value != ""
+        return (YES if shown == condition.known else NO), []
+    if isinstance(condition, m.Not):
+        before = dict(context.bound)
+        answer, children = _value(condition.inner, value, context, complete=complete)
+        context.bound = before
+        return Answer(2 - answer), children
+    if isinstance(condition, m.OneOf) and not isinstance(value, tuple | list):
+        best: tuple[Answer, list[Result]] = (NO if condition.of else UNKNOWN, [])
+        for part in condition.of:
+            answer, children = _value(part, value, context, complete=complete)
+            if answer == YES:
+                return YES, children
+            if answer == UNKNOWN:
+                best = (UNKNOWN, children)
+        return best
+    if value is None:
+        return UNKNOWN, []
+    if isinstance(value, tuple | list):
+        return _elements(condition, value, context, complete=complete)
+    if isinstance(condition, m.Fields):
+        result = _fields(condition, value, "", context)
+        return result.answer, [Result(result.answer, "", getattr(value, "places", ()) or (), result.children)]
+    return _scalar(condition, value, context), []
+
+
+def _elements(
+    condition: m.AnyMatcher, values: Sequence[Any], context: Context, *, complete: bool
+) -> tuple[Answer, list[Result]]:
+    unsure = False
+    for value in values:
+        before = dict(context.bound)
+        answer, children = _value(condition, value, context, complete=True)
+        if answer == YES:
+            return YES, children
+        context.bound = before
+        unsure = unsure or answer == UNKNOWN
+    return (UNKNOWN if unsure or not (complete or values) else NO), []
+
+
+def _scalar(condition: m.AnyMatcher, value: Any, context: Context) -> Answer:  # noqa: PLR0911 - one line a matcher
+    match condition:
+        case m.Equals(value=wanted):
+            return _yes(_same(value, wanted))
+        case m.Var(name=name):
+            if name not in context.bound:
+                context.bound[name] = value
+                return YES
+            wanted = context.bound[name]
+            if wanted is None:
+                return UNKNOWN
+            return _yes(any(_same(value, w) for w in wanted) if isinstance(wanted, tuple) else _same(value, wanted))
+        case m.Text(how=how, value=wanted):
+            text = str(value)[:_LONGEST_TEXT].lower()
+            return _yes(wanted in text if how == "has" else text.startswith(wanted) if how == "starts" else text.endswith(wanted))
+        case m.Matches(pattern=pattern):
+            return _yes(bool(compiled(pattern).search(str(value)[:_LONGEST_TEXT])))
+        case m.Under(domains=domains):
+            name = str(value).lower().rstrip(".")
+            return _yes(any(name == d or name.endswith("." + d) for d in (x.lower().strip(".") for x in domains)))
+        case m.In(networks=networks):
+            return _inside(str(value), networks)
+        case m.Range() as r:
+            return _range(value, r)
+        case _:
+            return UNKNOWN
+
+
+def _yes(truth: bool) -> Answer:  # noqa: FBT001
+    return YES if truth else NO
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    if isinstance(value, str) or isinstance(wanted, str):
+        # YAML reads 5.10 and yes as it likes: compare what was meant.
+        if isinstance(wanted, bool):
+            wanted = "yes" if wanted else "no"
+        one, other = str(value).lower().rstrip("."), str(wanted).lower().rstrip(".")
+        return one == other or (":" in one and ":" in other and _address(one) == _address(other) is not None)
+    return bool(value == wanted)
+
+
+@lru_cache(maxsize=1024)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text.strip("[]").removeprefix("IPv6:").removeprefix("ipv6:"))
+    except ValueError:
+        return None
+
+
+def _inside(value: str, networks: tuple[str, ...]) -> Answer:
+    address = _address(value)
+    if address is None:
+        return UNKNOWN
+    for text in networks:
+        network = ipaddress.ip_network(text, strict=False)
+        if network.version == address.version and address in network:
+            return YES
+    return NO
+
+
+def _range(value: Any, r: m.Range) -> Answer:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return UNKNOWN
+    good = (r.least is None or number >= r.least) and (r.most is None or number <= r.most) and (r.over is None or number > r.over)
+    return _yes(good)
+
+
+@lru_cache(maxsize=4096)
+def compiled(pattern: str) -> Any:
+    """A rule's expression: RE2 where it is installed, else Python's (the rules' lint holds them to RE2)."""
+    try:
+        import re2
+    except ImportError:
+        import re
+
+        return re.compile(pattern, re.IGNORECASE)
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    return re2.compile(pattern, options)
+
+
+def _steps(steps: Sequence[m.AnyMatcher], thing: Any, context: Context) -> Result:
+    """*steps* met in this order by elements of the thing's story, others between allowed."""
+    story = _story(thing)
+    at, places = 0, []
+    for step in steps:
+        if not isinstance(step, m.Fields):
+            continue
+        for index in range(at, len(story)):
+            before = dict(context.bound)
+            if _fields(_unwrapped(step), story[index], "", context).answer == YES:
+                places += list(_places(story[index], ""))
+                at = index + 1
+                break
+            context.bound = before
+        else:
+            return Result(NO if getattr(thing, "complete", False) else UNKNOWN, "steps", places, lacks=None)
+    return Result(YES, "steps", places)
+
+
+def _unwrapped(step: m.Fields) -> m.Fields:
+    """``{attempt: {...}}`` and ``{reply: {...}}`` name the element; its conditions are what counts."""
+    if len(step.fields) == 1 and step.fields[0][0] in {"attempt", "exchange", "reply"} and isinstance(step.fields[0][1], m.Fields):
+        return step.fields[0][1]
+    return step
+
+
+def _story(thing: Any) -> Sequence[Any]:
+    for name in ("attempts", "exchanges"):
+        if hasattr(thing, name):
+            return list(getattr(thing, name))
+    return []
+
+
+def _count(count: m.Count, thing: Any, kind: str, context: Context) -> Result:
+    """How many things of the case are alike in the fields of `by`."""
+    alike, places, seen = 0, [], set()
+    for other in getattr(context.case, THINGS[kind][0]):
+        if any(getattr(other, f, None) != getattr(thing, f, None) or getattr(other, f, None) is None for f in count.by):
+            continue
+        if isinstance(count.where, m.Fields) and _fields(count.where, other, kind, context).answer != YES:
+            continue
+        if count.distinct is not None:
+            value = getattr(other, count.distinct, None)
+            if value is None or value in seen:
+                continue
+            seen.add(value)
+            alike += 1
+        else:
+            alike += int(getattr(other, "count", 1))
+        places += list(other.places[:2])
+    return Result(YES if alike > count.over else NO, f"count {alike}", places[:20])
+
+
+def describe(condition: m.AnyMatcher, context: Context | None = None) -> str:
+    """*condition* in words."""
+    match condition:
+        case m.Equals(value=value):
+            return f"is {value}"
+        case m.Var(name=name):
+            value = context.bound.get(name) if context else None
+            return f"is {value}" if isinstance(value, str | int) else f"is ${name}"
+        case m.OneOf(of=of):
+            return " or ".join(describe(c, context) for c in of[:6])
+        case m.Not(inner=inner):
+            return f"not ({describe(inner, context)})"
+        case m.Text(how=how, value=value):
+            return f"{how} \u201c{value}\u201d"
+        case m.Matches(pattern=pattern):
+            return f"matches {pattern}"
+        case m.Under(domains=domains):
+            return f"is under {', '.join(domains)}"
+        case m.In(networks=networks):
+            return f"is in {', '.join(networks)}"
+        case m.Range() as r:
+            return "is " + " and ".join(f"{w} {v:g}" for w, v in (("at least", r.least), ("at most", r.most), ("over", r.over)) if v is not None)
+        case m.Known(known=known):
+            return "is shown" if known else "is not shown"
+        case m.Fields(fields=fields):
+            return "{" + ", ".join(f"{n} {describe(c, context)}" for n, c in fields) + "}"
+        case _:
+            return type(condition).__name__.lower()
+
+
+def as_value(thing: Any) -> Any:
+    """A bound thing as plain values, for texts."""
+    return msgspec.structs.asdict(thing) if isinstance(thing, msgspec.Struct) else thing

@@ -1,0 +1,271 @@
+"""A case and the rules -> findings, beliefs, and the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from analyzer.infer.certainty import Belief, Voice, combine
+from analyzer.infer.conditions import NO, UNKNOWN, YES, Answer, Context, Result, join, match
+from analyzer.infer.wording import fill
+from analyzer.model.case import THINGS, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from analyzer.model.case import Case
+    from analyzer.model.place import Place
+    from analyzer.model.rule import Rule, RuleBook
+
+_MOST_THINGS = 2_000     # things of one kind that rules look at
+_MOST_PLACES = 24
+_OF_WORDS = frozenset({"refusal", "delivery-failure", "tls-failure", "local-failure", "auth-failure", "connect-failure", "hang-up", "timeout"})
+
+
+class Outcome(msgspec.Struct):
+    """One rule tried on one thing."""
+
+    rule: Any                         # Rule
+    kind: str
+    index: int
+    result: Any                       # Result
+    bound: dict[str, Any]
+    problems: tuple[int, ...] = ()
+    superseded: bool = False
+
+    @property
+    def answer(self) -> Answer:
+        answer: Answer = self.result.answer
+        return answer
+
+
+class Judged(msgspec.Struct):
+    """A case with what the rules made of it."""
+
+    case: Any                         # Case, its problems completed by those that findings raised
+    outcomes: list[Outcome]           # yes
+    open: list[Outcome]               # unknown
+    beliefs: list[Belief]             # by problem
+    harmless: set[int]                # problems that are everyday noise
+
+
+def judge(case: Case, book: RuleBook) -> Judged:
+    """Every rule on every thing, and the belief in each problem's rival causes."""
+    outcomes, open_ = _run(case, book)
+    case = _raise(case, outcomes)
+    _supersede(outcomes)
+    harmless = {i for o in outcomes if o.rule.harmless and not o.superseded for i in o.problems}
+    voices = _voices(case, outcomes)
+    beliefs = [combine(voices.get(i, [])) for i in range(len(case.problems))]
+    return Judged(case, outcomes, open_, beliefs, harmless)
+
+
+# ---- running rules ---------------------------------------------------------------------------------------------------
+def _run(case: Case, book: RuleBook) -> tuple[list[Outcome], list[Outcome]]:
+    outcomes: list[Outcome] = []
+    open_: list[Outcome] = []
+    found: dict[tuple[str, int], set[str]] = {}
+    plain, dialects = _by_thing(book)
+    for kind, (attribute, _) in THINGS.items():
+        things = getattr(case, attribute)[:_MOST_THINGS]
+        for index, thing in enumerate(things):
+            if kind == "problem":
+                for outcome in _dialect_outcomes(dialects, thing, index, case, found):
+                    outcomes.append(outcome)
+                    found.setdefault((kind, index), set()).add(outcome.rule.rule)
+            for rule in plain.get(kind, ()):
+                outcome = try_rule(rule, thing, kind, index, case, found)
+                if outcome.answer == YES:
+                    outcomes.append(outcome)
+                    found.setdefault((kind, index), set()).add(rule.rule)
+                elif outcome.answer == UNKNOWN:
+                    open_.append(outcome)
+    return outcomes, open_
+
+
+_INDEX: dict[int, tuple[Any, dict[str, list[Any]], dict[str, list[Any]]]] = {}
+
+
+def _by_thing(book: RuleBook) -> tuple[dict[str, list[Rule]], dict[str, list[Rule]]]:
+    """Rules by the thing they are about (those that use findings after those), and dialects by name."""
+    kept = _INDEX.get(id(book))
+    if kept is not None and kept[0] is book:
+        return kept[1], kept[2]
+    plain: dict[str, list[Rule]] = {}
+    dialects: dict[str, list[Rule]] = {}
+    for rule in book.rules:
+        if rule.dialect is not None:
+            dialects.setdefault(rule.dialect, []).append(rule)
+        else:
+            plain.setdefault(rule.about, []).append(rule)
+    for name, rules in plain.items():
+        plain[name] = _in_order(rules)
+    _INDEX.clear()
+    _INDEX[id(book)] = (book, plain, dialects)
+    return plain, dialects
+
+
+def _in_order(rules: Sequence[Rule]) -> list[Rule]:
+    """Rules after those whose findings they use."""
+    names = {r.rule: r for r in rules}
+    done: dict[str, None] = {}
+
+    def visit(rule: Rule, above: frozenset[str]) -> None:
+        if rule.rule in done or rule.rule in above:
+            return
+        for needed in needs(rule):
+            if needed in names:
+                visit(names[needed], above | {rule.rule})
+        done[rule.rule] = None
+
+    for rule in rules:
+        visit(rule, frozenset())
+    return [names[n] for n in done]
+
+
+def needs(rule: Rule) -> list[str]:
+    """The rules whose findings *rule* uses as conditions."""
+    from analyzer.model.rule import FindingOf, Not
+
+    found = []
+    for _, condition in rule.when.fields:
+        inner = condition.inner if isinstance(condition, Not) else condition
+        if isinstance(inner, FindingOf):
+            found.append(inner.rule)
+        found += [c.rule for _, c in getattr(inner, "fields", ()) if isinstance(c, FindingOf)]
+    return found
+
+
+def try_rule(
+    rule: Rule, thing: Any, kind: str, index: int, case: Case, found: dict[tuple[str, int], set[str]]
+) -> Outcome:
+    """*rule* on one *thing*: its condition, its joins, and what may block it."""
+    context = Context(case, found)
+    context.thing = (kind, index)
+    result = match(rule.when, thing, kind, context)
+    children = [result]
+    if result.answer != NO:
+        for j in rule.with_:
+            joined = join(j, context)
+            children.append(joined)
+            if joined.answer == NO:
+                break
+    answer = min(c.answer for c in children)
+    if answer == YES and _blocked(rule, thing, kind, context):
+        answer = NO
+    whole = Result(answer, rule.rule, (), children)
+    problems = (index,) if kind == "problem" else tuple(getattr(thing, "problems", ()))
+    joined_problems = [i for i, p in enumerate(case.problems) if any(p is v for v in context.bound.values())]
+    return Outcome(rule, kind, index, whole, context.bound, problems or tuple(joined_problems))
+
+
+def _blocked(rule: Rule, thing: Any, kind: str, context: Context) -> bool:
+    if rule.unless_when is not None and match(rule.unless_when, thing, kind, context).answer == YES:
+        return True
+    return any(join(j, context).answer == YES for j in rule.unless)
+
+
+def _dialect_outcomes(
+    dialects: dict[str, list[Rule]], problem: Problem, index: int, case: Case, found: dict[tuple[str, int], set[str]]
+) -> list[Outcome]:
+    """The one dialect pattern that says most: text before code, specific before generic."""
+    if problem.kind not in _OF_WORDS:
+        return []
+    text = (problem.text or "").lower()
+    hits: list[Outcome] = []
+    for rules in dialects.values():
+        for rule in rules:
+            if rule.literals and not any(w in text for w in rule.literals):
+                continue
+            if problem.kind == "local-failure" and rule.tier > 1:
+                continue
+            outcome = try_rule(rule, problem, "problem", index, case, found)
+            if outcome.answer == YES:
+                hits.append(outcome)
+                break
+    if not hits:
+        return []
+    best = min(hits, key=lambda o: (o.rule.tier, -max(o.rule.suggests.values(), default=0.0), o.rule.rule))
+    return [best]
+
+
+# ---- what findings mean for each other -------------------------------------------------------------------------------
+def _raise(case: Case, outcomes: list[Outcome]) -> Case:
+    """Findings that are problems by themselves become problems of the case."""
+    problems = list(case.problems)
+    at: dict[tuple[str, int, str], int] = {}
+    for o in outcomes:
+        if not o.rule.raises or o.problems:
+            continue
+        own = "" if o.kind == "lookup" else o.rule.rule
+        key = (o.kind, o.index, own)
+        if key not in at:
+            at[key] = len(problems)
+            thing = getattr(case, THINGS[o.kind][0])[o.index]
+            problems.append(Problem(
+                kind="observed", places=tuple(places_of(o)), what=fill(o.rule.raises, values_of(o, case)),
+                complete=True, view=getattr(thing, "view", None), domain=getattr(thing, "of", None),
+                server=getattr(thing, "server", None) if o.kind != "lookup" else None,
+            ))
+        o.problems = (at[key],)
+    return msgspec.structs.replace(case, problems=tuple(problems))
+
+
+def _supersede(outcomes: list[Outcome]) -> None:
+    """A finding that refines another on the same problem takes its place."""
+    for o in outcomes:
+        for other in outcomes:
+            if other.rule.rule in o.rule.refines and (
+                set(other.problems) & set(o.problems) or (other.kind, other.index) == (o.kind, o.index)
+            ):
+                other.superseded = True
+
+
+def _voices(case: Case, outcomes: list[Outcome]) -> dict[int, list[Voice]]:
+    voices: dict[int, list[Voice]] = {}
+    for o in outcomes:
+        if o.superseded or not (o.rule.suggests or o.rule.against):
+            continue
+        for index in o.problems:
+            own = set(case.problems[index].places)
+            own |= {p for places in case.problems[index].where.values() for p in places}
+            rests_on = frozenset(set(places_of(o)) - own)
+            voices.setdefault(index, []).append(Voice(o.rule.rule, rests_on, o.rule.suggests, o.rule.against))
+    return voices
+
+
+def places_of(o: Outcome) -> list[Place]:
+    """The lines on which an outcome rests."""
+    return sorted(dict.fromkeys(o.result.all_places()))[:_MOST_PLACES]
+
+
+def values_of(o: Outcome, case: Case) -> dict[str, Any]:
+    """The names that a rule's texts may use: the thing's fields, its problem's, what was bound and joined."""
+    values: dict[str, Any] = {}
+    for index in o.problems[:1]:
+        if index < len(case.problems):
+            values |= problem_values(case.problems[index])
+    thing = getattr(case, THINGS[o.kind][0])[o.index] if o.index < len(getattr(case, THINGS[o.kind][0])) else None
+    if thing is not None:
+        values |= {n: v for n in thing.__struct_fields__ if (v := getattr(thing, n)) not in (None, (), "")}
+    return values | {n: v for n, v in o.bound.items() if v is not None}
+
+
+def problem_values(p: Problem) -> dict[str, Any]:
+    """A problem's fields by the names that texts use."""
+    values = {n: v for n in p.__struct_fields__ if (v := getattr(p, n)) not in (None, "", ())}
+    words = " ".join(str(v) for v in (p.code, p.enhanced, p.text) if v is not None)
+    if words:
+        values["reply"] = words
+    values["client"] = p.client_name or p.client_ip
+    return values
+
+
+def alike(beliefs: Iterable[Belief]) -> dict[str, float]:
+    """The greatest share of each fault over several problems."""
+    best: dict[str, float] = {}
+    for belief in beliefs:
+        for fault, share in belief.shares:
+            best[fault] = max(best.get(fault, 0.0), share)
+    return best

@@ -1,0 +1,161 @@
+"""What to capture next, and why a fault is, or is not, the answer: walks over the same result trees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from analyzer.infer.certainty import Voice, combine
+from analyzer.infer.conditions import NO, UNKNOWN, Result
+from analyzer.infer.engine import values_of
+from analyzer.infer.wording import fill
+from analyzer.model.report import NextCapture, OpenRule
+
+if TYPE_CHECKING:
+    from analyzer.infer.engine import Judged, Outcome
+    from analyzer.model.rule import CaptureHint, RuleBook
+
+_MOST_NEXT = 4
+_ENOUGH = 0.95
+
+
+def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]) -> tuple[NextCapture, ...]:
+    """The captures that would shift the differential most, best first.
+
+    The score of a capture is the sum, over the rules that it would decide, of the present belief in the outcome times
+    the total shift of the shares that the outcome would bring.
+    """
+    scores: dict[tuple[str, str], tuple[float, CaptureHint, set[str], dict[str, Any]]] = {}
+    for o in judged.open:
+        for index in o.problems or range(len(judged.case.problems)):
+            problem = judged.case.problems[index]
+            belief = judged.beliefs[index]
+            if problem.resolved or index in judged.harmless or (belief.shares and belief.shares[0][1] >= _ENOUGH):
+                continue
+            if not o.problems and not (set(o.rule.suggests) | set(o.rule.against)) & {f for f, _ in belief.shares}:
+                continue
+            for hint, values in _hints(o, judged, book):
+                gain = _gain(o, index, judged, voices)
+                if gain <= 0:
+                    continue
+                ask = fill(hint.ask, values)
+                key = (hint.capture, ask)
+                old = scores.get(key, (0.0, hint, set(), values))
+                faults = old[2] | set(o.rule.suggests) | set(o.rule.against)
+                scores[key] = (old[0] + gain, hint, faults, values)
+    ranked = sorted(scores.items(), key=lambda kv: (-kv[1][0], kv[0]))
+    seen: set[str] = set()
+    found = []
+    for (name, ask), (score, hint, faults, values) in ranked:
+        if name in seen:
+            continue
+        seen.add(name)
+        found.append(NextCapture(
+            ask, fill(hint.where, values), fill(hint.tells, values), tuple(sorted(faults)), name, round(score, 4)))
+    if len(found) < _MOST_NEXT:
+        found += _standing(judged, book, seen, any_=not found)
+    return tuple(found[:_MOST_NEXT])
+
+
+_STANDING = {
+    "hang-up": ("delivery", "dialogue"), "no-answer": ("dialogue", "delivery"), "timeout": ("dialogue", "connections"),
+    "refusal": ("delivery", "dialogue"), "connect-failure": ("connections", "lookup"), "delivery-failure": ("delivery", "dialogue"),
+    "tls-failure": ("certificate",), "local-failure": ("settings", "delivery"), "auth-failure": ("dialogue", "settings"),
+}
+
+
+def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> list[NextCapture]:
+    """What helps with this kind of problem in general, where nothing more exact is known to be missing."""
+    from analyzer.infer.engine import problem_values
+
+    if not any_:
+        return []
+    for index, p in enumerate(judged.case.problems):
+        belief = judged.beliefs[index]
+        if p.resolved or index in judged.harmless or (belief.shares and belief.shares[0][1] >= _ENOUGH) or (p.minor and not belief.shares):
+            continue
+        values = problem_values(p)
+        wanted = _STANDING.get(p.kind, ())
+        return [
+            NextCapture(fill(h.ask, values), fill(h.where, values), fill(h.tells, values), tuple(f for f, _ in belief.shares), h.capture)
+            for thing in wanted for h in book.captures if thing in h.yields and h.capture not in seen
+        ][:2]
+    return []
+
+
+def _gain(o: Outcome, index: int, judged: Judged, voices: dict[int, list[Voice]]) -> float:
+    before = dict(judged.beliefs[index].shares)
+    rule = o.rule
+    after = dict(combine([*voices.get(index, []), Voice(rule.rule, frozenset({f"open {rule.rule}"}), rule.suggests, rule.against)]).shares)
+    shift = sum(abs(after.get(f, 0.0) - before.get(f, 0.0)) for f in before.keys() | after.keys())
+    likely = sum(before.get(f, 0.02) for f in rule.suggests) or 1.0 - sum(before.get(f, 0.0) for f in rule.against)
+    return max(0.0, min(1.0, likely)) * shift
+
+
+def _hints(o: Outcome, judged: Judged, book: RuleBook) -> list[tuple[CaptureHint, dict[str, Any]]]:
+    found = []
+    for thing, subject in o.result.missing():
+        for hint in book.captures:
+            wanted = hint.yields.get(thing)
+            if wanted is None or not _fits(wanted, subject):
+                continue
+            values = values_of(o, judged.case)
+            for name, variable in wanted.items():
+                if isinstance(variable, str) and variable.startswith("$") and isinstance(subject.get(name), str):
+                    values[variable[1:]] = subject[name]
+            _more_names(values)
+            found.append((hint, values))
+    return found
+
+
+def _more_names(values: dict[str, Any]) -> None:
+    import ipaddress
+
+    ip = values.get("ip") or values.get("client_ip")
+    if isinstance(ip, str):
+        try:
+            address = ipaddress.ip_address(ip.strip("[]"))
+        except ValueError:
+            return
+        values["ip"] = ip
+        values["reverse_ip"] = address.reverse_pointer.removesuffix(".in-addr.arpa").removesuffix(".ip6.arpa")
+
+
+def _fits(wanted: dict[str, Any], subject: dict[str, Any]) -> bool:
+    """Whether a capture that yields *wanted* answers a question about *subject*."""
+    for name, value in wanted.items():
+        asked = subject.get(name)
+        if isinstance(value, str) and value.startswith("$"):
+            if name not in subject:
+                return False
+        else:
+            values = value if isinstance(value, list) else [value]
+            asks = asked if isinstance(asked, list) else [asked]
+            if asked is not None and not {str(v) for v in values} & {str(a) for a in asks}:
+                return False
+    return all(name in wanted for name, asked in subject.items() if name in {"dnsbl_of", "spf_of", "dmarc_of", "dkim_of"} and asked is not None)
+
+
+def open_rules(judged: Judged, book: RuleBook) -> tuple[OpenRule, ...]:
+    """Rules that could not be answered, with what they lack; joins only, the rest would list every rule."""
+    found: dict[str, OpenRule] = {}
+    for o in judged.open:
+        if o.rule.rule in found or o.result.children[0].answer == NO or not o.problems:
+            continue
+        lacking = o.result.missing()
+        if not lacking:
+            continue
+        thing, subject = lacking[0]
+        words = " ".join(f"{k} {v}" for k, v in subject.items() if v is not None)
+        hints = _hints(o, judged, book)
+        if thing == "problem" and not hints:
+            continue
+        found[o.rule.rule] = OpenRule(o.rule.rule, f"{thing} {words}".strip(), hints[0][0].capture if hints else None)
+    return tuple(found.values())[:50]
+
+
+def failing(result: Result) -> list[Result]:
+    """The branches that made the answer *no* or *unknown*: only these are worth printing."""
+    if result.answer not in {NO, UNKNOWN}:
+        return []
+    parts = [r for child in result.children if child.answer == result.answer for r in failing(child)]
+    return parts or [result]

@@ -1,0 +1,297 @@
+"""Beliefs -> the report: verdict, diagnoses, evidence, what is next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from analyzer import __version__
+from analyzer.infer.engine import Judged, Outcome, _voices, places_of, problem_values, values_of
+from analyzer.infer.explain import next_captures, open_rules
+from analyzer.infer.wording import fill
+from analyzer.model import report as r
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.model.case import Case, Problem
+    from analyzer.model.events import Event
+    from analyzer.model.place import Place
+    from analyzer.model.rule import Fault, RuleBook
+
+LEAST_SHOWN = 0.2
+LEAST_FAULTY = 0.5
+_MOST_EVIDENCE = 12
+_LONGEST_LINE = 400
+_KIND_ORDER = {"cause": 0, "echo": 1, "consequence": 2}
+_SIDE = {"sender": "sending", "user": "sending", "receiver": "receiving"}
+
+
+def report_of(judged: Judged, book: RuleBook, view: str | None, *, events: bool) -> r.Report:
+    """The whole report on a judged case."""
+    case: Case = judged.case
+    voices = _voices(case, judged.outcomes)
+    lines = _Lines(case)
+    live = [i for i, p in enumerate(case.problems) if not p.resolved and i not in judged.harmless]
+    diagnoses = _diagnoses(judged, live, book, lines, view)
+    findings = _findings(judged, lines)
+    verdict = _verdict(judged, live, diagnoses)
+    return r.Report(
+        version=r.VERSION, verdict=verdict, headline=_headline(verdict, diagnoses, judged, live),
+        diagnoses=diagnoses,
+        problems=tuple(_problem(i, judged) for i in range(len(case.problems)) if not _silent(judged, i)),
+        next=next_captures(judged, book, voices) if verdict in {"faulty", "inconclusive"} else (),
+        open=open_rules(judged, book), findings=findings,
+        facts={k: list(v) if isinstance(v, tuple) else v for k, v in msgspec.structs.asdict(case.facts).items() if v not in (None, ())},
+        events=tuple(_event(e) for e in case.events) if events else (),
+        coverage=_coverage(case), sources=tuple(c.name for c in case.captures), view=view or _view(case),
+        adjusted=tuple(f"{a.rule}: {a.reason} (since {a.since})" for a in book.adjusted),
+        rules_version=book.version, mailwhy=__version__,
+    )
+
+
+class _Lines:
+    """The user's own lines, by place."""
+
+    def __init__(self, case: Case) -> None:
+        self.names = {c.source: c.name for c in case.captures}
+        self.text = {(c.source, line.number): line.raw for c in case.captures for line in c.lines}
+
+    def evidence(self, place: Place, note: str | None = None, role: str = "primary") -> r.Evidence:
+        text = self.text.get((place.source, place.line), "")
+        if len(text) > _LONGEST_LINE:
+            text = text[:_LONGEST_LINE] + "\u2026"
+        return r.Evidence(self.names.get(place.source, "?"), place.line, text, note, role)
+
+
+def _silent(judged: Judged, index: int) -> bool:
+    """A problem that nobody explained and that needs no explanation."""
+    p: Problem = judged.case.problems[index]
+    return p.minor and not judged.beliefs[index].shares
+
+
+def _verdict(judged: Judged, live: Sequence[int], diagnoses: Sequence[r.Diagnosis]) -> str:
+    if diagnoses and diagnoses[0].certainty >= LEAST_FAULTY:
+        return "faulty"
+    if diagnoses or any(not judged.case.problems[i].minor for i in live):
+        return "inconclusive"
+    if any(o.rule.establishes and not o.superseded for o in judged.outcomes):
+        return "healthy"
+    if not judged.case.events:
+        return "unrecognised"
+    return "inconclusive"
+
+
+# ---- diagnoses -------------------------------------------------------------------------------------------------------
+def _diagnoses(
+    judged: Judged, live: Sequence[int], book: RuleBook, lines: _Lines, view: str | None
+) -> tuple[r.Diagnosis, ...]:
+    best: dict[str, tuple[float, int, int]] = {}
+    for index in live:
+        for fault, share in judged.beliefs[index].shares:
+            old = best.get(fault, (0.0, index, 0))
+            explains = old[2] + (1 if share >= LEAST_SHOWN else 0)
+            best[fault] = (share, index, explains) if share > old[0] else (old[0], old[1], explains)
+    causes = any(s >= LEAST_FAULTY and book.faults[f].kind == "cause" for f, (s, _, _) in best.items() if f in book.faults)
+
+    def rank(item: tuple[str, tuple[float, int, int]]) -> tuple[Any, ...]:
+        fault, (share, index, explains) = item
+        known = book.faults.get(fault)
+        kind = known.kind if known else "cause"
+        late = causes and kind == "consequence"
+        return (late, -round(share, 1), _KIND_ORDER.get(kind, 0), -explains, -share, judged.case.problems[index].places[:1], fault)
+
+    found = []
+    for fault, (share, index, _) in sorted(best.items(), key=rank):
+        if share >= LEAST_SHOWN and fault in book.faults:
+            found.append(_diagnosis(book.faults[fault], share, index, judged, lines, view))
+    return tuple(found)
+
+
+def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, lines: _Lines, view: str | None) -> r.Diagnosis:
+    p: Problem = judged.case.problems[index]
+    voices = [o for o in judged.outcomes if index in o.problems and not o.superseded and fault.fault in o.rule.suggests]
+    voices.sort(key=lambda o: -o.rule.suggests[fault.fault])
+    values = problem_values(p)
+    for o in voices:
+        values = {**values_of(o, judged.case), **values}
+    side = view or p.view or _SIDE.get(fault.fixed_by, "sending")
+    title, summary = fill(fault.title, values), fill(fault.summary, values)
+    return r.Diagnosis(
+        fault=fault.fault, certainty=round(share, 2), word=r.word_of(share), title=title, severity=fault.severity,
+        fixed_by=fault.fixed_by, summary=summary, findings=tuple(o.rule.rule for o in voices),
+        evidence=_evidence(p, voices, judged, lines), steps=_steps(fault, p, side, values),
+        verify=fill(fault.verify, values), message=_message(fault, side, values), kind=fault.kind, refs=fault.refs,
+    )
+
+
+def _evidence(p: Problem, voices: Sequence[Outcome], judged: Judged, lines: _Lines) -> tuple[r.Evidence, ...]:
+    own = list(p.places[-3:] if p.kind not in {"refusal"} else p.places[:3])
+    notes: dict[Place, str] = {}
+    for o in voices:
+        for place in places_of(o):
+            notes.setdefault(place, _title(o, judged))
+    primary = [lines.evidence(x, notes.get(x) or what(p)) for x in dict.fromkeys(own)]
+    related = [lines.evidence(x, n, "related") for x, n in sorted(notes.items()) if x not in set(own)]
+    return tuple((primary + related)[:_MOST_EVIDENCE])
+
+
+def _title(o: Outcome, judged: Judged) -> str:
+    return fill(o.rule.title, values_of(o, judged.case))
+
+
+def _steps(fault: Fault, p: Problem, side: str, values: dict[str, Any]) -> tuple[str, ...]:
+    """The steps for the reader's side and software; where the software is not known, what holds for any."""
+    have = {side, p.software or ""}
+    fits = [s for s in fault.steps if all(w in have for w in s.for_)]
+    if not fits:
+        fits = [s for s in fault.steps if not {"sending", "receiving"} - {side} & set(s.for_)]
+    return tuple(fill(s.do, values) for s in fits[:7])
+
+
+def _message(fault: Fault, side: str, values: dict[str, Any]) -> str | None:
+    """The ready message, where somebody other than the reader must act."""
+    if not fault.message or fault.fixed_by == "nobody":
+        return None
+    reader = {"sending": {"sender", "user"}, "receiving": {"receiver", "local"}}.get(side, set())
+    return None if fault.fixed_by in reader or fault.fixed_by == "local" else fill(fault.message, values)
+
+
+# ---- the rest of the report ------------------------------------------------------------------------------------------
+_STAGE_WORDS = {
+    "GREETING": "the greeting", "CONNECT": "the connection", "END-OF-MESSAGE": "the final dot", "MESSAGE-DATA": "the message",
+    "RCPT": "RCPT TO", "MAIL": "MAIL FROM", "?": "an unknown command",
+}
+
+
+def what(p: Problem) -> str:
+    """One sentence that says what wants explaining."""
+    if p.what:
+        return p.what
+    stage = _STAGE_WORDS.get(p.stage or "", p.stage or "the transaction")
+    who = "This server" if p.by == "local" and p.view == "receiving" else p.server or "The server"
+    reply = " ".join(str(x) for x in (p.code, p.enhanced) if x)
+    text = " ".join((p.text or "").split())[:160]
+    said = f" with {reply}" if reply else ""
+    quoted = f": \u201c{text}\u201d" if text else ""
+    match p.kind:
+        case "refusal":
+            how = "put off" if p.temporary == "yes" else "refused"
+            return f"{who} {how} {stage}{said}{quoted}"
+        case "hang-up":
+            return f"The {p.by or 'peer'} closed the connection at {stage} without a reply"
+        case "timeout":
+            return f"No answer came in time at {stage}"
+        case "no-answer":
+            return f"The capture ends before the answer to {stage}"
+        case "connect-failure":
+            return f"No connection to {p.server or p.server_ip or 'the server'}{quoted}"
+        case "delivery-failure":
+            return f"Delivery to {p.rcpt_to or 'the recipient'} {'was put off' if p.temporary == 'yes' else 'failed'}{quoted}"
+        case "tls-failure":
+            return f"TLS failed{quoted}"
+        case "auth-failure":
+            return f"A login failed{quoted}"
+        case _:
+            return f"The mail system complains{quoted}"
+
+
+def _problem(index: int, judged: Judged) -> r.ProblemReport:
+    p: Problem = judged.case.problems[index]
+    belief = judged.beliefs[index]
+    voices = [o for o in judged.outcomes if index in o.problems and not o.superseded]
+    causes = tuple(
+        r.Cause(
+            fault, round(share, 3), tuple(o.rule.rule for o in voices if fault in o.rule.suggests),
+            tuple(o.rule.rule for o in voices if fault in o.rule.against),
+        )
+        for fault, share in belief.shares
+    )
+    source = p.places[0].source if p.places else 0
+    names = [c.name for c in judged.case.captures]
+    return r.ProblemReport(
+        what=what(p), lines=tuple(dict.fromkeys(x.line for x in p.places)), causes=causes, rest=round(belief.rest, 3),
+        conflict=round(belief.conflict, 3), kind=p.kind, source=names[source] if source < len(names) else "",
+        count=p.count, resolved=p.resolved == "yes", harmless=index in judged.harmless,
+    )
+
+
+def _findings(judged: Judged, lines: _Lines) -> tuple[r.Finding, ...]:
+    found: dict[tuple[str, str], r.Finding] = {}
+    for o in judged.outcomes:
+        if o.superseded:
+            continue
+        kind = (
+            "established" if o.rule.establishes else "harmless" if o.rule.harmless
+            else "evidence" if o.problems and (o.rule.suggests or o.rule.against) else "remark"
+        )
+        values = values_of(o, judged.case)
+        because = fill(o.rule.because, values)
+        if not because and o.rule.dialect:
+            because = what(judged.case.problems[o.problems[0]])
+        key = (o.rule.rule, because)
+        if key not in found:
+            found[key] = r.Finding(
+                o.rule.rule, fill(o.rule.title, values), tuple(lines.evidence(x) for x in places_of(o)[:_MOST_EVIDENCE]),
+                because, kind, o.kind)
+    return tuple(found.values())[:200]
+
+
+_WHO = {
+    "sender": "The sending side must act.", "receiver": "Whoever runs the receiving server must act.",
+    "dns": "Whoever runs the DNS zone must act.", "network": "The network or its provider must act.",
+    "user": "The person or program that submits the mail must act.", "local": "Whoever runs this mail server must act.",
+    "nobody": "Nobody needs to act.",
+}
+
+
+def _headline(verdict: str, diagnoses: Sequence[r.Diagnosis], judged: Judged, live: Sequence[int]) -> str:
+    if verdict == "faulty":
+        top = diagnoses[0]
+        return f"{top.title} ({top.word}, {top.certainty:.2f}). {_WHO[top.fixed_by]}"
+    if verdict == "healthy":
+        best = next(o for o in judged.outcomes if o.rule.establishes and not o.superseded)
+        return f"Nothing is wrong here: {_title(best, judged)[:1].lower()}{_title(best, judged)[1:]}."
+    if verdict == "unrecognised":
+        return "Nothing in this text is in a format that mailwhy knows."
+    if diagnoses:
+        return f"Not certain. Possible: {', '.join(f'{d.title} ({d.certainty:.2f})' for d in diagnoses[:3])}."
+    open_ = [what(judged.case.problems[i]) for i in live if not judged.case.problems[i].minor]
+    return f"Inconclusive. {open_[0]}." if open_ else "Inconclusive: what is shown neither works nor fails."
+
+
+def _event(e: Event) -> dict[str, Any]:
+    values = {n: v for n in e.__struct_fields__ if n != "place" and (v := getattr(e, n)) not in (None, "")}
+    return {"kind": str(type(e).__struct_config__.tag), "line": e.place.line, "source": e.place.source, **values}
+
+
+def _coverage(case: Case) -> r.Coverage:
+    missed: dict[int, set[int]] = {}
+    formats: dict[str, int] = {}
+    prose = 0
+    errors = []
+    for parsed in case.parsed:
+        if parsed.error:
+            errors.append(parsed.error)
+        if parsed.segment.format is None:
+            read = {e.place.line for e in parsed.events}
+            prose += sum(1 for line in parsed.segment.lines if line.number not in read)
+        else:
+            formats[parsed.segment.format] = formats.get(parsed.segment.format, 0) + len(parsed.segment.lines)
+        missed.setdefault(parsed.segment.source, set()).update(parsed.unrecognised)
+    lines = sum(c.lines[-1].last if c.lines else 0 for c in case.captures)
+    names = {c.source: c.name for c in case.captures}
+    by_source = {names[s]: tuple(sorted(n)) for s, n in missed.items() if n and s in names}
+    total = sum(len(n) for n in missed.values())
+    return r.Coverage(
+        lines=lines, recognised=lines - total, unrecognised=tuple(sorted(missed.get(0, ()))), prose=prose, formats=formats,
+        by_source=by_source, errors=tuple(errors), notes=tuple(n for c in case.captures for n in c.notes),
+    )
+
+
+def _view(case: Case) -> str | None:
+    for p in case.problems:
+        if p.view and not p.resolved:
+            return p.view
+    return case.dialogues[0].view if case.dialogues else None

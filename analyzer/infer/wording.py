@@ -1,0 +1,57 @@
+"""Texts of rules and faults with the case's own values in place of ``{{ names }}``.
+
+There are no expressions: a captured text can never become part of a template.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PLACE = re.compile(r"\{\{\s*([a-z_][a-z0-9_.]{0,60})\s*(?:\|[^{}]{0,60})?\}\}|(`)")
+_WORDS = {
+    "server": "the server", "server_ip": "its address", "client_ip": "the client's address", "client_name": "the client",
+    "client": "the client", "helo": "the HELO name", "mail_from": "the sender", "rcpt_to": "the recipient", "domain": "the recipient's domain",
+    "sender_domain": "the sender's domain", "reply": "its reply", "text": "its words", "time": "the time shown in the log",
+    "queue_id": "its queue id", "provider": "the provider", "port": "25", "ip": "the address", "zone": "the list",
+    "code": "the reply code", "enhanced": "the enhanced status code", "banner": "its greeting",
+}
+_LONGEST = 300
+
+
+def fill(template: str, values: Mapping[str, Any]) -> str:
+    """*template* with *values*; a value that is not known reads as words, inside backticks as ``<name>``."""
+    inside = False
+    out: list[str] = []
+    at = 0
+    for found in _PLACE.finditer(template):
+        out.append(template[at:found.start()])
+        at = found.end()
+        if found[2]:
+            inside = not inside
+            out.append("`")
+            continue
+        value = _look_up(found[1], values)
+        if value is None:
+            out.append(f"<{found[1].replace('_', '-')}>" if inside else _WORDS.get(found[1], found[1].replace("_", " ")))
+        else:
+            out.append(value)
+    out.append(template[at:])
+    return "".join(out)
+
+
+def _look_up(path: str, values: Mapping[str, Any]) -> str | None:
+    value: Any = values
+    for name in path.split("."):
+        value = value.get(name) if hasattr(value, "get") else getattr(value, name, None)
+        if value is None:
+            return None
+    if isinstance(value, tuple | list):
+        value = ", ".join(str(v) for v in value[:6])
+    if hasattr(value, "name") and hasattr(value, "verb"):
+        value = value.name
+    text = " ".join(str(value).split())
+    return (text[:_LONGEST] + "\u2026" if len(text) > _LONGEST else text) or None
