@@ -1,0 +1,63 @@
+"""mailwhy diagnose"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analyzer.cli.sources import knowledge, sources
+from analyzer.diagnose import diagnose
+from analyzer.errors import UnreadableInput
+from analyzer.formats.load import load_formats
+from analyzer.model.report import EXIT_STATUS
+from analyzer.render import FORMATS, render
+from analyzer.rulebook import load_rules
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument("files", nargs="*", metavar="FILE", help="captures; all of them are one case; - is standard input")
+    parser.add_argument("-f", "--format", choices=FORMATS, default="text")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the report to FILE")
+    parser.add_argument("--point-of-view", choices=("sending", "receiving"), help="on whose side you are; else taken from the capture")
+    parser.add_argument("--redact", action="store_true", help="replace addresses, names and ids by consistent pseudonyms")
+    parser.add_argument("--explain", action="store_true", help="show which conditions led to the verdict")
+    parser.add_argument("--explain-format", action="store_true", help="show for each line which format it was taken for, and the score")
+    parser.add_argument("--pedantic", action="store_true", help="show every remark")
+    knowledge(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Diagnose, print, and answer with the exit status."""
+    book = load_rules(tuple(options.rules))
+    formats = load_formats(tuple(options.grammars))
+    found = sources(options.files)
+    if options.explain_format:
+        from analyzer.cli.explain_format import explain
+
+        print(explain(found, formats))
+        return 0
+    if options.redact:
+        from analyzer.redact import redacted
+
+        found = redacted(found, book, formats)
+    report = diagnose(found, book, formats, options.point_of_view, events=options.format == "json")
+    width = None
+    colour = options.output is None and sys.stdout.isatty()
+    text = render(
+        report, options.format, sources=found, colour=colour, width=width, explain=options.explain, pedantic=options.pedantic,
+    )
+    if options.output:
+        try:
+            Path(options.output).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UnreadableInput(f"{options.output}: {error.strerror}") from None
+        print(f"mailwhy: wrote {options.output}", file=sys.stderr)
+    else:
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        print(text, end="" if text.endswith("\n") else "\n")
+    return EXIT_STATUS[report.verdict]
