@@ -49,7 +49,7 @@ def bind(host: Host, spec: Spec, world: Spec) -> None:
     for zone, text in zones.zone_files({**world["zones"], **spec.get("own_zones", {})}, world.get("delegations", {})).items():
         path = f"/etc/bind/lab/{zone if zone != '.' else 'root'}"
         host.write(path, f"$ORIGIN {zone.rstrip('.')}.\n{text}")
-        if zone not in world.get("unserved", []):
+        if zone not in world.get("unserved", []) and zone in spec.get("only", [zone]):
             clauses.append(f'zone "{zone}" {{ type master; file "{path}"; }};')
     host.write(
         "/etc/bind/named.conf",
@@ -57,7 +57,7 @@ def bind(host: Host, spec: Spec, world: Spec) -> None:
     )
     _shell(host, spec, "shell")
     host.start("named -g -u bind")
-    _until(host, "dig +short +time=1 +tries=1 @127.0.0.1 . SOA | grep -q root-servers")
+    _until(host, "dig +time=1 +tries=1 @127.0.0.1 version.bind CH TXT | grep -q status:")
 
 
 def resolver(host: Host, spec: Spec, world: Spec) -> None:
@@ -69,7 +69,7 @@ def resolver(host: Host, spec: Spec, world: Spec) -> None:
     )
     host.write("/etc/bind/named.conf", conf)
     host.start("named -g -u bind")
-    _until(host, "dig +time=1 +tries=1 @127.0.0.1 . NS | grep -q NOERROR")
+    _until(host, "dig +time=1 +tries=1 @127.0.0.1 version.bind CH TXT | grep -q status:")
 
 
 def unbound(host: Host, spec: Spec, world: Spec) -> None:
@@ -78,13 +78,15 @@ def unbound(host: Host, spec: Spec, world: Spec) -> None:
         "/etc/unbound/lab.conf",
         "server:\n interface: 0.0.0.0\n access-control: 0.0.0.0/0 allow\n root-hints: /etc/unbound/lab.hints\n"
         " chroot: ''\n username: ''\n do-ip6: no\n use-syslog: no\n ede: yes\n val-log-level: 2\n"
-        f" {spec.get('unbound', 'module-config: iterator')}\n",
+        " unblock-lan-zones: yes\n"
+        + "".join(f' local-zone: "{zone}" nodefault\n' for zone in zones.BLOCKED)
+        + f" {spec.get('unbound', 'module-config: iterator')}\n",
     )
     if "anchor" in spec:
         host.write("/etc/unbound/lab.key", spec["anchor_text"])
         host.run("echo ' trust-anchor-file: /etc/unbound/lab.key' >> /etc/unbound/lab.conf")
     host.start("unbound -d -c /etc/unbound/lab.conf")
-    _until(host, "dig +time=1 +tries=1 @127.0.0.1 . NS | grep -q NOERROR")
+    _until(host, "dig +time=1 +tries=1 @127.0.0.1 version.bind CH TXT | grep -q status:")
 
 
 def postfix(host: Host, spec: Spec, world: Spec) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 TOP = ["org", "net", "com", "edu", "info", "biz", "test", "in-addr.arpa", "ip6.arpa"]
+# Zones that unbound answers by itself unless told otherwise.
+BLOCKED = ["test.", "2.0.192.in-addr.arpa.", "100.51.198.in-addr.arpa.", "113.0.203.in-addr.arpa.", "8.b.d.0.1.0.0.2.ip6.arpa."]
 HEAD = """$TTL {ttl}
 @ SOA {primary} {contact} ( 2026112301 7200 3600 1209600 {negative} )
 """
