@@ -293,6 +293,9 @@ class DnsHeader(Event, frozen=True, tag="dns_header"):
 
     status: str | None = None         # NOERROR, NXDOMAIN, SERVFAIL, REFUSED ...
     flags: str | None = None
+    answers: int | None = None        # the number of records in the answer section
+    ede: int | None = None            # an extended DNS error (RFC 8914)
+    dnssec: str | None = None         # validated, unsigned, bogus, not-validated
     text: str | None = None
 
 
@@ -308,8 +311,10 @@ class DnsRecord(Event, frozen=True, tag="dns_record"):
     owner: str | None = None
     ttl: int | None = None
     rclass: str | None = None
-    rtype: str | None = None
+    rtype: str | None = None          # "short": only the data is printed; "more": the record before goes on
     rdata: str | None = None
+    preference: int | None = None     # of an MX record, where it stands apart
+    server: str | None = None         # who said it, where a line tells
 
 
 class DnsServer(Event, frozen=True, tag="dns_server"):
@@ -318,6 +323,7 @@ class DnsServer(Event, frozen=True, tag="dns_server"):
     server: str | None = None
     server_ip: str | None = None
     port: int | None = None
+    size: int | None = None           # the answer's octets, on a line that ends one step of a trace
 
 
 class DnsFailed(Event, frozen=True, tag="dns_failed"):
