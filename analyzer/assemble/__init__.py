@@ -106,9 +106,9 @@ def _linked(
     changes: dict[str, str] = {}
     if provider := provider_of(p.server or p.banner, providers):
         changes["provider"] = provider
-    if p.resolved is None and p.rcpt_to and _succeeded(p, dialogues, deliveries, events):
+    if p.resolved == "no" and p.rcpt_to and _succeeded(p, dialogues, deliveries, events):
         changes["resolved"] = "yes"
-    elif p.resolved is None and p.kind == "connect-failure" and any(
+    elif p.resolved == "no" and p.kind == "connect-failure" and any(
         d.connected == "yes" and d.places > p.places and (d.server == p.server or d.server is None) for d in dialogues
     ):
         changes["resolved"] = "yes"

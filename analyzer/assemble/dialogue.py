@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import TYPE_CHECKING
 
@@ -255,6 +256,8 @@ class _Replay:
             rcpt_accepted="yes" if any(_good(e) for e in recipients) else "no" if any(e.code for e in recipients) else None,
             accepted=None if final is None or final.code is None else "yes" if _good(final) else "no",
             data_open="yes" if self.data_open else None,
+            rcpt_domain=next((p.rpartition("@")[2].lower() for e in reversed(recipients) if _good(e) and (p := _path(e.argument)) and "@" in p), None),
+            client_private=None if self.client_ip is None else "yes" if _private(self.client_ip) else "no",
         )
 
 
@@ -267,6 +270,13 @@ def _last(items: Iterable[Exchange]) -> Exchange | None:
 
 def _good(exchange: Exchange) -> bool:
     return exchange.code is not None and exchange.code < 400  # noqa: PLR2004
+
+
+def _private(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_private
+    except ValueError:
+        return False
 
 
 def _path(argument: str | None) -> str | None:

@@ -79,7 +79,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
         found.append(Problem(
             kind="refusal", stage=e.to or "CONNECT", by="server", code=e.code, enhanced=e.enhanced, text=e.text,
             temporary=_temporary(e.code, e.enhanced, None), places=e.places, rcpt_to=rcpt, domain=domain_of(rcpt),
-            where=_where(d, e.places), resolved="yes" if _repeated(e, later) else None, what="",
+            where=_where(d, e.places), resolved="yes" if _repeated(e, later) else "no", what="",
             minor=e.to in {"QUIT", "NOOP", "HELP", "VRFY", "EXPN", "RSET"} or _is_retry_of_ehlo(e, later), **common,
         ))
     common |= {"rcpt_to": rcpt, "domain": domain_of(rcpt)}
@@ -89,7 +89,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
             found.append(Problem(**{**common,
                 "kind": "connect-failure", "stage": "CONNECT", "by": "client", "places": (event.place,), "text": event.text,
                 "reason": event.reason, "server": event.server or common["server"],
-                "server_ip": event.server_ip or common["server_ip"], "resolved": "yes" if d.connected == "yes" else None,
+                "server_ip": event.server_ip or common["server_ip"], "resolved": "yes" if d.connected == "yes" else "no",
             }))
         elif isinstance(event, ev.TlsFailed):
             found.append(Problem(
@@ -174,7 +174,7 @@ def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, res
         status=a.status, agent=a.agent, software=software.get(a.format), format=a.format, view="sending",
         client_ip=None, mail_from=d.mail_from or a.mail_from, sender_domain=domain_of(d.mail_from or a.mail_from),
         rcpt_to=a.rcpt_to, domain=domain_of(a.rcpt_to), server=server, server_ip=a.said_by_ip or a.relay_ip, port=a.relay_port,
-        helo=a.helo, queue_id=d.queue_id, time=a.time, places=(a.place,), resolved="yes" if resolved else None,
+        helo=a.helo, queue_id=d.queue_id, time=a.time, places=(a.place,), resolved="yes" if resolved else "no",
     )
 
 

@@ -29,7 +29,7 @@ def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]
         for index in o.problems or range(len(judged.case.problems)):
             problem = judged.case.problems[index]
             belief = judged.beliefs[index]
-            if problem.resolved or index in judged.harmless or (belief.shares and belief.shares[0][1] >= _ENOUGH):
+            if problem.resolved == "yes" or index in judged.harmless or (belief.shares and belief.shares[0][1] >= _ENOUGH):
                 continue
             if not o.problems and not (set(o.rule.suggests) | set(o.rule.against)) & {f for f, _ in belief.shares}:
                 continue
@@ -37,7 +37,7 @@ def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]
                 gain = _gain(o, index, judged, voices)
                 if gain <= 0:
                     continue
-                ask = fill(hint.ask, values)
+                ask = fill(hint.ask, values, command=True)
                 key = (hint.capture, ask)
                 old = scores.get(key, (0.0, hint, set(), values))
                 faults = old[2] | set(o.rule.suggests) | set(o.rule.against)
@@ -71,12 +71,12 @@ def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> 
         return []
     for index, p in enumerate(judged.case.problems):
         belief = judged.beliefs[index]
-        if p.resolved or index in judged.harmless or (belief.shares and belief.shares[0][1] >= _ENOUGH) or (p.minor and not belief.shares):
+        if p.resolved == "yes" or index in judged.harmless or (belief.shares and belief.shares[0][1] >= _ENOUGH) or (p.minor and not belief.shares):
             continue
         values = problem_values(p)
         wanted = _STANDING.get(p.kind, ())
         return [
-            NextCapture(fill(h.ask, values), fill(h.where, values), fill(h.tells, values), tuple(f for f, _ in belief.shares), h.capture)
+            NextCapture(fill(h.ask, values, command=True), fill(h.where, values), fill(h.tells, values), tuple(f for f, _ in belief.shares), h.capture)
             for thing in wanted for h in book.captures if thing in h.yields and h.capture not in seen
         ][:2]
     return []

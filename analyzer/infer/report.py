@@ -33,7 +33,7 @@ def report_of(judged: Judged, book: RuleBook, view: str | None, *, events: bool)
     case: Case = judged.case
     voices = _voices(case, judged.outcomes)
     lines = _Lines(case)
-    live = [i for i, p in enumerate(case.problems) if not p.resolved and i not in judged.harmless]
+    live = [i for i, p in enumerate(case.problems) if p.resolved == "no" and i not in judged.harmless]
     diagnoses = _diagnoses(judged, live, book, lines, view)
     findings = _findings(judged, lines)
     verdict = _verdict(judged, live, diagnoses)
@@ -292,6 +292,6 @@ def _coverage(case: Case) -> r.Coverage:
 
 def _view(case: Case) -> str | None:
     for p in case.problems:
-        if p.view and not p.resolved:
+        if p.view and p.resolved == "no":
             return p.view
     return case.dialogues[0].view if case.dialogues else None

@@ -22,16 +22,16 @@ _WORDS = {
 _LONGEST = 300
 
 
-def fill(template: str, values: Mapping[str, Any]) -> str:
-    """*template* with *values*; a value that is not known reads as words, inside backticks as ``<name>``."""
-    inside = False
+def fill(template: str, values: Mapping[str, Any], *, command: bool = False) -> str:
+    """*template* with *values*; a value that is not known reads as words, inside backticks and commands as ``<name>``."""
+    inside = command
     out: list[str] = []
     at = 0
     for found in _PLACE.finditer(template):
         out.append(template[at:found.start()])
         at = found.end()
         if found[2]:
-            inside = not inside
+            inside = command or not inside
             out.append("`")
             continue
         value = _look_up(found[1], values)

@@ -77,7 +77,8 @@ class Dialogue(msgspec.Struct, frozen=True, kw_only=True):
     rcpt_accepted: str | None = None  # yes: at least one recipient was taken
     accepted: str | None = None       # yes: a message was taken (2xx after the final dot)
     data_open: str | None = None      # yes: DATA was begun and its end is not shown
-    relayed: str | None = None
+    rcpt_domain: str | None = None    # of the last recipient that was taken
+    client_private: str | None = None # yes: the client has a private or loopback address
     problems: tuple[int, ...] = ()
 
 
@@ -187,7 +188,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     authenticated: str | None = None
     time: str | None = None
     count: int = 1                    # events of this shape
-    resolved: str | None = None       # yes: the same succeeded later in the case
+    resolved: str = "no"              # yes: the same succeeded later in the case
     minor: bool = False               # needs no explanation where no rule has one
     noise: str | None = None          # yes: a stranger's connection to a server that took other mail
 
