@@ -19,6 +19,7 @@ _VERBS = re.compile(r"(?i)(HELO|EHLO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|NOOP|VRFY|EXP
 _PATH = re.compile(r"(?i)^\s*(?:FROM|TO)\s*:\s*<?([^<>\s]*)>?")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.IPv]+\]")
 _ADDRESS = re.compile(r"\[([0-9A-Fa-f.:]{3,45})\]|\b((?:[0-9]{1,3}\.){3}[0-9]{1,3})\b")
+_PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7", "::1/128")))
 _SESSION = (
     ev.Dial, ev.Connected, ev.ConnectFailed, ev.Reply, ev.Command, ev.Content, ev.DataEnd, ev.Closed, ev.TimedOut,
     ev.TlsStarted, ev.TlsFailed, ev.Fact,
@@ -273,10 +274,12 @@ def _good(exchange: Exchange) -> bool:
 
 
 def _private(address: str) -> bool:
+    # Not `is_private`, which counts the addresses of documentation, too.
     try:
-        return ipaddress.ip_address(address).is_private
+        found = ipaddress.ip_address(address)
     except ValueError:
         return False
+    return any(found.version == n.version and found in n for n in _PRIVATE)
 
 
 def _path(argument: str | None) -> str | None:
