@@ -8,8 +8,7 @@ import re
 import msgspec
 
 TYPES = frozenset(
-    "A AAAA AFSDB ANY AXFR CAA CDNSKEY CDS CERT CNAME DNAME DNSKEY DS HINFO HTTPS IXFR KEY LOC MX NAPTR NS NSEC NSEC3 NSEC3PARAM "
-    "OPENPGPKEY PTR RP RRSIG SMIMEA SOA SPF SRV SSHFP SVCB TLSA TXT URI WKS".split()
+    ["A", "AAAA", "AFSDB", "ANY", "AXFR", "CAA", "CDNSKEY", "CDS", "CERT", "CNAME", "DNAME", "DNSKEY", "DS", "HINFO", "HTTPS", "IXFR", "KEY", "LOC", "MX", "NAPTR", "NS", "NSEC", "NSEC3", "NSEC3PARAM", "OPENPGPKEY", "PTR", "RP", "RRSIG", "SMIMEA", "SOA", "SPF", "SRV", "SSHFP", "SVCB", "TLSA", "TXT", "URI", "WKS"]
 )
 _TOOLS = frozenset({"dig", "drill", "kdig", "delv", "host", "nslookup", "nslookup.exe"})
 _CLASSES = frozenset({"IN", "CH", "HS", "ANY"})
@@ -152,7 +151,7 @@ def _host(words: list[str], tool: str | None) -> Asked:
             if word == "-t" and at < len(words):
                 kind = words[at].upper()
             at += 1
-        elif word.startswith("-t") and len(word) > 2:  # noqa: PLR2004
+        elif word.startswith("-t") and len(word) > 2:
             kind = word[2:].upper()
         elif word.startswith("-"):
             options.update(word[1:])

@@ -74,10 +74,10 @@ def reversed_address(name: str) -> str | None:
     plain = plain_name(name)
     if plain.endswith(".in-addr.arpa"):
         labels = plain.removesuffix(".in-addr.arpa").split(".")
-        return address_of(".".join(reversed(labels))) if len(labels) == 4 else None  # noqa: PLR2004
+        return address_of(".".join(reversed(labels))) if len(labels) == 4 else None
     if plain.endswith(".ip6.arpa"):
         nibbles = plain.removesuffix(".ip6.arpa").split(".")
-        if len(nibbles) == 32 and all(len(n) == 1 for n in nibbles):  # noqa: PLR2004
+        if len(nibbles) == 32 and all(len(n) == 1 for n in nibbles):
             digits = "".join(reversed(nibbles))
             return address_of(":".join(digits[i : i + 4] for i in range(0, 32, 4)))
     return None
@@ -365,7 +365,7 @@ class _Reader:
     def _nssearch(self, block: _Block, event: ev.DnsRecord) -> None:
         name = block.asked.queries[0][0] if block.asked.queries else None
         values = (event.rdata or "").split()
-        serial = int(values[2]) if len(values) > 2 and values[2].isdigit() else None  # noqa: PLR2004
+        serial = int(values[2]) if len(values) > 2 and values[2].isdigit() else None
         self.found.append(Lookup(
             places=(event.place,), complete=name is not None, format=event.format, type="SOA", of=plain_name(name) if name else None,
             name=name, purpose="name", status="NOERROR", answered="yes", serial=serial, server=event.server, server_ip=event.server,
@@ -498,9 +498,11 @@ class _Finished:
         block = self.block
         found: list[Lookup] = []
         self._absences(found)
-        queries = [(block.name, block.type)] if block.name is not None else list(block.asked.queries)
+        queries: list[tuple[str | None, str | None]] = [(block.name, block.type)] if block.name is not None else [*block.asked.queries]
         if block.absent:
             queries = [q for q in queries if not self._told_absent(q)]
+        if block.failed and not block.records:
+            queries = queries[:1]                 # host asks further only after an answer
         if block.asked.short:
             queries = self._spread(queries)
         for name, rtype in queries:
@@ -512,7 +514,7 @@ class _Finished:
     def _told_absent(self, query: tuple[str | None, str | None]) -> bool:
         name = plain_name(query[0] or "")
         for owner, rtype, status, _place in self.block.absent:
-            same = name == plain_name(owner) or reversed_address(owner) == address_of(name) != None  # noqa: E711
+            same = name == plain_name(owner) or reversed_address(owner) == address_of(name) != None
             if same and (status != "NOERROR" or rtype in {None, query[1]} or query[1] is None):
                 return True
         return False
@@ -549,8 +551,9 @@ class _Finished:
         for owner, rtype, status, place in block.absent:
             address = reversed_address(owner)
             kind = rtype or (query[1] if query[0] else None) or ("PTR" if address else "A")
+            answered = "no" if status in {"NXDOMAIN", "NOERROR"} else None
             found.append(self._lookup(
-                owner, kind, status=status, answered="no", complete=True, places=[*_until(block.places, place), place],
+                owner, kind, status=status, answered=answered, complete=True, places=[*_until(block.places, place), place],
                 values={}, cited={"status": [place], "of": [place]},
             ))
 
@@ -640,7 +643,7 @@ class _Finished:
         if kind in _ADDRESSES:
             values["addresses"] = tuple(v[0] for v in read)
         elif kind == "MX":
-            ordered = sorted(((int(v[0]) if v[0] else None, v[1]) for v in read if len(v) == 2), key=lambda v: v[0] or 0)  # noqa: PLR2004
+            ordered = sorted(((int(v[0]) if v[0] else None, v[1]) for v in read if len(v) == 2), key=lambda v: v[0] or 0)
             values["exchanges"] = tuple(v[1] for v in ordered)
             values["names"] = values["exchanges"]
             values["preferences"] = tuple(v[0] for v in ordered if v[0] is not None)
@@ -651,7 +654,7 @@ class _Finished:
             values["texts"] = tuple(v[0] for v in read)
         elif kind == "SOA" and own:
             parts = own[0].text.replace("(", " ").split()
-            values["serial"] = int(parts[2]) if len(parts) > 2 and parts[2].isdigit() else None  # noqa: PLR2004
+            values["serial"] = int(parts[2]) if len(parts) > 2 and parts[2].isdigit() else None
         if kind == "CNAME" and own:
             values["cname"] = read[0][0]
         elif chain:
@@ -707,7 +710,7 @@ class _Finished:
                 ))
         return found
 
-    def _lookup(  # noqa: PLR0913 - one place that fills the struct
+    def _lookup(
         self, owner: str, kind: str, *, status: str | None, answered: str | None, complete: bool, values: dict[str, Any],
         places: Iterable[Place], cited: dict[str, list[Place]], main: bool = False, errors: Sequence[str] = (),
     ) -> Lookup:
@@ -717,6 +720,8 @@ class _Finished:
             of = address_of(owner) or plain_name(owner)
         of = of or (plain_name(owner) if owner else None)
         fields: dict[str, Any] = {k: v for k, v in values.items() if v is not None}
+        if answered is None:
+            fields = {k: v for k, v in fields.items() if v != ()}    # not shown is not the same as none
         if status == "NXDOMAIN" or (answered == "no" and status == "NOERROR"):
             fields = {**_nothing(kind), **{k: v for k, v in fields.items() if v}}
         fields |= purpose_of(of, kind)
@@ -786,9 +791,9 @@ def _shape(text: str) -> tuple[str, ...]:
     if text.startswith('"'):
         return ("TXT", "SPF")
     words = text.split()
-    if len(words) == 2 and words[0].isdigit():  # noqa: PLR2004
+    if len(words) == 2 and words[0].isdigit():
         return ("MX",)
-    if len(words) >= 7:  # noqa: PLR2004
+    if len(words) >= 7:
         return ("SOA",)
     return ("NAME", "PTR", "NS", "CNAME") if len(words) == 1 else ("OTHER",)
 

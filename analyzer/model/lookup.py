@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from analyzer.model.place import Place  # noqa: TC001 - msgspec reads the annotations
+from analyzer.model.place import Place
 
 
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):

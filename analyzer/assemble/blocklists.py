@@ -1,0 +1,124 @@
+"""Questions to blocklists and what their answers mean: the zones are data, in `rules/reference/dnsbl.yaml`."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from analyzer import resources
+from analyzer.errors import MissingData
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_NIBBLES = 32
+_REFUSED = ipaddress.ip_network("127.255.255.0/24")
+_LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
+
+
+@lru_cache(maxsize=1)
+def zones() -> dict[str, dict[str, Any]]:
+    """The blocklists known, by zone."""
+    import yaml
+
+    try:
+        folder = resources.folder("rules")
+        text = next((t for path, t in resources.walk(folder, "dnsbl.yaml") if path.endswith("reference/dnsbl.yaml")), "")
+    except MissingData:
+        return {}
+    value = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if text else []
+    entries = value if isinstance(value, list) else (value or {}).get("zones", [])
+    return {str(e["zone"]).lower(): e for e in entries if isinstance(e, dict) and "zone" in e}
+
+
+def _reversed(labels: Sequence[str]) -> tuple[str, int] | None:
+    """The address that the first labels write backwards, and how many they are."""
+    if len(labels) > _NIBBLES and all(len(n) == 1 and n in "0123456789abcdef" for n in labels[:_NIBBLES]):
+        digits = "".join(reversed(labels[:_NIBBLES]))
+        return str(ipaddress.ip_address(":".join(digits[i : i + 4] for i in range(0, _NIBBLES, 4)))), _NIBBLES
+    if len(labels) > 4 and all(n.isascii() and n.isdigit() and len(n) < 4 and int(n) < 256 for n in labels[:4]):
+        return ".".join(str(int(n)) for n in reversed(labels[:4])), 4
+    return None
+
+
+def blocklist_question(name: str) -> tuple[str, str] | None:
+    """The address or domain that a question about *name* asks a blocklist for, and the list's zone; None for others."""
+    labels = name.split(".")
+    found = _reversed(labels)
+    if found is not None:
+        zone = ".".join(labels[found[1] :])
+        return (found[0], zone) if "." in zone and not zone.endswith(".arpa") else None
+    if name.count(".") < 2:
+        return None
+    for start in range(1, len(labels) - 1):
+        zone = ".".join(labels[start:])
+        if zone in zones() and start > 0:
+            return ".".join(labels[:start]), zone
+    return None
+
+
+def blocklist_answer(
+    zone: str, kind: str, status: str | None, answered: str | None, addresses: Sequence[str] | None, texts: Sequence[str] | None
+) -> dict[str, Any]:
+    """What a blocklist's answer means: *listing*, *answer*, *meaning*."""
+    known = zones().get(zone, {})
+    if status == "NXDOMAIN" or (status == "NOERROR" and answered == "no" and kind in {"A", "ANY"}):
+        return {"listing": "not-listed", "answer": ()}
+    if texts:
+        return {"meaning": "; ".join(texts)} | ({"listing": "listed"} if kind == "TXT" and not _says_refused(texts) else {"listing": "refused"})
+    if not addresses:
+        return {}
+    listings, meanings = [], []
+    for address in addresses:
+        listing, meaning = _code(zone, known, address)
+        listings.append(listing)
+        if meaning and meaning not in meanings:
+            meanings.append(meaning)
+    found: dict[str, Any] = {"answer": tuple(addresses)}
+    for worst in ("refused", "listed", "policy", "not-listed"):
+        if worst in listings:
+            found["listing"] = worst
+            break
+    if meanings:
+        found["meaning"] = "; ".join(meanings)
+    return found
+
+
+def _says_refused(texts: Sequence[str]) -> bool:
+    low = " ".join(texts).lower()
+    return "open resolver" in low or "query refused" in low or "excessive" in low or "error:" in low
+
+
+def _code(zone: str, known: dict[str, Any], address: str) -> tuple[str | None, str | None]:
+    """How *address*, a blocklist's answer, is meant, and its meaning in words."""
+    try:
+        value = ipaddress.ip_address(address)
+    except ValueError:
+        return None, None
+    said = _entry(known.get("codes") or {}, address)
+    meaning = said if isinstance(said, str) else (said or {}).get("means") or (said or {}).get("meaning")
+    listing = said.get("listing") if isinstance(said, dict) else None
+    if listing is not None:
+        return str(listing), meaning
+    if value in _REFUSED:
+        return "refused", meaning or "the query was refused, which says nothing about the address"
+    if value not in _LOOPBACK:
+        return None, None                 # an expired list, or a resolver that answers everything
+    if address in {"127.0.0.10", "127.0.0.11"} and "spamhaus" in zone:
+        return "policy", meaning
+    return "listed", meaning
+
+
+def _entry(codes: dict[Any, Any], address: str) -> Any:
+    if address in codes:
+        return codes[address]
+    for network, value in codes.items():
+        text = str(network)
+        if "/" in text:
+            try:
+                if ipaddress.ip_address(address) in ipaddress.ip_network(text, strict=False):
+                    return value
+            except ValueError:
+                continue
+    return None
