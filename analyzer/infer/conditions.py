@@ -89,7 +89,7 @@ def join(j: m.Join, context: Context) -> Result:
     needs_bound = [c.name for _, c in asked.fields if isinstance(c, m.Var) and c.name not in context.bound]
     lacks = (j.thing, {n: _shown(c, context) for n, c in asked.fields})
     if needs_bound:
-        return Result(UNKNOWN, f"{j.name}: {' '.join(needs_bound)} not shown", lacks=None)
+        return Result(UNKNOWN, f"{j.name}: {' '.join(needs_bound)} not shown", lacks=lacks)
     best: Result | None = None
     for thing in getattr(context.case, THINGS[j.thing][0]):
         before = dict(context.bound)

@@ -108,6 +108,7 @@ def _hints(o: Outcome, judged: Judged, book: RuleBook) -> list[tuple[CaptureHint
 
 
 def _more_names(values: dict[str, Any]) -> None:
+    """The client's address, also in reverse as DNSBLs want it."""
     import ipaddress
 
     ip = values.get("ip") or values.get("client_ip")

@@ -9,6 +9,7 @@ import msgspec
 from analyzer import __version__
 from analyzer.infer.engine import Judged, Outcome, _voices, places_of, problem_values, values_of
 from analyzer.infer.explain import next_captures, open_rules
+from analyzer.infer.ladder import ladder_of
 from analyzer.infer.wording import fill
 from analyzer.model import report as r
 
@@ -45,7 +46,7 @@ def report_of(judged: Judged, book: RuleBook, view: str | None, *, events: bool)
         open=open_rules(judged, book), findings=findings,
         facts={k: list(v) if isinstance(v, tuple) else v for k, v in msgspec.structs.asdict(case.facts).items() if v not in (None, ())},
         events=tuple(_event(e) for e in case.events) if events else (),
-        coverage=_coverage(case), sources=tuple(c.name for c in case.captures), view=view or _view(case),
+        ladder=ladder_of(case, live), coverage=_coverage(case), sources=tuple(c.name for c in case.captures), view=view or _view(case),
         adjusted=tuple(f"{a.rule}: {a.reason} (since {a.since})" for a in book.adjusted),
         rules_version=book.version, mailwhy=__version__,
     )

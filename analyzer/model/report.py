@@ -90,6 +90,17 @@ class OpenRule(msgspec.Struct, frozen=True):
     capture: str | None = None
 
 
+class Step(msgspec.Struct, frozen=True):
+    """One step of the ladder: who spoke (*frm*: client, server, mta), what, on which line; *mark*: ok, failed, none."""
+
+    frm: str
+    text: str
+    line: int
+    source: str = ""
+    mark: str = "none"
+    time: str | None = None
+
+
 class Coverage(msgspec.Struct, frozen=True):
     """How many lines were read; *unrecognised* by number, in the first source (all: *by_source*)."""
 
@@ -118,6 +129,7 @@ class Report(msgspec.Struct, frozen=True):
     events: tuple[dict[str, Any], ...]
     coverage: Coverage
     sources: tuple[str, ...] = ()
+    ladder: tuple[Step, ...] = ()
     view: str | None = None
     adjusted: tuple[str, ...] = ()
     rules_version: str = ""

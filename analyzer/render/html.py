@@ -1,0 +1,125 @@
+"""The report as one self-contained HTML file: no request leaves it, nothing in it runs but the copy buttons."""
+
+from __future__ import annotations
+
+import base64
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from analyzer.read import read
+from analyzer.render.safe import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.model.capture import Source
+    from analyzer.model.report import Report
+
+_AROUND = 8          # lines shown around a cited one
+_MOST_LINES = 400
+GLYPHS = {"faulty": "\u2717", "healthy": "\u2713", "inconclusive": "?", "unrecognised": "?"}
+WHO = {
+    "sender": "the sending side", "receiver": "whoever runs the receiving server", "dns": "whoever runs the DNS zone",
+    "network": "the network or its provider", "user": "the person or program that submits the mail",
+    "local": "whoever runs this mail server", "nobody": "nobody",
+}
+
+
+def render(report: Report, *, sources: Sequence[Source] = (), **_options: Any) -> str:
+    """*report* as HTML; *sources* are shown around the cited lines."""
+    return page("report.html.jinja", report=report, captures=[_capture(s, report) for s in sources],
+                digests=[(s.name, sha256(s.data).hexdigest()) for s in sources], ladder=ladder(report))
+
+
+def page(template: str, **values: Any) -> str:
+    """A template of `templates/` with its style, its script and a policy that allows these two and nothing else."""
+    import jinja2
+
+    folder = files("analyzer.render") / "templates"
+    style = (folder / "style.css").read_text(encoding="utf-8")
+    script = (folder / "copy.js").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8")),
+        finalize=lambda v: visible(v) if type(v) is str else v,
+    )
+    environment.filters["code"] = _code
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    from markupsafe import Markup
+
+    return environment.get_template(template).render(
+        style=Markup(style), script=Markup(script), policy=policy, glyphs=GLYPHS, who=WHO, **values)  # noqa: S704 - our own files
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(sha256(text.encode()).digest()).decode()
+
+
+def _code(text: str) -> Any:
+    """Backticks as <code>; everything else escaped."""
+    from markupsafe import Markup, escape
+
+    parts = visible(text).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if i % 2 and i < len(parts) - 1 else escape(part if not i % 2 else "`" + part)
+        for i, part in enumerate(parts)
+    )
+
+
+def _capture(source: Source, report: Report) -> dict[str, Any]:
+    """The lines of *source* around those that are cited, with the notes that belong to them."""
+    capture = read(source)
+    notes: dict[int, list[tuple[str, str]]] = {}
+    for d in report.diagnoses[:3]:
+        for e in d.evidence:
+            if e.source == source.name and (e.note, e.role) not in notes.setdefault(e.line, []):
+                notes[e.line].append((e.note or d.title, e.role))
+    for f in report.findings:
+        if f.kind in {"established", "remark", "harmless"}:
+            for e in f.evidence[:2]:
+                if e.source == source.name:
+                    notes.setdefault(e.line, []).append((f.title, f.kind))
+    wanted = {n for cited in notes for n in range(cited - _AROUND, cited + _AROUND + 1)}
+    everything = len(capture.lines) <= 60  # noqa: PLR2004 - short captures are shown whole
+    rows: list[dict[str, Any]] = []
+    skipped = 0
+    for line in capture.lines:
+        if not everything and line.number not in wanted:
+            skipped += 1
+            continue
+        if len(rows) >= _MOST_LINES:
+            skipped += 1
+            continue
+        if skipped:
+            rows.append({"skipped": skipped})
+            skipped = 0
+        rows.append({"number": line.number, "text": line.raw.rstrip("\r\n")[:2000], "notes": notes.get(line.number, [])[:4]})
+    if skipped:
+        rows.append({"skipped": skipped})
+    return {"name": source.name, "rows": rows}
+
+
+# ---- the ladder --------------------------------------------------------------------------------------------------------
+_ROW, _LEFT, _RIGHT, _WIDTH = 30, 90, 630, 720
+
+
+def ladder(report: Report) -> dict[str, Any] | None:
+    """Coordinates of a sequence diagram; the list beside it says the same."""
+    if not report.ladder:
+        return None
+    rows = []
+    for index, step in enumerate(report.ladder):
+        y = 58 + index * _ROW
+        right = step.frm != "server"
+        rows.append({
+            "y": y, "x1": _LEFT if right else _RIGHT, "x2": (_RIGHT - 8) if right else (_LEFT + 8), "head": _RIGHT if right else _LEFT,
+            "right": right, "text": step.text[:78] + ("\u2026" if len(step.text) > 78 else ""), "line": step.line,  # noqa: PLR2004
+            "colour": {"failed": "#c62828", "ok": "#2e7d32"}.get(step.mark, "#607080"), "glyph": {"failed": "\u2717 ", "ok": ""}.get(step.mark, ""),
+            "own": step.frm == "mta",
+        })
+    return {"rows": rows, "height": 58 + len(rows) * _ROW + 10, "width": _WIDTH, "left": _LEFT, "right": _RIGHT,
+            "ends": ("this MTA", "next hop") if report.ladder[0].frm == "mta" or report.ladder[0].time else ("client", "server")}
