@@ -48,7 +48,7 @@ def combine(voices: Sequence[Voice]) -> Belief:
         agreed *= 1.0 - clash
         total = {s: v / (1.0 - clash) for s, v in product.items()}
     shares = sorted(((f, total.get(b, 0.0)) for f, b in bit.items()), key=lambda kv: (-kv[1], kv[0]))
-    kept = tuple((f, round(s, 4)) for f, s in shares if s >= 0.005)  # noqa: PLR2004
+    kept = tuple((f, round(s, 4)) for f, s in shares if s >= 0.005)
     return Belief(kept, round(max(0.0, 1.0 - sum(s for _, s in kept)), 4), round(1.0 - agreed, 4))
 
 

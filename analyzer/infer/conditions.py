@@ -82,7 +82,8 @@ def match(when: m.Fields, thing: Any, kind: str, context: Context) -> Result:
 
 def join(j: m.Join, context: Context) -> Result:
     """Another thing of the case that meets *j*: *no* where the same question is answered otherwise, *unknown* where
-    nobody asked."""
+    nobody asked.
+    """
     subject = set(SUBJECTS.get(j.thing, ()))
     asked = m.Fields(tuple((n, c) for n, c in j.when.fields if n in subject))
     rest = m.Fields(tuple((n, c) for n, c in j.when.fields if n not in subject))
@@ -217,7 +218,7 @@ def _elements(
     return (UNKNOWN if unsure or not (complete or values) else NO), []
 
 
-def _scalar(condition: m.AnyMatcher, value: Any, context: Context) -> Answer:  # noqa: PLR0911 - one line a matcher
+def _scalar(condition: m.AnyMatcher, value: Any, context: Context) -> Answer:
     match condition:
         case m.Equals(value=wanted):
             return _yes(_same(value, wanted))
@@ -245,7 +246,7 @@ def _scalar(condition: m.AnyMatcher, value: Any, context: Context) -> Answer:  #
             return UNKNOWN
 
 
-def _yes(truth: bool) -> Answer:  # noqa: FBT001
+def _yes(truth: bool) -> Answer:
     return YES if truth else NO
 
 

@@ -155,9 +155,17 @@ def try_rule(
     if answer == YES and _blocked(rule, thing, kind, context):
         answer = NO
     whole = Result(answer, rule.rule, (), children)
-    problems = (index,) if kind == "problem" else tuple(getattr(thing, "problems", ()))
-    joined_problems = [i for i, p in enumerate(case.problems) if any(p is v for v in context.bound.values())]
-    return Outcome(rule, kind, index, whole, context.bound, problems or tuple(joined_problems))
+    return Outcome(rule, kind, index, whole, context.bound, _attached(rule, thing, kind, index, context))
+
+
+def _attached(rule: Rule, thing: Any, kind: str, index: int, context: Context) -> tuple[int, ...]:
+    """The problems that a finding speaks of: the thing itself, those joined, those of the thing; none where it raises its own."""
+    if kind == "problem":
+        return (index,)
+    joined = tuple(i for i, p in enumerate(context.case.problems) if any(p is v for v in context.bound.values()))
+    if joined or rule.raises:
+        return joined
+    return tuple(getattr(thing, "problems", ()))
 
 
 def _blocked(rule: Rule, thing: Any, kind: str, context: Context) -> bool:

@@ -46,7 +46,7 @@ def _dialogue(d: Dialogue, names: dict[int, str]) -> list[Step]:
         if e.code is not None and e.reply_places:
             place = e.reply_places[0]
             words = " ".join(str(x) for x in (e.code, e.enhanced, e.text) if x)
-            steps.append(Step("server", _cut(words), place.line, names.get(place.source, ""), "failed" if e.code >= 400 else "ok"))  # noqa: PLR2004
+            steps.append(Step("server", _cut(words), place.line, names.get(place.source, ""), "failed" if e.code >= 400 else "ok"))
     if d.closed is not None and not any(e.to == "QUIT" for e in d.exchanges):
         place = d.closed.places[0]
         words = "no answer in time" if d.closed.how == "timeout" else "closes the connection"

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from analyzer.read import read
-from analyzer.render.safe import visible
+from analyzer.render.safe import visible_block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def page(template: str, **values: Any) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8")),
-        finalize=lambda v: visible(v) if type(v) is str else v,
+        finalize=lambda v: visible_block(v) if type(v) is str else v,
     )
     environment.filters["code"] = _code
     policy = (
@@ -63,7 +63,7 @@ def _code(text: str) -> Any:
     """Backticks as <code>; everything else escaped."""
     from markupsafe import Markup, escape
 
-    parts = visible(text).split("`")
+    parts = visible_block(text).split("`")
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if i % 2 and i < len(parts) - 1 else escape(part if not i % 2 else "`" + part)
         for i, part in enumerate(parts)
@@ -84,7 +84,7 @@ def _capture(source: Source, report: Report) -> dict[str, Any]:
                 if e.source == source.name:
                     notes.setdefault(e.line, []).append((f.title, f.kind))
     wanted = {n for cited in notes for n in range(cited - _AROUND, cited + _AROUND + 1)}
-    everything = len(capture.lines) <= 60  # noqa: PLR2004 - short captures are shown whole
+    everything = len(capture.lines) <= 60
     rows: list[dict[str, Any]] = []
     skipped = 0
     for line in capture.lines:
@@ -117,7 +117,7 @@ def ladder(report: Report) -> dict[str, Any] | None:
         right = step.frm != "server"
         rows.append({
             "y": y, "x1": _LEFT if right else _RIGHT, "x2": (_RIGHT - 8) if right else (_LEFT + 8), "head": _RIGHT if right else _LEFT,
-            "right": right, "text": step.text[:78] + ("\u2026" if len(step.text) > 78 else ""), "line": step.line,  # noqa: PLR2004
+            "right": right, "text": step.text[:78] + ("\u2026" if len(step.text) > 78 else ""), "line": step.line,
             "colour": {"failed": "#c62828", "ok": "#2e7d32"}.get(step.mark, "#607080"), "glyph": {"failed": "\u2717 ", "ok": ""}.get(step.mark, ""),
             "own": step.frm == "mta",
         })

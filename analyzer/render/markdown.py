@@ -18,7 +18,7 @@ def render(report: Report, **_options: Any) -> str:
     parts = [f"## {report.verdict.capitalize()}: {escape(report.headline)}", ""]
     if report.diagnoses:
         parts += _diagnosis(report.diagnoses[0])
-    if report.next and not (report.diagnoses and report.diagnoses[0].certainty >= 0.95):  # noqa: PLR2004
+    if report.next and not (report.diagnoses and report.diagnoses[0].certainty >= 0.95):
         parts += ["**Capture this next**", ""]
         for item in report.next[:2]:
             parts += [*_fenced([item.capture]), escape(item.where), ""]

@@ -20,3 +20,8 @@ def _token(char: str) -> str:
     if char in _BIDI or unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}:
         return f"<U+{ord(char):04X}>"
     return char
+
+
+def visible_block(text: str) -> str:
+    """`visible`, line ends kept: for pages, where they are harmless."""
+    return "\n".join(visible(line) for line in text.split("\n"))

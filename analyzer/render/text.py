@@ -32,7 +32,7 @@ def render(
 
 
 class _Page:
-    def __init__(self, colour: bool, width: int) -> None:  # noqa: FBT001
+    def __init__(self, colour: bool, width: int) -> None:
         self.colour, self.width, self.lines = colour, width, list[str]()
 
     def paint(self, text: str, *styles: str) -> str:
@@ -106,7 +106,7 @@ def excerpt(evidence: tuple[Evidence, ...], page: _Page) -> None:
 def _next(report: Report, page: _Page) -> None:
     if not report.next or report.verdict == "healthy":
         return
-    if report.diagnoses and report.diagnoses[0].certainty >= 0.95:  # noqa: PLR2004
+    if report.diagnoses and report.diagnoses[0].certainty >= 0.95:
         return
     page.head("Capture this next")
     for item in report.next[:3]:
@@ -126,9 +126,9 @@ def _why(report: Report, page: _Page, *, explain: bool) -> None:
         for c in p.causes[: 8 if explain else 4]:
             said = f"  for: {', '.join(c.for_)}" + (f"  against: {', '.join(c.against)}" if c.against else "") if explain else ""
             page.add(f"    {c.share:.2f} {c.fault}{said}")
-        if p.rest >= 0.05:  # noqa: PLR2004
+        if p.rest >= 0.05:
             page.add(f"    {p.rest:.2f} something else")
-        if p.conflict > 0.5:  # noqa: PLR2004
+        if p.conflict > 0.5:
             page.add("    the evidence disagrees")
 
 
@@ -158,7 +158,7 @@ def _coverage(report: Report, page: _Page) -> None:
     c = report.coverage
     page.add()
     formats = ", ".join(f"{n} {name}" for name, n in c.formats.items()) or "no known format"
-    missed = f"; not recognised: line {', '.join(map(str, c.unrecognised[:8]))}{' ...' if len(c.unrecognised) > 8 else ''}" if c.unrecognised else ""  # noqa: PLR2004
+    missed = f"; not recognised: line {', '.join(map(str, c.unrecognised[:8]))}{' ...' if len(c.unrecognised) > 8 else ''}" if c.unrecognised else ""
     page.prose(page.paint(f"{c.lines} lines: {formats}{missed}", "dim") if not c.unrecognised else f"{c.lines} lines: {formats}{missed}", "  ")
     for note in (*c.notes, *c.errors, *(f"adjusted: {a}" for a in report.adjusted)):
         page.prose(f"note: {note}", "  ")
