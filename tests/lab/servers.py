@@ -123,6 +123,8 @@ def postfix(host: Host, spec: Spec, world: Spec) -> None:
     host.run("postconf -e " + " ".join(_quote(f"{k}={v}") for k, v in settings.items()), check=True)
     for line in spec.get("master", []):
         host.run(f"postconf {line}", check=True)
+    if not spec.get("tls"):
+        host.run("make-ssl-cert generate-default-snakeoil --force-overwrite")
     host.run("newaliases 2>/dev/null; for m in /etc/postfix/maps/*; do [ -f $m ] && postmap $m; done")
     _shell(host, spec, "shell")
     host.run("/usr/lib/postfix/configure-instance.sh -; postfix start")
@@ -145,7 +147,9 @@ def exim(host: Host, spec: Spec, world: Spec) -> None:
         macros += "MAIN_TLS_ENABLE = yes\nMAIN_TLS_CERTIFICATE = /etc/ssl/lab/cert.pem\n"
         macros += "MAIN_TLS_PRIVATEKEY = /etc/ssl/lab/key.pem\n"
     host.write("/etc/exim4/exim4.conf.localmacros", f"MAIN_HARDCODE_PRIMARY_HOSTNAME = {host.name}\n{macros}")
-    _edit(host, "/etc/exim4/exim4.conf.template", spec.get("edit", {}))
+    first = "  driver = smtp\n.ifdef REMOTE_SMTP_HOSTS_AVOID_TLS\n"
+    impatient = first.replace("smtp\n", "smtp\n  connect_timeout = 5s\n  command_timeout = 8s\n  final_timeout = 8s\n  data_timeout = 8s\n", 1)
+    _edit(host, "/etc/exim4/exim4.conf.template", {first: impatient, **spec.get("edit", {})})
     _shell(host, spec, "shell")
     print(host.run("update-exim4.conf"), end="")
     host.run("install -d -o Debian-exim -g adm /var/log/exim4 /run/exim4")
@@ -165,7 +169,8 @@ def sendmail(host: Host, spec: Spec, world: Spec) -> None:
         "undefine(`confHOST_STATUS_DIRECTORY')dnl",
         "FEATURE(`no_default_msa')dnl",
         "DAEMON_OPTIONS(`Family=inet, Name=MTA-v4, Port=smtp')dnl",
-        "FEATURE(`access_db', , `skip')dnl",
+        "FEATURE(`use_cw_file')dnl",
+        "FEATURE(`access_db')dnl",
         "define(`confTO_CONNECT', `5s')dnl",
         "define(`confTO_INITIAL', `5s')dnl",
         *spec.get("mc", []),
@@ -173,7 +178,9 @@ def sendmail(host: Host, spec: Spec, world: Spec) -> None:
         "MAILER(`smtp')dnl",
     ]
     host.write("/etc/mail/sendmail.mc", "\n".join(mc) + "\n")
-    host.run("cd /etc/mail; [ -f access ] || touch access; makemap hash access < access; newaliases 2>/dev/null; mkdir -p /run/sendmail/mta; chown smmta:smmsp /run/sendmail/mta")
+    host.write("/etc/mail/access", spec.get("access", "") + "Connect:127.0.0.1 RELAY\n")
+    host.write("/etc/mail/aliases", "MAILER-DAEMON: postmaster\npostmaster: root\n" + spec.get("aliases", ""))
+    host.run("mkdir -p /run/sendmail/mta; chown smmta:smmsp /run/sendmail/mta")
     _shell(host, spec, "shell")
     host.run("m4 /usr/share/sendmail/cf/m4/cf.m4 /etc/mail/sendmail.mc > /etc/mail/sendmail.cf", check=True)
     host.run("cd /etc/mail; makemap hash access < access; newaliases 2>/dev/null")
