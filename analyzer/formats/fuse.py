@@ -3,18 +3,19 @@
 A line format is a regular language.  Lark's LALR parser with the contextual lexer reads a line by choosing, at each
 state, the first terminal in the lexer's order that matches, and never goes back.  The same choice as a regular
 expression: every terminal is an atomic group; at a branch the terminals stand in the lexer's order, and each is guarded
-by a negative look-ahead for those that the lexer would have preferred.  Alternatives that share their first terminal are
-factored into one branch.  What is not regular, a recursive rule, is refused.
+by a negative look-ahead for those that the lexer would have preferred.  The alternatives become a graph in which shared
+beginnings and shared endings stand once, so optional parts cost nothing.  What is not regular, a recursive rule, is refused.
 """
 
 from __future__ import annotations
 
 import re
 import re._parser as sre  # the standard library's own parser: first characters of a terminal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from lark.grammar import NonTerminal, Terminal
+from lark.parsers.lalr_analysis import Shift
 
 from analyzer.errors import InvalidKnowledge
 
@@ -44,6 +45,17 @@ class _Step(msgspec.Struct, frozen=True):
     kind: str | None = None
 
 
+class _Node:
+    """A place between terminals: where they lead, the kind that may end here, and what else the lexer would take."""
+
+    def __init__(self, kind: str | None, edges: _Edges, accepted: frozenset[str] = frozenset()) -> None:
+        self.kind = kind
+        self.edges = edges
+        self.accepted = accepted
+
+
+_Edges = dict[str, tuple[str | None, _Node]]
+_Fields = tuple[tuple[int, str], ...]
 _Sequence = tuple[_Step, ...]
 _MOST_SEQUENCES = 40_000
 
@@ -71,6 +83,11 @@ class _Fuser:
         self.rules: dict[str, list[Rule]] = {}
         for rule in lark.rules:
             self.rules.setdefault(rule.origin.name, []).append(rule)
+        table = lark.parser.parser._parse_table  # type: ignore[attr-defined]  # noqa: SLF001 - Lark is pinned
+        self.states: dict[int, dict[str, tuple[object, Any]]] = table.states
+        self.start: int = table.start_states["start"]
+        self.words = _words(lark.terminals)
+        self.meetings: dict[int, _Node | None] = {}
         self.groups = 0
         self.kinds: dict[int, tuple[str, tuple[tuple[int, str], ...]]] = {}
         if lark.ignore_tokens:
@@ -90,7 +107,11 @@ class _Fuser:
             if kind is None:
                 raise self._error("every alternative of start needs an alias: -> kind")
             literals.setdefault(kind, []).append(self._literals(sequence))
-        pattern = self._branch(sequences, ())
+        tree = self._grow(sequences)
+        self._follow(tree, (self.start,))
+        root = self._shared(tree, {})
+        self.meetings = self._meetings(root)
+        pattern, _ = self._emit(root, None, ())
         return Fused(
             pattern=pattern,
             kinds=self.kinds,
@@ -135,37 +156,120 @@ class _Fuser:
         runs.append(current)
         return tuple(sorted({r for r in runs if len(r.strip()) >= 3}, key=lambda r: (-len(r), r)))[:4]
 
-    # -- branches ------------------------------------------------------------------------------------------------------
-    def _branch(self, sequences: list[_Sequence], fields: tuple[tuple[int, str], ...]) -> str:
-        """The expression for what *sequences* still have to read."""
-        ends = [s[0].kind for s in sequences if s[0].terminal is None and len(s) == 1]
+    # -- the sequences as a graph without cycles -----------------------------------------------------------------------
+    def _grow(self, sequences: list[_Sequence]) -> _Node:
+        """*sequences* as a graph: shared beginnings once, and shared endings once."""
         heads: dict[str, list[_Sequence]] = {}
+        ends: set[str | None] = set()
         for sequence in sequences:
-            if sequence[0].terminal is not None:
+            if sequence[0].terminal is None:
+                ends.add(sequence[0].kind)
+            else:
                 heads.setdefault(sequence[0].terminal, []).append(sequence)
-        order = sorted(heads, key=lambda name: self.rank[name])
-        parts = [
-            self._guard(name, order[:index]) + self._terminal(name, heads[name], fields)
-            for index, name in enumerate(order)
-        ]
-        if ends:
-            if len(set(ends)) > 1:
-                raise self._error(f"one sequence of terminals is two kinds: {', '.join(map(str, sorted(set(map(str, ends)))))}")
-            self.groups += 1
-            self.kinds[self.groups] = (str(ends[0]), fields)
-            parts.append(r"\Z()")
-        return parts[0] if len(parts) == 1 else "(?:" + "|".join(parts) + ")"
+        if len(ends) > 1:
+            raise self._error(f"one sequence of terminals is two kinds: {', '.join(sorted(map(str, ends)))}")
+        return _Node(
+            kind=next(iter(ends), None),
+            edges={name: (found[0][0].field, self._grow([s[1:] for s in found])) for name, found in heads.items()},
+        )
 
-    def _terminal(self, name: str, sequences: list[_Sequence], fields: tuple[tuple[int, str], ...]) -> str:
-        field = sequences[0][0].field
+    def _follow(self, node: _Node, stack: tuple[int, ...]) -> None:
+        """Notes which terminals Lark's parser lets the lexer see at each node below *node*.
+
+        An LALR state may accept more terminals than can lead to a line.  The lexer prefers such a one all the same, and
+        the line is lost: so it must be in the fused expression.
+        """
+        accepted = {name for name in self.states[stack[-1]] if name in self.terminals}
+        self._check_words(accepted, node)
+        node.accepted = frozenset(accepted - node.edges.keys())
+        for name, (_field, child) in node.edges.items():
+            self._follow(child, self._shift(stack, name))
+        if node.kind is not None and "$END" not in self.states[stack[-1]]:
+            raise self._error(f"{node.kind}: Lark cannot tell where it ends: write its alternatives out")
+
+    def _shift(self, stack: tuple[int, ...], name: str) -> tuple[int, ...]:
+        while True:
+            action = self.states[stack[-1]].get(name)
+            if action is None:
+                raise self._error(f"Lark's parser cannot take {name} where the rules allow it (two rules compete): write them out")
+            if action[0] is Shift:
+                return (*stack, action[1])
+            rule = action[1]
+            stack = stack[: len(stack) - len(rule.expansion)]
+            stack = (*stack, self.states[stack[-1]][rule.origin.name][1])
+
+    def _check_words(self, accepted: set[str], node: _Node) -> None:
+        """Lark reads a fixed text that an expression of the same priority matches whole only where it stands alone."""
+        for text, expression in self.words:
+            if text in accepted and expression in accepted and (text in node.edges or expression in node.edges):
+                value = self.terminals[text].pattern.value
+                raise self._error(f"{value!r} and {expression} have the same priority in one place: write {expression}.-1")
+
+    def _shared(self, node: _Node, known: dict[object, _Node]) -> _Node:
+        """*node* with equal endings made one (what the automaton's minimal form is)."""
+        edges = {name: (field, self._shared(child, known)) for name, (field, child) in node.edges.items()}
+        key = (node.kind, node.accepted, tuple(sorted((n, f or "", id(c)) for n, (f, c) in edges.items())))
+        return known.setdefault(key, _Node(kind=node.kind, edges=edges, accepted=node.accepted))
+
+    def _meetings(self, root: _Node) -> dict[int, _Node | None]:
+        """For each node the first one that every way from it to an end passes (its post-dominator); None is the end."""
+        order: list[_Node] = []
+        seen: set[int] = set()
+
+        def visit(node: _Node) -> None:
+            if id(node) in seen:
+                return
+            seen.add(id(node))
+            for _field, child in node.edges.values():
+                visit(child)
+            order.append(node)
+
+        visit(root)
+        ways: dict[int, list[_Node]] = {}
+        for node in order:                                    # children first
+            lists = [[child, *ways[id(child)]] for _field, child in node.edges.values()]
+            if node.kind is not None:
+                lists.append([])
+            shared = set.intersection(*({id(n) for n in found} for found in lists))
+            ways[id(node)] = [n for n in lists[0] if id(n) in shared]
+        return {key: found[0] if found else None for key, found in ways.items()}
+
+    # -- the graph as an expression ------------------------------------------------------------------------------------
+    def _emit(self, node: _Node | None, stop: _Node | None, fields: _Fields) -> tuple[str, _Fields]:
+        """The expression from *node* up to *stop*, and the groups that may be set there."""
+        parts: list[str] = []
+        while node is not None and node is not stop:
+            meeting = self.meetings[id(node)]
+            text, fields = self._branch(node, meeting, fields)
+            parts.append(text)
+            node = meeting
+        return "".join(parts), fields
+
+    def _branch(self, node: _Node, meeting: _Node | None, fields: _Fields) -> tuple[str, _Fields]:
+        """The alternatives at *node*, each up to *meeting*."""
+        order = sorted({*node.edges, *node.accepted}, key=lambda name: self.rank[name])
+        parts: list[str] = []
+        after = dict.fromkeys(fields)
+        for index, name in enumerate(order):
+            if name not in node.edges:
+                continue
+            field, child = node.edges[name]
+            head, mine = self._terminal(name, field, fields)
+            tail, mine = self._emit(child, meeting, mine)
+            parts.append(self._guard(name, order[:index]) + head + tail)
+            after |= dict.fromkeys(mine)
+        if node.kind is not None:
+            self.groups += 1
+            self.kinds[self.groups] = (node.kind, fields)
+            parts.append(r"\Z()")
+        return parts[0] if len(parts) == 1 else "(?:" + "|".join(parts) + ")", tuple(after)
+
+    def _terminal(self, name: str, field: str | None, fields: _Fields) -> tuple[str, _Fields]:
         body = self.regexp[name]
         if field is None:
-            text = body if _is_plain(self.terminals[name]) else f"(?>{body})"
-        else:
-            self.groups += 1
-            fields = (*fields, (self.groups, field))
-            text = f"((?>{body}))"
-        return text + self._branch([s[1:] for s in sequences], fields)
+            return (body if _is_plain(self.terminals[name]) else f"(?>{body})"), fields
+        self.groups += 1
+        return f"((?>{body}))", (*fields, (self.groups, field))
 
     def _guard(self, name: str, better: list[str]) -> str:
         rivals = [b for b in better if not self._apart(b, name)]
@@ -180,53 +284,103 @@ class _Fuser:
         return one is not None and other is not None and not one & other
 
 
+def _words(terminals: list[TerminalDef]) -> list[tuple[str, str]]:
+    """Fixed texts with the expressions of the same priority that match them whole."""
+    fixed = [t for t in terminals if t.pattern.type == "str"]
+    found = []
+    for expression in (t for t in terminals if t.pattern.type == "re"):
+        compiled = re.compile(expression.pattern.to_regexp(), re.ASCII)
+        for text in fixed:
+            match = compiled.match(text.pattern.value)
+            if match and match[0] == text.pattern.value and text.priority == expression.priority:
+                found.append((text.name, expression.name))
+    return found
+
+
 def _is_plain(terminal: TerminalDef) -> bool:
     return bool(terminal.pattern.type == "str" and not terminal.pattern.flags)
 
 
+_BEYOND = "\x80"          # stands for everything that is not ASCII
+_ALL = frozenset(map(chr, range(129)))
+
+
 def _first_chars(regexp: str) -> frozenset[str] | None:
-    """The ASCII characters with which a match of *regexp* can begin; None where that is not known."""
+    """The characters with which a match of *regexp* can begin; None where that is not known."""
     try:
         return _first_of(list(sre.parse(regexp, re.ASCII)))
     except (re.error, ValueError):
         return None
 
 
-def _first_of(items: list[tuple[object, object]]) -> frozenset[str] | None:
+def _first_of(items: list[tuple[object, Any]]) -> frozenset[str] | None:
+    """The characters with which *items* can begin; None where they may be empty, or where that is not known."""
+    found: frozenset[str] = frozenset()
     for op, value in items:
         name = str(op)
-        if name == "LITERAL":
-            return frozenset(chr(value)) if isinstance(value, int) else None
-        if name == "IN":
-            chars: set[str] = set()
-            for kind, what in value:  # type: ignore[attr-defined]
-                if str(kind) == "LITERAL":
-                    chars.add(chr(what))
-                elif str(kind) == "RANGE" and what[1] < 128:
-                    chars.update(map(chr, range(what[0], what[1] + 1)))
-                elif str(kind) == "CATEGORY" and str(what) == "CATEGORY_DIGIT":
-                    chars.update("0123456789")
-                else:
-                    return None
-            return frozenset(chars)
-        if name == "SUBPATTERN":
-            if value[1] & re.I:  # type: ignore[index]
-                return None
-            return _first_of(list(value[3]))  # type: ignore[index]
-        if name == "ATOMIC_GROUP":
-            return _first_of(list(value))  # type: ignore[call-overload]
-        if name in {"MAX_REPEAT", "POSSESSIVE_REPEAT", "MIN_REPEAT"}:
-            least, _most, inner = value  # type: ignore[misc]
-            if least >= 1:
-                return _first_of(list(inner))
+        if name in {"AT", "ASSERT", "ASSERT_NOT"}:
+            continue
+        one = _first_of_one(name, value)
+        if one is None:
             return None
-        if name == "BRANCH":
-            found: set[str] = set()
-            for branch in value[1]:  # type: ignore[index]
-                first = _first_of(list(branch))
-                if first is None:
-                    return None
-                found |= first
-            return frozenset(found)
-        return None
+        found |= one
+        if not (name in {"MAX_REPEAT", "POSSESSIVE_REPEAT", "MIN_REPEAT"} and value[0] == 0):
+            return found
     return None
+
+
+def _first_of_one(name: str, value: Any) -> frozenset[str] | None:
+    match name:
+        case "LITERAL":
+            return frozenset(_ascii(value))
+        case "NOT_LITERAL":
+            return _ALL - frozenset(chr(value))
+        case "ANY":
+            return _ALL
+        case "IN":
+            return _class_of(value)
+        case "SUBPATTERN":
+            return None if value[1] & re.IGNORECASE else _first_of(list(value[3]))
+        case "ATOMIC_GROUP":
+            return _first_of(list(value))
+        case "MAX_REPEAT" | "POSSESSIVE_REPEAT" | "MIN_REPEAT":
+            return _first_of(list(value[2]))
+        case "BRANCH":
+            branches = [_first_of(list(branch)) for branch in value[1]]
+            return None if None in branches else frozenset().union(*(b for b in branches if b is not None))
+        case _:
+            return None
+
+
+def _ascii(code: int) -> str:
+    return chr(code) if code < 128 else _BEYOND
+
+
+_CATEGORIES = {
+    "DIGIT": frozenset("0123456789"), "SPACE": frozenset(" \t\n\r\f\v"),
+    "WORD": frozenset(c for c in _ALL if c == "_" or (c.isascii() and c.isalnum())),
+}
+
+
+def _class_of(members: Any) -> frozenset[str] | None:
+    found: set[str] = set()
+    negated = False
+    for kind, what in members:
+        match str(kind):
+            case "NEGATE":
+                negated = True
+            case "LITERAL":
+                found.add(_ascii(what))
+            case "RANGE":
+                found.update(_ascii(code) for code in range(what[0], min(what[1], 128) + 1))
+            case "CATEGORY":
+                word = str(what).removeprefix("CATEGORY_")
+                chars = _CATEGORIES.get(word.removeprefix("NOT_"))
+                if chars is None:
+                    return None
+                found |= _ALL - chars if word.startswith("NOT_") else chars
+            case _:
+                return None
+    if negated:
+        return _ALL - (found - {_BEYOND})
+    return frozenset(found)

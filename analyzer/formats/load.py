@@ -179,7 +179,7 @@ class Formats:
 def load_formats(extra: tuple[str, ...] = ()) -> Formats:
     """The shipped formats and those in the folders *extra*.  Raises `InvalidKnowledge`, `MissingData`."""
     texts = FORMAT_FOLDERS.texts(extra)
-    content = cache.key(*(part for pair in sorted(texts.items()) for part in pair), _lark_version())
+    content = cache.key(*(part for pair in sorted(texts.items()) for part in pair), _lark_version(), "graph")
     decoder = msgspec.msgpack.Decoder(list[Compiled])
     if (packed := cache.load("formats", content)) is not None:
         try:
