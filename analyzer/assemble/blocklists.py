@@ -48,12 +48,13 @@ def blocklist_question(name: str) -> tuple[str, str] | None:
     found = _reversed(labels)
     if found is not None:
         zone = ".".join(labels[found[1] :])
-        return (found[0], zone) if "." in zone and not zone.endswith(".arpa") else None
+        other = zone.endswith(".arpa") or "." not in zone or zones().get(zone, {}).get("information")
+        return None if other else (found[0], zone)
     if name.count(".") < 2:
         return None
     for start in range(1, len(labels) - 1):
         zone = ".".join(labels[start:])
-        if zone in zones() and start > 0:
+        if zone in zones() and zones()[zone].get("of") in {"domain", "both"}:
             return ".".join(labels[:start]), zone
     return None
 
@@ -76,7 +77,7 @@ def blocklist_answer(
         if meaning and meaning not in meanings:
             meanings.append(meaning)
     found: dict[str, Any] = {"answer": tuple(addresses)}
-    for worst in ("refused", "listed", "policy", "not-listed"):
+    for worst in ("refused", "listed", "policy", "allowed"):
         if worst in listings:
             found["listing"] = worst
             break
@@ -99,6 +100,8 @@ def _code(zone: str, known: dict[str, Any], address: str) -> tuple[str | None, s
     said = _entry(known.get("codes") or {}, address)
     meaning = said if isinstance(said, str) else (said or {}).get("means") or (said or {}).get("meaning")
     listing = said.get("listing") if isinstance(said, dict) else None
+    if known.get("dead"):
+        return "refused", "this list is closed, and its answers mean nothing"
     if listing is not None:
         return str(listing), meaning
     if value in _REFUSED:

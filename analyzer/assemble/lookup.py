@@ -156,6 +156,7 @@ class _Block:
         self.steps = 0
         self.header = False
         self.shown_question = False
+        self.told = False                 # every line was a look-up of its own
         self.format = ""
 
     def cite(self, field: str, place: Place) -> None:
@@ -228,7 +229,8 @@ class _Reader:
             self.default_type = asked.set_type or self.default_type
             self.default_server = asked.set_server or self.default_server
             return
-        if not asked.tool and block is not None and block.asked.tool and not (block.header or block.records or block.ended):
+        waiting = block is not None and not (block.header or block.records or block.ended)
+        if not asked.tool and block is not None and waiting and (block.asked.tool or block.failed):
             block.places.append(event.place)      # dig repeats the command in its first line
             if not block.asked.queries:
                 block.asked = asked
@@ -262,7 +264,7 @@ class _Reader:
         else:
             block = self._open(event.place)
         if event.status is not None:
-            block.status, block.header = event.status, True
+            block.status, block.header, block.failed = event.status, True, None
             block.cite("status", event.place)
         if event.flags is not None or event.answers is not None:
             block.flags = tuple((event.flags or "").split())
@@ -291,9 +293,9 @@ class _Reader:
         elif text:
             block.warnings.append(text)
             block.cite("warnings", event.place)
-        if found := _RESOLVING.search(text):
-            if not block.asked.queries and block.name is None:
-                block.name, block.type = found[1], found[2]
+        found = _RESOLVING.search(text)
+        if found and not block.asked.queries and block.name is None:
+            block.name, block.type = found[1], found[2]
 
     def _section(self, event: ev.DnsSection) -> None:
         block = self._open(event.place)
@@ -371,7 +373,7 @@ class _Reader:
             name=name, purpose="name", status="NOERROR", answered="yes", serial=serial, server=event.server, server_ip=event.server,
             where={"serial": (event.place,), "server": (event.place,)},
         ))
-        block.ended = True
+        block.told = True
 
     def _server(self, event: ev.DnsServer) -> None:
         block = self.block
@@ -393,7 +395,7 @@ class _Reader:
         block.ended = True
 
     def _server_first(self, event: ev.DnsServer) -> None:
-        """host and nslookup name the server before the answer."""
+        """Host and nslookup name the server before the answer."""
         block = self.block
         if block is not None and event.server and event.server_ip is None and (block.records or block.failed or block.absent):
             block = self._next(event.place)
@@ -442,7 +444,7 @@ class _Reader:
                 block.ended = True
 
     def _resolution(self, block: _Block, text: str, place: Place) -> None:
-        """delv's last word."""
+        """Delv's last word."""
         block.cite("status", place)
         status = status_in(text)
         if status in {"NXDOMAIN", "NOERROR"}:
@@ -497,6 +499,8 @@ class _Finished:
     def lookups(self) -> list[Lookup]:
         block = self.block
         found: list[Lookup] = []
+        if block.told:
+            return found
         self._absences(found)
         queries: list[tuple[str | None, str | None]] = [(block.name, block.type)] if block.name is not None else [*block.asked.queries]
         if block.absent:
@@ -509,7 +513,17 @@ class _Finished:
             if (lookup := self._main(name or "", rtype, sole=len(queries) == 1)) is not None:
                 found.append(lookup)
         found += self._besides()
+        if block.failed and not found:
+            found.append(self._unasked())
         return found
+
+    def _unasked(self) -> Lookup:
+        """A failure, the question not shown."""
+        block = self.block
+        return Lookup(
+            places=tuple(sorted(set(block.places))), where={k: tuple(v) for k, v in block.where.items()}, complete=True,
+            format=block.format, status=block.failed, **self._circumstances(block.failed),
+        )
 
     def _told_absent(self, query: tuple[str | None, str | None]) -> bool:
         name = plain_name(query[0] or "")
@@ -569,10 +583,8 @@ class _Finished:
     def _main(self, name: str, rtype: str | None, sole: bool) -> Lookup | None:
         block = self.block
         kind = (rtype or "A").upper()
-        if kind == "PTR" and (address := address_of(name)) is not None:
-            owner = ipaddress.ip_address(address).reverse_pointer
-        else:
-            owner = name
+        address = address_of(name) if kind == "PTR" else None
+        owner = ipaddress.ip_address(address).reverse_pointer if address else name
         chain, end = self._chain(owner)
         sections = {r.section for r in block.records}
         final = f"STEP{block.steps}" if block.steps and f"STEP{block.steps}" in sections else "ANSWER"
@@ -584,7 +596,7 @@ class _Finished:
             self.used.add(id(record))
         status = block.status or block.failed or ("NOERROR" if own or chain else None)
         host_default = block.asked.tool == "host" and rtype is None
-        answered = self._answered(kind, own, status, answer)
+        answered = self._answered(own, status, answer)
         whole = block.header and (block.answers is None or block.answers == len([r for r in answer if r.type != "short"]))
         complete = bool(status in {"NXDOMAIN", "SERVFAIL", "REFUSED"} or block.failed or (status == "NOERROR" and whole))
         if status is None:
@@ -613,7 +625,7 @@ class _Finished:
             errors=[r.error for r in own if r.error],
         )
 
-    def _answered(self, kind: str, own: list[_Record], status: str | None, answer: list[_Record]) -> str | None:
+    def _answered(self, own: list[_Record], status: str | None, answer: list[_Record]) -> str | None:
         block = self.block
         if own:
             return "yes"
@@ -758,6 +770,8 @@ class _Finished:
         if flags is not None:
             found["authoritative"] = "yes" if "aa" in flags else "no"
             found["checking_disabled"] = "yes" if "cd" in flags else "no"
+            if not block.referral and "aa" in flags:
+                found["referral"] = "no"
             if not block.referral and status == "NOERROR" and block.answers == 0 and soa is None and ns and "aa" not in flags:
                 found["referral"] = "upward" if ns[0].owner == "." else "yes"
         if block.ede:

@@ -158,7 +158,7 @@ def _spf(of: str | None, text: str, count: int, places: tuple[Place, ...]) -> Re
     networks = tuple(t.value for t in reached if t.name in {"ip4", "ip6"} and t.qualifier == "+")
     return Record(
         places=places, where={"text": places}, complete=True, kind="SPF", of=of, text=text, error=error,
-        valid=_valid(text, error), count=count, all=every, networks=networks,
+        valid=_valid(text, error), copies=count, all=every, networks=networks,
         mechanisms=tuple(_written(t) for t in terms), includes=tuple(t.value.lower().rstrip(".") for t in reached if t.name in {"include", "redirect"}),
         lookups=sum(t.name in _ASKS or t.name == "redirect" for t in reached),
     )
@@ -360,7 +360,7 @@ def _dmarc(of: str, text: str, count: int, places: tuple[Place, ...]) -> Record:
     strict = [n for n in ("adkim", "aspf") if tags.get(n, "").lower() == "s"]
     return Record(
         places=places, where={"text": places}, complete=True, kind="DMARC", of=of, text=text, error=error, valid=_valid(text, error),
-        count=count, policy=tags.get("p", "").lower() or None, subdomain_policy=tags.get("sp"), alignment=" ".join(strict) or None,
+        copies=count, policy=tags.get("p", "").lower() or None, subdomain_policy=tags.get("sp"), alignment=" ".join(strict) or None,
     )
 
 
@@ -381,7 +381,7 @@ def _dkim(lookup: Lookup, text: str, places: tuple[Place, ...]) -> Record:
     found, error = tags_of(text)
     tags = dict(found)
     key = re.sub(r"\s+", "", tags.get("p", ""))
-    revoked, bits = None, None
+    revoked, bits = "no" if key else None, None
     if "v" in tags and (tags["v"] != "DKIM1" or found[0][0] != "v"):
         error = error or "v=DKIM1 is not its first tag, exactly so"
     if "p" not in tags:
@@ -393,7 +393,7 @@ def _dkim(lookup: Lookup, text: str, places: tuple[Place, ...]) -> Record:
         error, bits = _key_error(kind, key)
     return Record(
         places=places, where={"text": places}, complete=True, kind="DKIM", of=lookup.dkim_of, selector=lookup.selector, text=text,
-        error=error, valid=None if revoked else _valid(text, error), count=len(lookup.texts or ()), revoked=revoked,
+        error=error, valid=None if revoked == "yes" else _valid(text, error), copies=len(lookup.texts or ()), revoked=revoked,
         testing="yes" if "y" in tags.get("t", "").split(":") else None, key_type=tags.get("k", "rsa").lower(), key_bits=bits,
     )
 

@@ -72,7 +72,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     text: str = ""
     error: str | None = None
     valid: str | None = None          # yes | no
-    count: int = 1                    # records of this kind at the name
+    copies: int = 1                   # records of this kind at the name
     mechanisms: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()    # ip4 and ip6 networks that SPF passes
     includes: tuple[str, ...] = ()
