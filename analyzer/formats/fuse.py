@@ -10,7 +10,7 @@ beginnings and shared endings stand once, so optional parts cost nothing.  What 
 from __future__ import annotations
 
 import re
-import re._parser as sre  # the standard library's own parser: first characters of a terminal
+import re._parser as sre  # type: ignore[import-not-found]  # the standard library's own parser: first characters of a terminal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,6 +20,8 @@ from lark.parsers.lalr_analysis import Shift
 from analyzer.errors import InvalidKnowledge
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from lark import Lark
     from lark.grammar import Rule
     from lark.lexer import TerminalDef
@@ -83,7 +85,7 @@ class _Fuser:
         self.rules: dict[str, list[Rule]] = {}
         for rule in lark.rules:
             self.rules.setdefault(rule.origin.name, []).append(rule)
-        table = lark.parser.parser._parse_table  # type: ignore[attr-defined]  # noqa: SLF001 - Lark is pinned
+        table = lark.parser.parser._parse_table  # noqa: SLF001 - Lark is pinned
         self.states: dict[int, dict[str, tuple[object, Any]]] = table.states
         self.start: int = table.start_states["start"]
         self.words = _words(lark.terminals)
@@ -284,7 +286,7 @@ class _Fuser:
         return one is not None and other is not None and not one & other
 
 
-def _words(terminals: list[TerminalDef]) -> list[tuple[str, str]]:
+def _words(terminals: Collection[TerminalDef]) -> list[tuple[str, str]]:
     """Fixed texts with the expressions of the same priority that match them whole."""
     fixed = [t for t in terminals if t.pattern.type == "str"]
     found = []
