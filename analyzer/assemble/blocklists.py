@@ -67,7 +67,8 @@ def blocklist_answer(
     if status == "NXDOMAIN" or (status == "NOERROR" and answered == "no" and kind in {"A", "ANY"}):
         return {"listing": "not-listed", "answer": ()}
     if texts:
-        return {"meaning": "; ".join(texts)} | ({"listing": "listed"} if kind == "TXT" and not _says_refused(texts) else {"listing": "refused"})
+        listing = _listing_in(known, " ".join(texts).lower())
+        return {"meaning": "; ".join(texts)} | ({"listing": listing} if listing else {})
     if not addresses:
         return {}
     listings, meanings = [], []
@@ -86,9 +87,15 @@ def blocklist_answer(
     return found
 
 
-def _says_refused(texts: Sequence[str]) -> bool:
-    low = " ".join(texts).lower()
-    return "open resolver" in low or "query refused" in low or "excessive" in low or "error:" in low
+def _listing_in(known: dict[str, Any], text: str) -> str | None:
+    """What a blocklist's words say; only its A record tells for certain."""
+    if any(w in text for w in ("open resolver", "query refused", "excessive", "error:")):
+        return "refused"
+    if "/pbl" in text or "dynamic" in text or "policy" in text:
+        return "policy"
+    kinds = {e.get("listing", "listed") if isinstance(e, dict) else "listed" for e in (known.get("codes") or {}).values()} - {"refused"}
+    certain = any(w in text for w in ("sbl/", "/css", "/xbl", "blocked", "blacklist", "blocklist", "listed"))
+    return "listed" if certain or kinds <= {"listed"} else None
 
 
 def _code(zone: str, known: dict[str, Any], address: str) -> tuple[str | None, str | None]:

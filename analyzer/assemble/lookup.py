@@ -528,7 +528,8 @@ class _Finished:
     def _told_absent(self, query: tuple[str | None, str | None]) -> bool:
         name = plain_name(query[0] or "")
         for owner, rtype, status, _place in self.block.absent:
-            same = name == plain_name(owner) or reversed_address(owner) == address_of(name) != None
+            address = address_of(name)
+            same = name == plain_name(owner) or (address is not None and reversed_address(owner) == address)
             if same and (status != "NOERROR" or rtype in {None, query[1]} or query[1] is None):
                 return True
         return False
@@ -586,9 +587,10 @@ class _Finished:
         address = address_of(name) if kind == "PTR" else None
         owner = ipaddress.ip_address(address).reverse_pointer if address else name
         chain, end = self._chain(owner)
-        sections = {r.section for r in block.records}
-        final = f"STEP{block.steps}" if block.steps and f"STEP{block.steps}" in sections else "ANSWER"
-        answer = [r for r in block.records if r.section == final or (r.section == "ANSWER" and not block.steps)]
+        final = f"STEP{block.steps}" if block.steps else "ANSWER"
+        answer = [r for r in block.records if r.section == final]
+        if block.steps > 1 and not answer and not block.failed and not any(r.section == "ANSWER" for r in block.records):
+            block.referral = block.referral or "empty"     # the last server had nothing to say, not even a negative answer
         own = [r for r in answer if r.type == kind and r.owner is not None and plain_name(r.owner) in {end, plain_name(owner)}]
         if sole and not own and kind == "PTR":
             own = [r for r in answer if r.type == "PTR"]
