@@ -36,12 +36,11 @@ _TOKEN = re.compile(
 _CREDENTIALS = re.compile(r"(?i)((?:^|\s|>|:)AUTH\s+(?:PLAIN|LOGIN|CRAM-MD5|XOAUTH2|NTLM|OAUTHBEARER)\s+)(\S+)")
 _BASE64 = re.compile(r"^(\W{0,6}(?:C:|->|~>|>>>)?\s*)([A-Za-z0-9+/]{8,}={0,2})\s*$")
 _NOT_NAMES = frozenset(
-    "cf conf log pid sock so py pl sh txt yaml yml json db lmdb cdb c h service local0 gz bz2 xz eml html pem key crt php cgi exe".split())
+    ["cf", "conf", "log", "pid", "sock", "so", "py", "pl", "sh", "txt", "yaml", "yml", "json", "db", "lmdb", "cdb", "c", "h", "service", "local0", "gz", "bz2", "xz", "eml", "html", "pem", "key", "crt", "php", "cgi", "exe"])
 _KEPT_LABELS = frozenset(
-    "mx mx1 mx2 mx3 mail mail1 mail2 smtp imap www ns ns1 ns2 _dmarc _domainkey _spf spf default in-addr ip6 arpa localhost localdomain "
-    "local lan internal home invalid test example com net org".split())
+    ["mx", "mx1", "mx2", "mx3", "mail", "mail1", "mail2", "smtp", "imap", "www", "ns", "ns1", "ns2", "_dmarc", "_domainkey", "_spf", "spf", "default", "in-addr", "ip6", "arpa", "localhost", "localdomain", "local", "lan", "internal", "home", "invalid", "test", "example", "com", "net", "org"])
 _KEPT_DOMAINS = ("in-addr.arpa", "ip6.arpa", "localhost.localdomain")
-_SECOND_LEVEL = frozenset("co com net org ac gov edu or ne go".split())
+_SECOND_LEVEL = frozenset(["co", "com", "net", "org", "ac", "gov", "edu", "or", "ne", "go"])
 _DIGEST = 16
 
 
@@ -64,7 +63,7 @@ class Pseudonyms:
             return text
         if address.is_loopback or address.is_unspecified or address.is_multicast or text.startswith("127."):
             return text
-        if address.version == 6:  # noqa: PLR2004
+        if address.version == 6:
             network = ipaddress.ip_network(f"{address}/64", strict=False)
             number = self._network(str(network))
             return f"2001:db8:{number:x}::{int(address) & 0xFFFF:x}"
@@ -89,7 +88,7 @@ class Pseudonyms:
         if any(lower == k or lower.endswith("." + k) for k in (*self.kept, *_KEPT_DOMAINS)):
             return text
         labels = lower.split(".")
-        at = 3 if len(labels) > 2 and labels[-2] in _SECOND_LEVEL and len(labels[-1]) == 2 else 2  # noqa: PLR2004
+        at = 3 if len(labels) > 2 and labels[-2] in _SECOND_LEVEL and len(labels[-1]) == 2 else 2
         base = ".".join(labels[-at:])
         if base not in self.names:
             self.names[base] = f"domain{len(self.names) + 1}.example"
@@ -134,7 +133,7 @@ def redacted(sources: Sequence[Source], book: RuleBook, formats: Formats) -> lis
     kept = [suffix for _, names in book.providers for suffix in names]
     kept += [lookup.zone for lookup in case.lookups if lookup.zone]
     words = Pseudonyms(kept)
-    ids = sorted({d.queue_id for d in case.deliveries if d.queue_id and len(d.queue_id) > 5}, key=lambda x: (-len(x), x))  # noqa: PLR2004
+    ids = sorted({d.queue_id for d in case.deliveries if d.queue_id and len(d.queue_id) > 5}, key=lambda x: (-len(x), x))
     id_pattern = re.compile("|".join(rf"(?<!\w){re.escape(i)}(?!\w)" for i in ids[:5000])) if ids else None
     hosts = {e.host for e in case.events if e.host and "." not in e.host and e.host.lower() not in _KEPT_LABELS}
     host_pattern = re.compile("|".join(rf"(?<=[0-9] ){re.escape(h)}(?= )" for h in sorted(hosts)[:200])) if hosts else None
@@ -184,6 +183,6 @@ def _token(m: re.Match[str], words: Pseudonyms) -> str:
         return words.address(m["v6"])
     name = m["name"]
     last = name.rpartition(".")[2].lower()
-    if last in _NOT_NAMES or last.isdigit() or len(last) < 2:  # noqa: PLR2004
+    if last in _NOT_NAMES or last.isdigit() or len(last) < 2:
         return name
     return words.domain(name)

@@ -49,20 +49,20 @@ def assemble(
     found = [_linked(p, dialogues, deliveries, providers, events) for p in found]
     whole, index_of = merged(found)
     certificates = certificates_of(events)
+    mine: dict[tuple[str, int] | None, set[int]] = {}
+    for at, owner in enumerate(owners):
+        mine.setdefault(owner, set()).add(index_of[at])
+
+    def owned(kind: str, at: int) -> tuple[int, ...]:
+        return tuple(sorted(mine.get((kind, at), ())))
+
     case = Case(
         captures=tuple(captures), parsed=tuple(parsed), events=events, lookups=lookups, records=records,
-        dialogues=tuple(_owning(d, "dialogue", i, owners, index_of) for i, d in enumerate(dialogues)),
-        deliveries=tuple(_owning(d, "delivery", i, owners, index_of) for i, d in enumerate(deliveries)),
+        dialogues=tuple(msgspec.structs.replace(d, problems=owned("dialogue", i)) for i, d in enumerate(dialogues)),
+        deliveries=tuple(msgspec.structs.replace(d, problems=owned("delivery", i)) for i, d in enumerate(deliveries)),
         certificates=certificates, messages=messages_of(events), problems=tuple(whole),
     )
     return msgspec.structs.replace(case, facts=facts_of(case, providers))
-
-
-def _owning(
-    thing: Dialogue | Delivery, kind: str, at: int, owners: list[tuple[str, int] | None], index_of: list[int]
-) -> Dialogue | Delivery:
-    mine = {index_of[i] for i, owner in enumerate(owners) if owner == (kind, at)}
-    return msgspec.structs.replace(thing, problems=tuple(sorted(mine))) if mine else thing
 
 
 def _dialogues(
@@ -106,11 +106,9 @@ def _linked(
     changes: dict[str, str] = {}
     if provider := provider_of(p.server or p.banner, providers):
         changes["provider"] = provider
-    if p.resolved == "no" and p.rcpt_to and _succeeded(p, dialogues, deliveries, events):
-        changes["resolved"] = "yes"
-    elif p.resolved == "no" and p.kind == "connect-failure" and any(
+    if (p.resolved == "no" and p.rcpt_to and _succeeded(p, dialogues, deliveries, events)) or (p.resolved == "no" and p.kind == "connect-failure" and any(
         d.connected == "yes" and d.places > p.places and (d.server == p.server or d.server is None) for d in dialogues
-    ):
+    )):
         changes["resolved"] = "yes"
     return msgspec.structs.replace(p, **changes) if changes else p
 

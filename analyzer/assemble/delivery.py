@@ -10,6 +10,8 @@ from analyzer.model.case import Delivery
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from analyzer.model.place import Place
+
 GOOD = frozenset({"sent", "delivered", "deliverable", "relayed", "expanded"})
 
 
@@ -31,7 +33,7 @@ def deliveries_of(events: Iterable[ev.Event], software: dict[str, str | None]) -
 
 def _delivery(queue_id: str | None, story: Sequence[ev.Event], software: dict[str, str | None]) -> Delivery:
     facts: dict[str, object] = {}
-    where: dict[str, list[object]] = {}
+    where: dict[str, tuple[Place, ...]] = {}
     attempts: list[ev.Attempt] = []
     ended = None
     for event in story:
@@ -43,11 +45,11 @@ def _delivery(queue_id: str | None, story: Sequence[ev.Event], software: dict[st
             value = getattr(event, field, None)
             if value is not None and field not in facts:
                 facts[field] = value
-                where.setdefault(field, []).append(event.place)
+                where[field] = (event.place,)
     last: dict[str | None, str | None] = {a.rcpt_to: a.status for a in attempts}
     delivered = None if not last else "yes" if all(s in GOOD for s in last.values()) else "no"
     return Delivery(
-        places=tuple(e.place for e in story), where={k: tuple(v) for k, v in where.items()},  # type: ignore[misc]
+        places=tuple(e.place for e in story), where=where,
         complete=ended is not None, queue_id=queue_id, host=story[0].host, software=software.get(story[0].format),
         attempts=tuple(attempts), ended=ended, delivered=delivered, **facts,  # type: ignore[arg-type]
     )

@@ -27,6 +27,7 @@ STAGES = {
 }
 _DIGITS = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\S{1,64}@\S{1,255}")
+_ASIDE = frozenset({"VRFY", "EXPN", "HELP", "NOOP", "RSET", "ETRN"})   # refusing these stops no mail
 _SAID_BYE = frozenset({421, 221, 554})
 
 
@@ -52,7 +53,7 @@ def domain_of(address: str | None) -> str | None:
 
 def _temporary(code: int | None, enhanced: str | None, status: str | None) -> str | None:
     if code is not None:
-        return "yes" if 400 <= code < 500 else "no"  # noqa: PLR2004
+        return "yes" if 400 <= code < 500 else "no"
     if enhanced:
         return "yes" if enhanced.startswith("4") else "no"
     return {"deferred": "yes", "bounced": "no", "expired": "no"}.get(status or "")
@@ -73,7 +74,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
     for index, e in enumerate(d.exchanges):
         if e.to == "RCPT":
             rcpt = _rcpt(e) or rcpt
-        if e.code is None or e.code < 400:  # noqa: PLR2004
+        if e.code is None or e.code < 400:
             continue
         later = d.exchanges[index + 1:]
         found.append(Problem(
@@ -110,16 +111,18 @@ def _where(d: Dialogue, own: tuple[Place, ...]) -> dict[str, tuple[Place, ...]]:
 
 def _repeated(e: Exchange, later: Sequence[Exchange]) -> bool:
     """Whether the same step succeeded further on: a typing error put right, a second try."""
+    if e.to in _ASIDE:
+        return any(x.code and x.code < 400 and x.to not in {"QUIT", ""} for x in later)
     if e.to == "?" or e.unknown:
-        return any(x.code and x.code < 400 and x.to not in {"QUIT", ""} for x in later)  # noqa: PLR2004
+        return any(x.code and x.code < 400 and x.to not in {"QUIT", ""} for x in later)
     if e.code in {500, 501, 502, 503} and e.to not in {"RCPT", "AUTH", "STARTTLS"}:
-        return any(x.to == e.to and x.code and x.code < 400 for x in later)  # noqa: PLR2004
-    return any(x.to == e.to and x.argument == e.argument and x.code and x.code < 400 for x in later)  # noqa: PLR2004
+        return any(x.to == e.to and x.code and x.code < 400 for x in later)
+    return any(x.to == e.to and x.argument == e.argument and x.code and x.code < 400 for x in later)
 
 
 def _is_retry_of_ehlo(e: Exchange, later: Sequence[Exchange]) -> bool:
     """EHLO refused with 5xx, then HELO accepted (RFC 5321 3.2): the old way, and no problem."""
-    return e.to == "EHLO" and any(x.to == "HELO" and x.code == 250 for x in later)  # noqa: PLR2004
+    return e.to == "EHLO" and any(x.to == "HELO" and x.code == 250 for x in later)
 
 
 def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
@@ -134,7 +137,7 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
             return []
         if last and last.code in _SAID_BYE and not open_:
             return []
-        if last and last.code and last.code >= 500 and last.places and not open_ and d.closed.answered == "yes":  # noqa: PLR2004
+        if last and last.code and last.code >= 500 and last.places and not open_ and d.closed.answered == "yes":
             return []       # refused, then closed: the refusal is the problem
         if after == DOT and d.closed.answered == "yes" and d.accepted == "yes":
             return []
@@ -198,7 +201,7 @@ def of_events(events: Iterable[ev.Event], software: dict[str, str | None], views
 def _quoted(e: ev.Reply) -> Problem:
     return Problem(
         kind="refusal", by="server", code=e.code, enhanced=e.enhanced, text=e.text, format=e.format,
-        temporary=_temporary(e.code, e.enhanced, None), places=(e.place,), minor=(e.code or 500) < 400,  # noqa: PLR2004
+        temporary=_temporary(e.code, e.enhanced, None), places=(e.place,), minor=(e.code or 500) < 400,
     )
 
 
@@ -287,11 +290,10 @@ def merged(problems: Iterable[Problem]) -> tuple[list[Problem], list[int]]:
             found.append(p)
         else:
             old = found[at[key]]
-            places = old.places if old.count >= 50 else (*old.places, *p.places)  # noqa: PLR2004 - citing 50 is enough
+            places = old.places if old.count >= 50 else (*old.places, *p.places)
             found[at[key]] = msgspec.structs.replace(
                 old, count=old.count + 1, places=places, minor=old.minor and p.minor,
-                **{f: None for f in ("rcpt_to", "mail_from", "client_ip", "client_name", "helo", "queue_id", "domain", "sender_domain")
-                   if f in ("queue_id",) and getattr(old, f) != getattr(p, f)},
+                queue_id=old.queue_id if old.queue_id == p.queue_id else None,
             )
         index.append(at[key])
     return found, index

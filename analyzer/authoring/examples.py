@@ -50,9 +50,7 @@ def problem_of_reply(text: str, rule: Rule | None = None) -> Problem:
         value = getattr(condition, "value", None)
         if value is None and getattr(condition, "of", None):
             value = getattr(condition.of[0], "value", None)  # type: ignore[union-attr]
-        if name not in {"", "text"} and value is not None and fields.get(name) is None:
-            fields[name] = value
-        elif name == "kind" and value is not None:
+        if (name not in {"", "text"} and value is not None and fields.get(name) is None) or (name == "kind" and value is not None):
             fields[name] = value
     first = (code[1] if code else (enhanced[1] if enhanced else ""))[:1]
     fields["temporary"] = {"4": "yes", "5": "no"}.get(first)

@@ -362,8 +362,8 @@ def describe(condition: m.AnyMatcher, context: Context | None = None) -> str:
         case m.Equals(value=value):
             return f"is {value}"
         case m.Var(name=name):
-            value = context.bound.get(name) if context else None
-            return f"is {value}" if isinstance(value, str | int) else f"is ${name}"
+            bound = context.bound.get(name) if context else None
+            return f"is {bound}" if isinstance(bound, str | int) else f"is ${name}"
         case m.OneOf(of=of):
             return " or ".join(describe(c, context) for c in of[:6])
         case m.Not(inner=inner):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from analyzer.model.events import Event  # noqa: TC001 - msgspec reads the annotation
+from analyzer.model.events import Event
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
-from analyzer.model.capture import Capture, Parsed  # noqa: TC001 - msgspec reads the annotations
-from analyzer.model.events import Attempt, Event  # noqa: TC001
-from analyzer.model.lookup import Lookup, Record  # noqa: TC001
-from analyzer.model.place import Place  # noqa: TC001
+from analyzer.model.capture import Capture, Parsed
+from analyzer.model.events import Attempt, Event
+from analyzer.model.lookup import Lookup, Record
+from analyzer.model.place import Place
 
 Where = dict[str, tuple[Place, ...]]
 
@@ -238,7 +238,7 @@ THINGS: dict[str, tuple[str, type[msgspec.Struct]]] = {
 }
 # The fields that say which question was asked: a join on them is answered *no* only by the same question.
 SUBJECTS: dict[str, tuple[str, ...]] = {
-    "lookup": ("type", "of", "dnsbl_of", "spf_of", "dmarc_of", "dkim_of", "zone", "server"),
+    "lookup": ("type", "of", "dnsbl_of", "spf_of", "dmarc_of", "dkim_of", "zone", "server", "checking_disabled"),
     "record": ("kind", "of", "selector"),
     "certificate": ("of",),
     "dialogue": ("server", "server_ip"),

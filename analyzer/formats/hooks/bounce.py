@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import email.message
 import email.policy
 import re
 from typing import TYPE_CHECKING
@@ -19,10 +20,9 @@ if TYPE_CHECKING:
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,60}):(?:[ \t]|$)")
 _KNOWN = frozenset(
-    "received return-path from to cc subject date message-id mime-version content-type delivered-to x-original-to reply-to "
-    "dkim-signature authentication-results received-spf sender auto-submitted x-failed-recipients references in-reply-to".split()
+    ["received", "return-path", "from", "to", "cc", "subject", "date", "message-id", "mime-version", "content-type", "delivered-to", "x-original-to", "reply-to", "dkim-signature", "authentication-results", "received-spf", "sender", "auto-submitted", "x-failed-recipients", "references", "in-reply-to"]
 )
-_REPORT = frozenset("reporting-mta final-recipient action status diagnostic-code remote-mta original-recipient arrival-date".split())
+_REPORT = frozenset(["reporting-mta", "final-recipient", "action", "status", "diagnostic-code", "remote-mta", "original-recipient", "arrival-date"])
 _MBOX = re.compile(r"From \S+ +(?:\S+ ){2,8}")
 _INTRO = re.compile(
     r"(?i)^\W{0,4}(this is the mail system at host|hi\. this is the |this message was created automatically by (the )?mail delivery|"
@@ -62,7 +62,7 @@ def claim(lines: Sequence[Line]) -> list[tuple[int, int]]:
     while index < len(lines):
         begins = index == 0 or not lines[index - 1].text.strip() or bool(_MBOX.match(lines[index].text))
         end, names = _header(lines, index) if begins else (index, [])
-        if len(_KNOWN.intersection(names)) >= 2:  # noqa: PLR2004
+        if len(_KNOWN.intersection(names)) >= 2:
             starts.append((index, end, _is_bounce(lines, index, end)))
             index = max(end, index + 1)
             if starts[-1][2]:
@@ -137,7 +137,7 @@ class _Reader:
         if reports and not any(r.get("text") or r.get("enhanced") for r in reports):
             reports = list(_said(texts)) or reports
         for report in reports:
-            if len(report.get("text") or "") < 12 and (more := _about(report.get("rcpt_to"), texts)):  # noqa: PLR2004
+            if len(report.get("text") or "") < 12 and (more := _about(report.get("rcpt_to"), texts)):
                 report["text"] = f"{report.get('text') or ''} {more}".strip()
             found.append(self._attempt(report, original))
         return found
@@ -146,7 +146,7 @@ class _Reader:
         """The line that holds the first of *words* that is found below the header."""
         for word in words:
             short = (word or "").strip()[:40]
-            if len(short) < 4:  # noqa: PLR2004
+            if len(short) < 4:
                 continue
             for line in self.lines[self.body_at:]:
                 if short in line.text:
@@ -195,13 +195,13 @@ class _Reader:
             kind = part.get_content_type()
             if kind in {"message/delivery-status", "message/global-delivery-status"}:
                 payload = part.get_payload()
-                inner = payload if isinstance(payload, list) else [email.message_from_string(str(payload))]
-                groups += [{k.lower(): " ".join(str(v).split()) for k, v in m.items()} for m in inner]
+                inner = _messages(payload) or [email.message_from_string(str(payload))]
+                groups += [_fields(m) for m in inner]
             elif kind == "text/rfc822-headers" and not original:
                 original = _fields(email.message_from_string(_decoded(part)))
-            elif kind == "message/rfc822" and not original and isinstance(part.get_payload(), list):
-                inner = part.get_payload()
-                original = _fields(inner[0]) if inner else {}
+            elif kind == "message/rfc822" and not original:
+                returned = _messages(part.get_payload())
+                original = _fields(returned[0]) if returned else {}
         if not groups:
             groups = _pasted_report([line.text for line in self.lines])
         reporter = next((g.get("reporting-mta") for g in groups if "reporting-mta" in g), None)
@@ -222,6 +222,10 @@ class _Reader:
             said_by_ip=said_ip[1] if said_ip else None, message_id=original.get("message-id"),
             time=self.message.get("Date"),
         )
+
+
+def _messages(payload: object) -> list[Message]:
+    return [m for m in payload if isinstance(m, email.message.Message)] if isinstance(payload, list) else []
 
 
 def _decoded(part: Message) -> str:
@@ -298,7 +302,7 @@ def split_reply(words: str) -> dict[str, str | None]:
     tail = words[said.end():] if said else words
     for text in (tail, words):
         found = _REPLY.search(text)
-        if found and (found.start() < 80 or found[2] or said):  # noqa: PLR2004
+        if found and (found.start() < 80 or found[2] or said):
             code = found[1]
             rest = _CONTINUED.sub("", found[3]) if f" {code}-" in found[3] else found[3]
             enhanced = found[2]
@@ -349,9 +353,9 @@ def _said(text: str) -> Iterator[dict[str, str | None]]:
                "said_by_ip": words[:300], "cite": recipient}
     if not found and body.strip():
         reply = split_reply(body[:3000])
-        recipient = _ADDRESS.search(body)
-        yield {**reply, "rcpt_to": recipient[0] if recipient else None, "status": status, "stage": _first(_STAGE, body),
-               "said_by": None, "cite": recipient[0] if recipient else None}
+        address = _ADDRESS.search(body)
+        named = address[0] if address else None
+        yield {**reply, "rcpt_to": named, "status": status, "stage": _first(_STAGE, body), "said_by": None, "cite": named}
 
 
 _HEAD = re.compile(r"^\s{0,12}(?:\W{0,3})<?(" + _ADDRESS.pattern + r")>?(?:\s*\([^()]{0,200}\))?\s*(:?)\s*(.*)$")

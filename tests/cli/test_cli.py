@@ -1,0 +1,131 @@
+"""The command line: exit status, errors in one line, pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "samples"
+
+
+def mailwhy(*arguments, data=None, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "analyzer", *arguments], input=data, capture_output=True, cwd=ROOT, timeout=120, check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize(
+    ("sample", "status"),
+    [("telnet/message-accepted.txt", 0), ("telnet/relay-denied-postfix.txt", 1)],
+)
+def test_the_exit_status_is_the_verdict(sample, status):
+    assert mailwhy(str(SAMPLES / sample)).returncode == status
+
+
+def test_nothing_recognised_is_3():
+    assert mailwhy("-", data=b"good morning\n").returncode == 3
+    assert mailwhy("-", data=b"").returncode == 3
+
+
+@pytest.mark.parametrize("name", ["/nonexistent/file", str(ROOT)])
+def test_unreadable_input_is_one_line_and_2(name):
+    done = mailwhy(name)
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert len(done.stderr.splitlines()) == 1
+    assert name.encode() in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+def test_a_file_that_may_not_be_read(tmp_path):
+    secret = tmp_path / "mail.log"
+    secret.write_text("x")
+    secret.chmod(0)
+    tmp_path.chmod(0o755)
+    code = f"import os; os.setuid(65534); import sys; sys.argv=['mailwhy', {str(secret)!r}]; from analyzer.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, check=False)
+    if b"No module named" in done.stderr or b"can't open" in done.stderr:
+        pytest.skip("the other user cannot read the checkout")
+    assert done.returncode == 2
+    assert b"Permission denied" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        bytes(range(256)) * 64,
+        b"\x00" * 4096,
+        ("220 mx.example.net ESMTP\r\nEHLO c.example.org\r\n250 mx\r\nQUIT\r\n221 bye\r\n").encode("utf-16"),
+        b"\xff\xfb\x01\xff\xfd\x03220 mx.example.net ESMTP\r\n",
+        b"250 " * 200_000,
+    ],
+    ids=["binary", "zeros", "utf-16", "telnet-options", "one-long-line"],
+)
+def test_odd_bytes_are_answered(data):
+    done = mailwhy("-", "-f", "json", data=data)
+    assert done.returncode in {0, 1, 3}, done.stderr
+    json.loads(done.stdout)
+
+
+def test_a_line_of_a_hundred_megabytes_is_cut_not_choked_on():
+    done = mailwhy("-", "-f", "json", data=b"A" * 100_000_000)
+    assert done.returncode == 3
+    assert any("longer than" in n for n in json.loads(done.stdout)["coverage"]["notes"])
+
+
+def test_utf16_is_read():
+    text = (SAMPLES / "telnet" / "message-accepted.txt").read_text().encode("utf-16")
+    assert mailwhy("-", data=text).returncode == 0
+
+
+def test_a_reader_that_leaves_early_sees_no_traceback():
+    done = subprocess.run(
+        f"{sys.executable} -m analyzer {SAMPLES / 'telnet' / 'relay-denied-postfix.txt'} | head -1", shell=True, capture_output=True,
+        cwd=ROOT, check=False)
+    assert b"Traceback" not in done.stderr
+
+
+def test_hostile_text_does_not_reach_the_terminal():
+    data = b"220 mx.example.net ESMTP \x1b]0;owned\x07\nEHLO c.example.org\n550 5.7.1 \x1b[31mno\x1b[0m \xe2\x80\xaegnorw\n"
+    done = mailwhy("-", data=data)
+    assert b"\x1b" not in done.stdout
+    assert b"\x07" not in done.stdout
+    assert "\u202e".encode() not in done.stdout
+
+
+def test_a_missing_cache_costs_time_only(tmp_path):
+    sample = str(SAMPLES / "telnet" / "message-accepted.txt")
+    first = mailwhy(sample, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    second = mailwhy(sample, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    blocked = mailwhy(sample, XDG_CACHE_HOME="/dev/null")
+    assert first.stdout == second.stdout == blocked.stdout
+    assert first.returncode == second.returncode == blocked.returncode == 0
+
+
+def test_a_bad_rule_names_its_place(tmp_path):
+    (tmp_path / "x.yaml").write_text("rule: acme/x\ntitle: X\nabout: problem\nwhen: {knid: hang-up}\nexamples: []\n")
+    done = mailwhy("--rules", str(tmp_path), str(SAMPLES / "telnet" / "message-accepted.txt"))
+    assert done.returncode == 2
+    assert b"x.yaml:4:8: a problem has no field `knid`; did you mean `kind`?" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["faults", "list"], ["faults", "show", "relay-denied"], ["rules", "list"], ["vocabulary"], ["--help"], ["--version"]])
+def test_reference_commands(command):
+    done = mailwhy(*command)
+    assert done.returncode == 0
+    assert done.stdout
+
+
+def test_why_not_names_the_line():
+    done = mailwhy("why-not", "greeting-refused", str(SAMPLES / "telnet" / "message-accepted.txt"))
+    assert done.returncode == 0
+    assert b"greeting-refused" in done.stdout
+    assert mailwhy("why-not", "greting-refused", data=b"").returncode == 2
