@@ -39,14 +39,6 @@ class Fused(msgspec.Struct, frozen=True):
     literals: dict[str, tuple[tuple[str, ...], ...]]
 
 
-class _Step(msgspec.Struct, frozen=True):
-    """One terminal of a sequence, or the end of a kind (*terminal* is None)."""
-
-    terminal: str | None
-    field: str | None = None
-    kind: str | None = None
-
-
 class _Node:
     """A place between terminals: where they lead, the kind that may end here, and what else the lexer would take."""
 
@@ -58,8 +50,8 @@ class _Node:
 
 _Edges = dict[str, tuple[str | None, _Node]]
 _Fields = tuple[tuple[int, str], ...]
-_Sequence = tuple[_Step, ...]
-_MOST_SEQUENCES = 40_000
+_MOST_NODES = 50_000
+_SHORTEST = 3              # of a literal worth looking for
 
 
 def field_of(terminal: str) -> str:
@@ -88,6 +80,8 @@ class _Fuser:
         table = lark.parser.parser._parse_table  # noqa: SLF001 - Lark is pinned
         self.states: dict[int, dict[str, tuple[object, Any]]] = table.states
         self.start: int = table.start_states["start"]
+        self.end: int = table.end_states["start"]
+        self.fields = self._fields(lark.rules)
         self.words = _words(lark.terminals)
         self.meetings: dict[int, _Node | None] = {}
         self.groups = 0
@@ -101,117 +95,133 @@ class _Fuser:
     def _error(self, message: str) -> InvalidKnowledge:
         return InvalidKnowledge(f"{self.path}:1:1: {message}")
 
+    def _fields(self, rules: list[Rule]) -> dict[str, str | None]:
+        found: dict[str, str | None] = {}
+        for symbol in (s for rule in rules for s in rule.expansion if isinstance(s, Terminal)):
+            field = None if symbol.filter_out else field_of(symbol.name)
+            if found.setdefault(symbol.name, field) != field:
+                raise self._error(f"{symbol.name} is a field here and none there: give it a name of its own")
+        return found
+
     def run(self) -> Fused:
-        sequences = [s for rule in self.rules["start"] for s in self._sequences(rule, ("start",), None)]
-        literals: dict[str, list[tuple[str, ...]]] = {}
-        for sequence in sequences:
-            kind = sequence[-1].kind
-            if kind is None:
-                raise self._error("every alternative of start needs an alias: -> kind")
-            literals.setdefault(kind, []).append(self._literals(sequence))
-        tree = self._grow(sequences)
-        self._follow(tree, (self.start,))
-        root = self._shared(tree, {})
+        self._check_regular("start", ())
+        walked: dict[tuple[int, ...], _Node] = {}
+        root = self._shared(self._walk((self.start,), walked), {}, {})
         self.meetings = self._meetings(root)
         pattern, _ = self._emit(root, None, ())
         return Fused(
             pattern=pattern,
             kinds=self.kinds,
-            literals={kind: tuple(sorted(set(found))) for kind, found in literals.items()},
+            literals=self._all_literals(),
         )
 
-    # -- sequences: every alternative written out as terminals --------------------------------------------------------
-    def _sequences(self, rule: Rule, above: tuple[str, ...], kind: str | None) -> list[_Sequence]:
-        name = rule.alias or (rule.origin.name if rule.origin.name != "start" else None)
-        own = str(name) if kind is None and name and not name.startswith("_") else None
-        parts: list[_Sequence] = [()]
-        for symbol in rule.expansion:
-            if isinstance(symbol, Terminal):
-                field = None if symbol.filter_out else field_of(symbol.name)
-                parts = [(*p, _Step(symbol.name, field)) for p in parts]
-                continue
-            assert isinstance(symbol, NonTerminal)
-            if symbol.name in above:
-                raise self._error(f"rule {symbol.name} is recursive: a line format must be regular")
-            inner = [
-                s
-                for r in self.rules[symbol.name]
-                for s in self._sequences(r, (*above, symbol.name), own or kind)
-            ]
-            parts = [p + s for p in parts for s in inner]
-            if len(parts) > _MOST_SEQUENCES:
-                raise self._error(f"rule {rule.origin.name} has too many alternatives written out: factor it")
-        return [(*p, _Step(None, None, own)) for p in parts] if own else parts
+    # -- the parser's own walk -----------------------------------------------------------------------------------------
+    def _check_regular(self, name: str, above: tuple[str, ...]) -> None:
+        if name in above:
+            raise self._error(f"rule {name} is recursive: a line format must be regular")
+        for inner in {s.name for rule in self.rules[name] for s in rule.expansion if isinstance(s, NonTerminal)}:
+            self._check_regular(inner, (*above, name))
 
-    def _literals(self, sequence: _Sequence) -> tuple[str, ...]:
-        """The fixed texts that a line of *sequence* must hold, neighbours joined."""
-        runs, current = [], ""
-        for step in sequence:
-            if step.terminal is None:
-                continue
-            pattern = self.terminals[step.terminal].pattern
-            if pattern.type == "str" and not pattern.flags:
-                current += pattern.value
-            else:
-                runs.append(current)
-                current = ""
-        runs.append(current)
-        return tuple(sorted({r for r in runs if len(r.strip()) >= 3}, key=lambda r: (-len(r), r)))[:4]
-
-    # -- the sequences as a graph without cycles -----------------------------------------------------------------------
-    def _grow(self, sequences: list[_Sequence]) -> _Node:
-        """*sequences* as a graph: shared beginnings once, and shared endings once."""
-        heads: dict[str, list[_Sequence]] = {}
-        ends: set[str | None] = set()
-        for sequence in sequences:
-            if sequence[0].terminal is None:
-                ends.add(sequence[0].kind)
-            else:
-                heads.setdefault(sequence[0].terminal, []).append(sequence)
-        if len(ends) > 1:
-            raise self._error(f"one sequence of terminals is two kinds: {', '.join(sorted(map(str, ends)))}")
-        return _Node(
-            kind=next(iter(ends), None),
-            edges={name: (found[0][0].field, self._grow([s[1:] for s in found])) for name, found in heads.items()},
-        )
-
-    def _follow(self, node: _Node, stack: tuple[int, ...]) -> None:
-        """Notes which terminals Lark's parser lets the lexer see at each node below *node*.
+    def _walk(self, stack: tuple[int, ...], known: dict[tuple[int, ...], _Node]) -> _Node:
+        """The node for Lark's parser in the states *stack*, with all that follow it.
 
         An LALR state may accept more terminals than can lead to a line.  The lexer prefers such a one all the same, and
         the line is lost: so it must be in the fused expression.
         """
-        accepted = {name for name in self.states[stack[-1]] if name in self.terminals}
-        self._check_words(accepted, node)
-        node.accepted = frozenset(accepted - node.edges.keys())
-        for name, (_field, child) in node.edges.items():
-            self._follow(child, self._shift(stack, name))
-        if node.kind is not None and "$END" not in self.states[stack[-1]]:
-            raise self._error(f"{node.kind}: Lark cannot tell where it ends: write its alternatives out")
+        if stack in known:
+            return known[stack]
+        if len(known) > _MOST_NODES:
+            raise self._error("too many alternatives: factor them")
+        accepted = [name for name in self.states[stack[-1]] if name in self.terminals]
+        edges: _Edges = {}
+        for name in accepted:
+            after = self._shift(stack, name)
+            if after is not None:
+                edges[name] = (self.fields[name], self._walk(after, known))
+        self._check_words(set(accepted), edges)
+        node = _Node(self._kind(stack), edges, frozenset(accepted) - frozenset(edges))
+        known[stack] = node
+        return node
 
-    def _shift(self, stack: tuple[int, ...], name: str) -> tuple[int, ...]:
+    def _shift(self, stack: tuple[int, ...], name: str) -> tuple[int, ...] | None:
+        """The states after terminal *name*, or None where the parser gives up."""
         while True:
             action = self.states[stack[-1]].get(name)
             if action is None:
-                raise self._error(f"Lark's parser cannot take {name} where the rules allow it (two rules compete): write them out")
+                return None
             if action[0] is Shift:
                 return (*stack, action[1])
-            rule = action[1]
-            stack = stack[: len(stack) - len(rule.expansion)]
-            stack = (*stack, self.states[stack[-1]][rule.origin.name][1])
+            stack = self._reduced(stack, action[1])
 
-    def _check_words(self, accepted: set[str], node: _Node) -> None:
+    def _reduced(self, stack: tuple[int, ...], rule: Rule) -> tuple[int, ...]:
+        stack = stack[: len(stack) - len(rule.expansion)]
+        return (*stack, self.states[stack[-1]][rule.origin.name][1])
+
+    def _kind(self, stack: tuple[int, ...]) -> str | None:
+        """The kind of a line that ends here: the outermost alias, or rule's name, below start."""
+        kind: str | None = None
+        while stack[-1] != self.end:
+            action = self.states[stack[-1]].get("$END")
+            if action is None:
+                return None
+            rule = action[1]
+            stack = self._reduced(stack, rule)
+            name = rule.alias or (rule.origin.name if rule.origin.name != "start" else None)
+            if name and not name.startswith("_"):
+                kind = str(name)
+        if kind is None:
+            raise self._error("every alternative of start needs an alias: -> kind")
+        return kind
+
+    # -- literals ------------------------------------------------------------------------------------------------------
+    def _all_literals(self) -> dict[str, tuple[tuple[str, ...], ...]]:
+        found: dict[str, set[tuple[str, ...]]] = {}
+        for kind, rule in self._alternatives("start", None):
+            texts = {t for t in self._literals(rule) if len(t.strip()) >= _SHORTEST}
+            found.setdefault(kind, set()).add(tuple(sorted(texts, key=lambda t: (-len(t), t)))[:4])
+        return {kind: tuple(sorted(texts)) for kind, texts in found.items()}
+
+    def _alternatives(self, name: str, kind: str | None) -> list[tuple[str, Rule]]:
+        """Every way to write a line, as far down as one rule is the whole line, with its kind."""
+        found: list[tuple[str, Rule]] = []
+        for rule in self.rules[name]:
+            own = rule.alias or (name if name != "start" and not name.startswith("_") else None)
+            mine = kind or (str(own) if own and not own.startswith("_") else None)
+            only = rule.expansion[0] if len(rule.expansion) == 1 else None
+            if isinstance(only, NonTerminal):
+                found += self._alternatives(only.name, mine)
+            else:
+                found.append((mine or "", rule))
+        return found
+
+    def _literals(self, rule: Rule) -> set[str]:
+        """The fixed texts that every text of *rule* holds, neighbours joined."""
+        found, current = set(), ""
+        for symbol in rule.expansion:
+            if isinstance(symbol, Terminal) and _is_plain(self.terminals[symbol.name]):
+                current += self.terminals[symbol.name].pattern.value
+                continue
+            found.add(current)
+            current = ""
+            if isinstance(symbol, NonTerminal):
+                found |= set.intersection(*(self._literals(inner) for inner in self.rules[symbol.name]))
+        return found | {current}
+
+    # -- the graph -----------------------------------------------------------------------------------------------------
+    def _check_words(self, accepted: set[str], edges: _Edges) -> None:
         """Lark reads a fixed text that an expression of the same priority matches whole only where it stands alone."""
         for text, expression in self.words:
-            if text in accepted and expression in accepted and (text in node.edges or expression in node.edges):
+            if text in accepted and expression in accepted and (text in edges or expression in edges):
                 value = self.terminals[text].pattern.value
                 raise self._error(f"{value!r} and {expression} have the same priority in one place: write {expression}.-1")
 
-    def _shared(self, node: _Node, known: dict[object, _Node]) -> _Node:
+    def _shared(self, node: _Node, known: dict[object, _Node], done: dict[int, _Node]) -> _Node:
         """*node* with equal endings made one (what the automaton's minimal form is)."""
-        edges = {name: (field, self._shared(child, known)) for name, (field, child) in node.edges.items()}
-        key = (node.kind, node.accepted, tuple(sorted((n, f or "", id(c)) for n, (f, c) in edges.items())))
-        return known.setdefault(key, _Node(kind=node.kind, edges=edges, accepted=node.accepted))
+        if id(node) not in done:
+            edges = {name: (field, self._shared(child, known, done)) for name, (field, child) in node.edges.items()}
+            key = (node.kind, node.accepted, tuple(sorted((n, f or "", id(c)) for n, (f, c) in edges.items())))
+            done[id(node)] = known.setdefault(key, _Node(node.kind, edges, node.accepted))
+        return done[id(node)]
 
     def _meetings(self, root: _Node) -> dict[int, _Node | None]:
         """For each node the first one that every way from it to an end passes (its post-dominator); None is the end."""

@@ -179,7 +179,7 @@ class Formats:
 def load_formats(extra: tuple[str, ...] = ()) -> Formats:
     """The shipped formats and those in the folders *extra*.  Raises `InvalidKnowledge`, `MissingData`."""
     texts = FORMAT_FOLDERS.texts(extra)
-    content = cache.key(*(part for pair in sorted(texts.items()) for part in pair), _lark_version(), "graph")
+    content = cache.key(*(part for pair in sorted(texts.items()) for part in pair), "graph")
     decoder = msgspec.msgpack.Decoder(list[Compiled])
     if (packed := cache.load("formats", content)) is not None:
         try:
@@ -189,15 +189,6 @@ def load_formats(extra: tuple[str, ...] = ()) -> Formats:
     compiled = [compile_format(name, texts) for name in sorted(texts) if texts[name].lstrip().startswith("//-")]
     cache.save("formats", content, msgspec.msgpack.encode(compiled))
     return Formats(compiled)
-
-
-def _lark_version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("lark")
-    except PackageNotFoundError:
-        return "?"
 
 
 def compile_format(name: str, texts: dict[str, str]) -> Compiled:
@@ -248,7 +239,7 @@ def build_lark(name: str, texts: dict[str, str]) -> Lark:
     try:
         return Lark(
             texts[name], parser="lalr", lexer="contextual", maybe_placeholders=False,
-            import_paths=[_Finder(texts)], g_regex_flags=re.ASCII,  # type: ignore[list-item]
+            import_paths=[_Finder(texts)], g_regex_flags=re.ASCII,
         )
     except LarkError as error:
         raise InvalidKnowledge(f"{name}.lark:1:1: {str(error).splitlines()[0]}") from None
