@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
+DEMO   := samples/mixed/closed-after-mail-from-listed.txt
 
-.PHONY: setup demo test check bench lab clean
+.PHONY: setup demo test check bench lab docs clean
 setup: $(STAMP)
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -13,8 +14,8 @@ $(STAMP): pyproject.toml
 
 demo: setup          ## diagnose a sample: text on the terminal, HTML report in out/
 	@mkdir -p out
-	-@$(BIN)/mailwhy diagnose samples/demo.txt
-	-@$(BIN)/mailwhy diagnose samples/demo.txt --format html -o out/demo.html
+	@$(BIN)/mailwhy diagnose $(DEMO) || test $$? -eq 1   # 1: a fault was diagnosed
+	@$(BIN)/mailwhy diagnose $(DEMO) --format html -o out/demo.html || test $$? -eq 1
 	@echo "HTML report: $(CURDIR)/out/demo.html"
 
 test: setup
@@ -34,6 +35,9 @@ bench: setup
 
 lab: setup
 	$(BIN)/python -m tests.lab
+
+docs: setup           ## the generated pages
+	$(BIN)/python -m analyzer.authoring.docs
 
 clean:
 	rm -rf $(VENV) out dist build

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from analyzer.model.case import Message
@@ -81,6 +80,7 @@ def _slowest(hops: Sequence[Header]) -> tuple[int | None, tuple[Place, ...]]:
 
 def _stamp(value: str) -> datetime | None:
     from datetime import UTC
+    from email.utils import parsedate_to_datetime  # takes its time to import
 
     try:
         found = parsedate_to_datetime(value.rpartition(";")[2].strip())
