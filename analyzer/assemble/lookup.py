@@ -24,6 +24,7 @@ _DNS = (ev.DnsQuestion, ev.DnsHeader, ev.DnsSection, ev.DnsRecord, ev.DnsServer,
 _ADDRESSES = frozenset({"A", "AAAA"})
 _TOLD = frozenset({"A", "AAAA", "MX", "NS", "PTR", "TXT", "CNAME", "SOA"})   # what is worth telling apart
 _MOST_ALIASES = 12
+USUAL = "the usual resolver"     # asked where a command names no server
 _RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 _STATUS_WORDS = (
     ("nxdomain", "NXDOMAIN"), ("non-existent", "NXDOMAIN"), ("servfail", "SERVFAIL"), ("server failed", "SERVFAIL"),
@@ -763,7 +764,7 @@ class _Finished:
         soa = next((r for r in block.records if r.type == "SOA" and r.section == "AUTHORITY"), None)
         ns = [r for r in block.records if r.type == "NS" and r.section == "AUTHORITY"]
         found: dict[str, Any] = {
-            "server": block.server or block.asked.server, "server_ip": block.server_ip or address_of(block.asked.server or ""),
+            "server": block.server or block.asked.server or (USUAL if block.asked.tool else None), "server_ip": block.server_ip or address_of(block.asked.server or ""),
             "flags": flags, "dnssec": block.dnssec or ("validated" if flags is not None and "ad" in flags else None),
             "ede": tuple(block.ede) if block.ede else None, "warnings": tuple(dict.fromkeys(block.warnings)),
             "negative_of": plain_name(soa.owner) if soa is not None and soa.owner else None,
