@@ -148,7 +148,7 @@ def exim(host: Host, spec: Spec, world: Spec) -> None:
         macros += "MAIN_TLS_PRIVATEKEY = /etc/ssl/lab/key.pem\n"
     host.write("/etc/exim4/exim4.conf.localmacros", f"MAIN_HARDCODE_PRIMARY_HOSTNAME = {host.name}\n{macros}")
     first = "  driver = smtp\n.ifdef REMOTE_SMTP_HOSTS_AVOID_TLS\n"
-    impatient = first.replace("smtp\n", "smtp\n  connect_timeout = 5s\n  command_timeout = 8s\n  final_timeout = 8s\n  data_timeout = 8s\n", 1)
+    impatient = first.replace("smtp\n", "smtp\n  hosts_try_fastopen =\n  connect_timeout = 5s\n  command_timeout = 8s\n  final_timeout = 8s\n  data_timeout = 8s\n", 1)
     _edit(host, "/etc/exim4/exim4.conf.template", {first: impatient, **spec.get("edit", {})})
     _shell(host, spec, "shell")
     print(host.run("update-exim4.conf"), end="")
