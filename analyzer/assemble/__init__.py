@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from analyzer.formats.load import Formats
     from analyzer.model.capture import Capture, Parsed
+    from analyzer.model.place import Place
 
 _VIEWS = {"client": "sending", "server": "receiving"}
 _SESSION = (ev.Dial, ev.Connected, ev.ConnectFailed, ev.Reply, ev.Command, ev.TimedOut)
@@ -46,7 +47,10 @@ def assemble(
     for problem in of_events(loose, software, views):
         owners.append(None)
         found.append(problem)
+    client = _only_client(lookups)
     found = [_linked(p, dialogues, deliveries, providers, events) for p in found]
+    if client is not None:
+        found = [_with_client(p, client) for p in found]
     whole, index_of = merged(found)
     certificates = certificates_of(events)
     mine: dict[tuple[str, int] | None, set[int]] = {}
@@ -111,6 +115,22 @@ def _linked(
     )):
         changes["resolved"] = "yes"
     return msgspec.structs.replace(p, **changes) if changes else p
+
+
+def _only_client(lookups: Sequence[Lookup]) -> tuple[str, tuple[Place, ...]] | None:
+    """The one address that the case asks blocklists or reverse names about: whoever asks so means the client."""
+    asked: dict[str, tuple[Place, ...]] = {}
+    for lookup in lookups:
+        address = lookup.dnsbl_of or (lookup.of if lookup.type == "PTR" else None)
+        if address and address.replace(".", "").isdigit():
+            asked.setdefault(address, lookup.places[:1])
+    return next(iter(asked.items())) if len(asked) == 1 else None
+
+
+def _with_client(p: Problem, client: tuple[str, tuple[Place, ...]]) -> Problem:
+    if p.client_ip is not None or p.view != "sending" or p.server_ip == client[0] or p.kind == "local-failure":
+        return p
+    return msgspec.structs.replace(p, client_ip=client[0], where={**p.where, "client_ip": client[1]})
 
 
 def _succeeded(p: Problem, dialogues: Sequence[Dialogue], deliveries: Sequence[Delivery], events: Sequence[ev.Event]) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_THINGS = 2_000     # things of one kind that rules look at
 _MOST_PLACES = 24
+ANY_REPLY = "reply"        # in `refines`: whatever a dialect reads in the words of the reply
 _OF_WORDS = frozenset({"refusal", "delivery-failure", "tls-failure", "local-failure", "auth-failure", "connect-failure", "hang-up", "timeout"})
 
 
@@ -224,7 +225,8 @@ def _supersede(outcomes: list[Outcome]) -> None:
     """A finding that refines another on the same problem takes its place."""
     for o in outcomes:
         for other in outcomes:
-            if other.rule.rule in o.rule.refines and (
+            taken = other.rule.rule in o.rule.refines or (ANY_REPLY in o.rule.refines and other.rule.dialect is not None)
+            if taken and (
                 set(other.problems) & set(o.problems) or (other.kind, other.index) == (o.kind, o.index)
             ):
                 other.superseded = True

@@ -130,7 +130,7 @@ def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, lines: _L
 def _evidence(p: Problem, voices: Sequence[Outcome], judged: Judged, lines: _Lines) -> tuple[r.Evidence, ...]:
     own = list(p.places[-3:] if p.kind not in {"refusal"} else p.places[:3])
     notes: dict[Place, str] = {}
-    for o in voices:
+    for o in sorted(voices, key=lambda o: len(places_of(o))):
         for place in places_of(o):
             notes.setdefault(place, _title(o, judged))
     primary = [lines.evidence(x, notes.get(x) or what(p)) for x in dict.fromkeys(own)]

@@ -15,7 +15,7 @@ _PLACE = re.compile(r"\{\{\s*([a-z_][a-z0-9_.]{0,60})\s*(?:\|[^{}]{0,60})?\}\}|(
 _WORDS = {
     "server": "the server", "server_ip": "its address", "client_ip": "the client's address", "client_name": "the client",
     "client": "the client", "helo": "the HELO name", "mail_from": "the sender", "rcpt_to": "the recipient", "domain": "the recipient's domain",
-    "sender_domain": "the sender's domain", "reply": "its reply", "text": "its words", "time": "the time shown in the log",
+    "sender_domain": "the sender's domain", "reply": "(no words)", "text": "(no words)", "time": "the time shown in the log",
     "queue_id": "its queue id", "provider": "the provider", "port": "25", "ip": "the address", "zone": "the list",
     "code": "the reply code", "enhanced": "the enhanced status code", "banner": "its greeting",
 }
@@ -40,7 +40,8 @@ def fill(template: str, values: Mapping[str, Any], *, command: bool = False) -> 
         else:
             out.append(value)
     out.append(template[at:])
-    return "".join(out)
+    text = "".join(out)
+    return text[:1].upper() + text[1:] if template.lstrip().startswith("{{") and text[:4] in {"the ", "its "} else text
 
 
 def _look_up(path: str, values: Mapping[str, Any]) -> str | None:

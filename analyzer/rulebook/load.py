@@ -340,7 +340,7 @@ def _adjust(c: _Collector) -> dict[str, m.Rule]:
         rules[name] = rule
     for rule in rules.values():
         for other in rule.refines:
-            if other not in c.rules:
+            if other not in c.rules and other != "reply":
                 document = Document(rule.path, None, {(): (rule.line, 1)})
                 c.mistakes.append(document.mistake((), f"refines `{other}`, which is no rule", near(other, c.rules)))
     return rules
