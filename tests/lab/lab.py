@@ -103,7 +103,7 @@ class Lab:
         commands = [step["run"]] if isinstance(step["run"], str) else step["run"]
         host, text = self.hosts[step.get("at", "pc")], ""
         for command in commands:
-            on_terminal = command.startswith(("openssl", "curl"))
+            on_terminal = command.startswith(("openssl", "curl")) or "exim4 -" in command
             output = host.type(command, [], limit=30) if on_terminal else host.run(command, timeout=step.get("limit", 60))
             shown = step.get("shown", command)
             text += f"{step['prompt']}{shown}\n{output}" if step.get("prompt") else output
