@@ -37,7 +37,9 @@ def trust(host: Host) -> None:
     authority()
     host.write("/usr/local/share/ca-certificates/lab.crt", _read(f"{FOLDER}/ca.pem"))
     host.run("cat /usr/local/share/ca-certificates/lab.crt >> /etc/ssl/certs/ca-certificates.crt; c_rehash /etc/ssl/certs >/dev/null 2>&1")
-    host.run("cd /etc/ssl/certs; ln -sf /usr/local/share/ca-certificates/lab.crt $(openssl x509 -hash -noout -in /usr/local/share/ca-certificates/lab.crt).0")
+    host.run(
+        "cd /etc/ssl/certs; ln -sf /usr/local/share/ca-certificates/lab.crt $(openssl x509 -hash -noout -in /usr/local/share/ca-certificates/lab.crt).0"
+    )
 
 
 def _read(path: str) -> str:

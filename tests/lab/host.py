@@ -158,9 +158,7 @@ class Host:
         """A file of this host, empty when it is not there."""
         return self.run(f"cat {shlex.quote(path)} 2>/dev/null")
 
-    def type(
-        self, command: str, lines: list[str], quiet: float = 0.4, limit: float = 60, patience: float = 12
-    ) -> str:
+    def type(self, command: str, lines: list[str], quiet: float = 0.4, limit: float = 60, patience: float = 12) -> str:
         """Run a command on a terminal and type lines into it, each once the other side has fallen silent."""
         pid, terminal = pty.fork()
         if pid == 0:

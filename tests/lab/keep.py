@@ -8,7 +8,12 @@ import yaml
 from .host import Host
 from .scenario import SAMPLES
 
-LOGS = {"mail": "/var/log/mail.log", "exim": "/var/log/exim4/mainlog", "exim-reject": "/var/log/exim4/rejectlog", "exim-panic": "/var/log/exim4/paniclog"}
+LOGS = {
+    "mail": "/var/log/mail.log",
+    "exim": "/var/log/exim4/mainlog",
+    "exim-reject": "/var/log/exim4/rejectlog",
+    "exim-panic": "/var/log/exim4/paniclog",
+}
 PACKAGES = {
     "telnet": "inetutils-telnet",
     "busybox": "busybox",
@@ -26,7 +31,17 @@ PACKAGES = {
     "named": "bind9",
     "python": "python3",
 }
-SERVERS = {"postfix": "postfix", "exim": "exim4-daemon-heavy", "sendmail": "sendmail-bin", "opensmtpd": "opensmtpd", "dovecot": "dovecot-core", "bind": "bind9", "unbound": "unbound", "postgrey": "postgrey", "opendkim": "opendkim"}
+SERVERS = {
+    "postfix": "postfix",
+    "exim": "exim4-daemon-heavy",
+    "sendmail": "sendmail-bin",
+    "opensmtpd": "opensmtpd",
+    "dovecot": "dovecot-core",
+    "bind": "bind9",
+    "unbound": "unbound",
+    "postgrey": "postgrey",
+    "opendkim": "opendkim",
+}
 FACTS = ("client_ip", "helo", "mail_from", "rcpt_to")
 
 written: dict[str, str] = {}

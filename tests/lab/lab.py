@@ -3,7 +3,7 @@
 import re
 import shlex
 import time
-from typing import Any
+from typing import Any, Self
 
 from . import certs, keep
 from .host import Host, Switch
@@ -28,7 +28,7 @@ class Lab:
         self.marks: dict[tuple[str, str], int] = {}
         self.switch = Switch()
 
-    def __enter__(self) -> "Lab":
+    def __enter__(self) -> Self:
         try:
             self.up()
         except BaseException:
@@ -118,7 +118,9 @@ class Lab:
     def do_telnet(self, step: dict[str, Any]) -> None:
         """A session typed by hand on a terminal."""
         command = step["telnet"] if " " in step["telnet"] else f"telnet {step['telnet']} 25"
-        screen = self.hosts[step.get("at", "pc")].type(command, step.get("say", []), limit=step.get("limit", 40), patience=step.get("patience", 8))
+        screen = self.hosts[step.get("at", "pc")].type(
+            command, step.get("say", []), limit=step.get("limit", 40), patience=step.get("patience", 8)
+        )
         self.keep(step, f"{step.get('prompt', '$ ')}{command}\n{screen}" if step.get("prompt", "$ ") else screen)
 
     def do_send(self, step: dict[str, Any]) -> None:
@@ -141,7 +143,7 @@ class Lab:
             domain=sender.partition("@")[2],
             body=step.get("body", "Please find the minutes below.\n"),
         )
-        text = text + "x" * 70 * 0 + ("0123456789abcdef" * 4 + "\n") * int(step.get("size", 0) / 65)
+        text += ("0123456789abcdef" * 4 + "\n") * (step.get("size", 0) // 65)
         recipients = to if isinstance(to, str) else " ".join(to)
         host.run(f"{step.get('with', '/usr/sbin/sendmail -i')} -f {shlex.quote(sender)} {recipients}", stdin=text)
 

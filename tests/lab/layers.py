@@ -32,7 +32,7 @@ NO_START = "#!/bin/sh\nexit 101\n"
 
 def sh(command: str, timeout: float = 600) -> str:
     """Run a shell command of the lab's own making and return what it printed."""
-    done = subprocess.run(["sh", "-ec", command], capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(["sh", "-ec", command], check=False, capture_output=True, text=True, timeout=timeout)
     if done.returncode:
         raise RuntimeError(f"{command}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.stdout

@@ -9,12 +9,14 @@ message flows), or `VERB text` for an argument that holds that text.
 import asyncio
 import json
 import pathlib
+import re
 import socket
 import ssl
 import struct
 import sys
 
 CONFIG = json.loads(pathlib.Path(sys.argv[1]).read_text())
+READY = pathlib.Path("/run/peer.ready")
 NAME = CONFIG.get("name", "mx.partner.test")
 DEFAULTS = {
     "EHLO": [f"250-{NAME}", "250-PIPELINING", "250-SIZE 31457280", "250-8BITMIME", "250 ENHANCEDSTATUSCODES"],
@@ -42,7 +44,7 @@ def as_list(reply):
 
 
 def reply_to(line: str):
-    verb = line.split(" ")[0].split(":")[0].upper() if line else ""
+    verb = re.split("[ :]", line, maxsplit=1)[0].upper()
     replies = CONFIG.get("replies", {})
     for key, reply in replies.items():
         head, _, part = key.partition(" ")
@@ -108,7 +110,8 @@ async def main() -> None:
     tls = context() if CONFIG.get("implicit_tls") else None
     for port in CONFIG.get("ports", [25]):
         await asyncio.start_server(serve, CONFIG.get("listen", "0.0.0.0"), port, ssl=tls)
-    pathlib.Path("/run/peer.ready").touch()
+    loop = asyncio.get_running_loop()
+    loop.call_soon(READY.touch)
     await asyncio.sleep(3600)
 
 

@@ -1,5 +1,6 @@
 """A scenario: one YAML file that says which hosts run, what is broken, what is done, and what is captured."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import yaml
 
 HERE = Path(__file__).parent
-SAMPLES = HERE.parents[1] / "samples"
+SAMPLES = Path(os.environ.get("LAB_SAMPLES", HERE.parents[1] / "samples"))
 SCENARIOS = HERE / "scenarios"
 WORLD = yaml.safe_load((HERE / "world.yaml").read_text())
 

@@ -1,5 +1,6 @@
 """How each server of the lab is configured and started. One function per word that may stand under `runs:`."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -77,7 +78,7 @@ def unbound(host: Host, spec: Spec, world: Spec) -> None:
     host.write(
         "/etc/unbound/lab.conf",
         "server:\n interface: 0.0.0.0\n access-control: 0.0.0.0/0 allow\n root-hints: /etc/unbound/lab.hints\n"
-        " chroot: ''\n username: ''\n do-ip6: no\n use-syslog: no\n ede: yes\n val-log-level: 2\n"
+        " chroot: ''\n username: ''\n do-ip6: no\n use-syslog: no\n ede: yes\n val-log-level: 2\n"  # codespell:ignore ede
         " unblock-lan-zones: yes\n"
         + "".join(f' local-zone: "{zone}" nodefault\n' for zone in zones.BLOCKED)
         + f" {spec.get('unbound', 'module-config: iterator')}\n",
@@ -99,7 +100,7 @@ def postfix(host: Host, spec: Spec, world: Spec) -> None:
         "inet_interfaces": "all",
         "inet_protocols": "all" if any(":" in a for a in host.addresses) else "ipv4",
         "mynetworks": "127.0.0.0/8",
-        "smtpd_relay_restrictions": "permit_mynetworks, permit_sasl_authenticated, defer_unauth_destination",
+        "smtpd_relay_restrictions": "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination",
         "smtp_tls_security_level": "may",
         "smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt",
         "alias_maps": "hash:/etc/aliases",
@@ -115,7 +116,6 @@ def postfix(host: Host, spec: Spec, world: Spec) -> None:
         "compatibility_level": "3.6",
         "recipient_delimiter": "+",
     }
-    settings["smtpd_relay_restrictions"] = "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination"
     if spec.get("tls"):
         settings |= {"smtpd_tls_security_level": "may", "smtpd_tls_cert_file": "/etc/ssl/lab/cert.pem"}
         settings |= {"smtpd_tls_key_file": "/etc/ssl/lab/key.pem"}
@@ -148,7 +148,11 @@ def exim(host: Host, spec: Spec, world: Spec) -> None:
         macros += "MAIN_TLS_PRIVATEKEY = /etc/ssl/lab/key.pem\n"
     host.write("/etc/exim4/exim4.conf.localmacros", f"MAIN_HARDCODE_PRIMARY_HOSTNAME = {host.name}\n{macros}")
     first = "  driver = smtp\n.ifdef REMOTE_SMTP_HOSTS_AVOID_TLS\n"
-    impatient = first.replace("smtp\n", "smtp\n  hosts_try_fastopen =\n  connect_timeout = 5s\n  command_timeout = 8s\n  final_timeout = 8s\n  data_timeout = 8s\n", 1)
+    impatient = first.replace(
+        "smtp\n",
+        "smtp\n  hosts_try_fastopen =\n  connect_timeout = 5s\n  command_timeout = 8s\n  final_timeout = 8s\n  data_timeout = 8s\n",
+        1,
+    )
     _edit(host, "/etc/exim4/exim4.conf.template", {first: impatient, **spec.get("edit", {})})
     _shell(host, spec, "shell")
     print(host.run("update-exim4.conf"), end="")
@@ -223,8 +227,6 @@ def opendkim(host: Host, spec: Spec, world: Spec) -> None:
 def peer(host: Host, spec: Spec, world: Spec) -> None:
     """A scripted server: see peer.py."""
     host.write("/opt/peer.py", (layers.Path(__file__).with_name("peer.py")).read_text())
-    import json
-
     host.write("/opt/peer.json", json.dumps(spec.get("peer", {})))
     host.start("python3 /opt/peer.py /opt/peer.json")
     _until(host, "test -e /run/peer.ready")
