@@ -183,6 +183,7 @@ class _Reader:
         self.default_type: str | None = None
         self.default_server: str | None = None
         self.pending: str | None = None          # nslookup: the name whose addresses follow
+        self.pending_soa: ev.DnsRecord | None = None
         self.format = ""
 
     # -- events --------------------------------------------------------------------------------------------------------
@@ -299,8 +300,11 @@ class _Reader:
             block.name, block.type = found[1], found[2]
 
     def _section(self, event: ev.DnsSection) -> None:
+        text = (event.section or "").strip().upper()
+        if text.endswith(("$", "#", "%", "❯")):          # the shell's next prompt: the command before has said all
+            self.finish()
+            return
         block = self._open(event.place)
-        text = (event.section or "").upper()
         block.section = "ADDITIONAL" if text.startswith("AUTHORITATIVE ANSWERS") else text.split()[0] if text else "ANSWER"
         if "ANSWER:" in text or text.startswith(("USING", "NON-AUTHORITATIVE")):
             block.section = "ANSWER"
@@ -339,11 +343,14 @@ class _Reader:
             case "more" if last is not None:
                 last.text = f"{last.text} {text}".strip()
                 last.places.append(event.place)
+            case "serial" if self.pending_soa is not None:
+                soa, self.pending_soa = self.pending_soa, None
+                block.records.append(_Record(block.section, soa.owner, "SOA", f". . {text} 0 0 0 0", event.place))
             case "serial" if last is not None and last.type == "SOA":
                 last.text = f"{last.text.rstrip(' (')} {text} 0 0 0 0"
                 last.places.append(event.place)
             case "owner":
-                block.records.append(_Record(block.section, event.owner, "SOA", ". .", event.place))
+                self.pending_soa = event
             case "name":
                 query = block.asked.queries[0] if block.asked.queries else None
                 if query is not None and query[1] == "PTR":
@@ -438,7 +445,10 @@ class _Reader:
             refused = any("refused" in w or "unreachable" in w for w in block.warnings)
             late = reason == "timed-out" or any("timed out" in w for w in block.warnings)
             if block.status is None:
-                block.failed = "NO-SERVERS" if reason == "server-unknown" or refused or not late else "TIMEOUT"
+                block.failed = "NO-SERVERS" if refused or not late else "TIMEOUT"
+                if reason == "server-unknown":
+                    block.failed = "SERVER-UNKNOWN"
+                    block.server = event.server
             block.notes.append(text or {"timed-out": "timed out", "no-servers": "no servers could be reached"}.get(reason, reason))
             block.cite("status", event.place)
             if event.format == "dig":
@@ -537,7 +547,7 @@ class _Finished:
 
     def _spread(self, queries: list[tuple[str | None, str | None]]) -> list[tuple[str | None, str | None]]:
         """+short: give each printed datum its owner and type, by its shape."""
-        bare = [r for r in self.block.records if r.type == "short"]
+        bare = [r for r in self.block.records if r.type == "short" or r.owner is None]
         for record in bare:
             shape = _shape(record.text)
             query = next((q for q in queries if (q[1] or "A") in shape), queries[0] if queries else None)
@@ -690,10 +700,9 @@ class _Finished:
         groups: dict[tuple[str, str], list[_Record]] = {}
         for record in block.records:
             if id(record) in self.used or record.type not in _TOLD or record.owner is None:
-                if record.type == "short":
-                    record.type = _shape(record.text)[0]
-                    record.type = "CNAME" if record.type == "NAME" else record.type
-                    groups.setdefault(("", record.type), []).append(record)
+                if record.owner is None and (record.type == "TXT" or record.text.startswith('"')):
+                    record.type = "TXT"                  # a policy record says what it is; other bare data do not
+                    groups.setdefault((record.text, "TXT"), []).append(record)
                 continue
             if record.type == "SOA" and (block.queries_known or record.section == "AUTHORITY"):
                 continue
@@ -702,7 +711,7 @@ class _Finished:
             groups.setdefault((plain_name(record.owner), record.type), []).append(record)
         found = []
         for (owner, rtype), records in groups.items():
-            chain, end = self._chain(owner) if owner else ([], owner)
+            chain, end = self._chain(owner) if records[0].owner else ([], owner)
             values = self._values(rtype, records, [], end)
             cited = {"answered": [p for r in records for p in r.places]}
             found.append(self._lookup(

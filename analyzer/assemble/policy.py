@@ -49,6 +49,9 @@ def _of_lookup(lookup: Lookup) -> Iterable[Record]:
         return
     places = lookup.where.get("answered") or lookup.places
     spf = [t for t in lookup.texts if t.lower().startswith("v=spf1")]
+    if lookup.of is None:
+        yield from _bare(lookup, places)
+        return
     if lookup.dmarc_of is not None:
         dmarc = [t for t in lookup.texts if re.match(r"(?i)\s*v\s*=\s*dmarc1|.*\bp=(?:none|reject|quarantine)", t[:200])]
         for text in dmarc:
@@ -59,6 +62,18 @@ def _of_lookup(lookup: Lookup) -> Iterable[Record]:
     else:
         for text in spf:
             yield _spf(lookup.of, text, len([t for t in spf if _is_spf(t)]) or 1, _place(lookup, text, places))
+
+
+def _bare(lookup: Lookup, places: tuple[Place, ...]) -> Iterable[Record]:
+    """Records copied without their names."""
+    for text in lookup.texts or ():
+        low = text.lower()
+        if low.startswith("v=spf1"):
+            yield _spf(None, text, 1, places)
+        elif low.startswith("v=dmarc1"):
+            yield _dmarc(None, text, 1, places)
+        elif low.startswith("v=dkim1"):
+            yield _dkim(lookup, text, places)
 
 
 def _place(lookup: Lookup, text: str, places: tuple[Place, ...]) -> tuple[Place, ...]:
@@ -346,7 +361,7 @@ _DMARC_VALUES = {
 }
 
 
-def _dmarc(of: str, text: str, count: int, places: tuple[Place, ...]) -> Record:
+def _dmarc(of: str | None, text: str, count: int, places: tuple[Place, ...]) -> Record:
     found, error = tags_of(text)
     tags = {n.lower(): v for n, v in found}
     if not found or found[0] != ("v", "DMARC1"):

@@ -13,7 +13,7 @@ from analyzer.model.place import Place
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):
     """One DNS question with its answer, or what an answer says besides (*complete* is then False).
 
-    *status*: NOERROR, NXDOMAIN, SERVFAIL, REFUSED ... as the server said it; TIMEOUT and NO-SERVERS where none did.
+    *status*: NOERROR, NXDOMAIN, SERVFAIL, REFUSED ... as the server said it; TIMEOUT, NO-SERVERS and SERVER-UNKNOWN where none did.
     *answered*: whether records of the type asked for were in the answer.
     """
 
