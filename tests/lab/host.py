@@ -62,7 +62,7 @@ class Switch:
         raise RuntimeError("no bridge")
 
     def _in(self, command: str) -> str:
-        if os.readlink(f"/proc/{self.process.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
+        if Path(f"/proc/{self.process.pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink():
             return ""
         return layers.sh(f"nsenter -t {self.process.pid} -n sh -c {shlex.quote(command)}")
 
@@ -134,7 +134,7 @@ class Host:
         """Run a command here; what it prints on both channels."""
         try:
             done = subprocess.run(
-                self.enter(command), input=stdin.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout
+                self.enter(command), check=False, input=stdin.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout
             )
         except subprocess.TimeoutExpired as late:
             return (late.stdout or b"").decode("utf-8", "replace")
