@@ -40,12 +40,24 @@ class Fused(msgspec.Struct, frozen=True):
 
 
 class _Node:
-    """A place between terminals: where they lead, the kind that may end here, and what else the lexer would take."""
+    """A place between terminals.
+
+    *edges*: where they lead; *kind*: what may end here; *accepted*: all that the lexer would take here; *skip*: a later
+    place that can be reached without reading anything (its edges are left out here).
+    """
 
     def __init__(self, kind: str | None, edges: _Edges, accepted: frozenset[str] = frozenset()) -> None:
         self.kind = kind
         self.edges = edges
         self.accepted = accepted
+        self.all_edges = {(name, id(child)) for name, (_field, child) in edges.items()}
+        self.skip: _Node | None = None
+
+    @property
+    def after(self) -> list[_Node]:
+        """Where it leads."""
+        found = [child for _field, child in self.edges.values()]
+        return [*found, self.skip] if self.skip else found
 
 
 _Edges = dict[str, tuple[str | None, _Node]]
@@ -84,6 +96,7 @@ class _Fuser:
         self.fields = self._fields(lark.rules)
         self.words = _words(lark.terminals)
         self.meetings: dict[int, _Node | None] = {}
+        self.place: dict[str, int] = {}
         self.groups = 0
         self.kinds: dict[int, tuple[str, tuple[tuple[int, str], ...]]] = {}
         if lark.ignore_tokens:
@@ -104,9 +117,10 @@ class _Fuser:
         return found
 
     def run(self) -> Fused:
-        self._check_regular("start", ())
+        self._check_regular("start", (), set())
         walked: dict[tuple[int, ...], _Node] = {}
         root = self._shared(self._walk((self.start,), walked), {}, {})
+        self._skips(root)
         self.meetings = self._meetings(root)
         pattern, _ = self._emit(root, None, ())
         return Fused(
@@ -116,11 +130,19 @@ class _Fuser:
         )
 
     # -- the parser's own walk -----------------------------------------------------------------------------------------
-    def _check_regular(self, name: str, above: tuple[str, ...]) -> None:
+    def _check_regular(self, name: str, above: tuple[str, ...], done: set[str]) -> None:
+        """No rule may hold itself; on the way, terminals get the order in which the grammar names them."""
         if name in above:
             raise self._error(f"rule {name} is recursive: a line format must be regular")
-        for inner in {s.name for rule in self.rules[name] for s in rule.expansion if isinstance(s, NonTerminal)}:
-            self._check_regular(inner, (*above, name))
+        if name in done:
+            return
+        done.add(name)
+        for rule in sorted(self.rules[name], key=lambda r: r.order):
+            for symbol in rule.expansion:
+                if isinstance(symbol, NonTerminal):
+                    self._check_regular(symbol.name, (*above, name), done)
+                else:
+                    self.place.setdefault(symbol.name, len(self.place))
 
     def _walk(self, stack: tuple[int, ...], known: dict[tuple[int, ...], _Node]) -> _Node:
         """The node for Lark's parser in the states *stack*, with all that follow it.
@@ -139,7 +161,7 @@ class _Fuser:
             if after is not None:
                 edges[name] = (self.fields[name], self._walk(after, known))
         self._check_words(set(accepted), edges)
-        node = _Node(self._kind(stack), edges, frozenset(accepted) - frozenset(edges))
+        node = _Node(self._kind(stack), edges, frozenset(accepted))
         known[stack] = node
         return node
 
@@ -223,27 +245,70 @@ class _Fuser:
             done[id(node)] = known.setdefault(key, _Node(node.kind, edges, node.accepted))
         return done[id(node)]
 
-    def _meetings(self, root: _Node) -> dict[int, _Node | None]:
-        """For each node the first one that every way from it to an end passes (its post-dominator); None is the end."""
-        order: list[_Node] = []
+    def _ordered(self, root: _Node) -> list[_Node]:
+        """All nodes from *root* on, those that come later in a line first."""
+        order: dict[int, _Node] = {}
         seen: set[int] = set()
 
         def visit(node: _Node) -> None:
-            if id(node) in seen:
-                return
-            seen.add(id(node))
-            for _field, child in node.edges.values():
-                visit(child)
-            order.append(node)
+            if id(node) not in seen:
+                seen.add(id(node))
+                for child in node.after:
+                    visit(child)
+                order[id(node)] = node
 
         visit(root)
+        return list(order.values())
+
+    def _skips(self, root: _Node) -> None:
+        """Optional parts: a node that offers all that a later one offers gets a way to skip there."""
+        nodes = self._ordered(root)
+        ends = {n.kind: n for n in nodes if n.kind is not None and not n.edges}
+        for kind in {n.kind for n in nodes if n.kind is not None and n.kind not in ends}:
+            ends[kind] = _Node(kind, {})
+        nodes = [*(e for e in ends.values() if e not in nodes), *nodes]
+        reach: dict[int, set[int]] = {}
+        for at, node in enumerate(nodes):
+            reach[id(node)] = {id(node)}.union(*(reach[id(c)] for c in node.after))
+            found = [m for m in nodes[:at] if self._may_skip(node, m, reach)]
+            if found:
+                node.skip = max(found, key=lambda m: len(m.all_edges))
+                mine = node.all_edges - node.skip.all_edges
+                node.edges = {n: (f, c) for n, (f, c) in node.edges.items() if (n, id(c)) in mine}
+                reach[id(node)] |= reach[id(node.skip)]
+
+    def _may_skip(self, node: _Node, later: _Node, reach: dict[int, set[int]]) -> bool:
+        if node.kind != later.kind or not later.all_edges < node.all_edges:
+            return False
+        own = {n: c for n, (_f, c) in node.edges.items() if (n, id(c)) not in later.all_edges}
+        if later.all_edges and not all(id(later) in reach[id(c)] for c in own.values()):
+            return False
+        names = {n for n, _ in later.all_edges}
+        if any(self._wins(x, n) for x in later.accepted - node.accepted for n in names):
+            return False
+        return self._skip_guard(node.accepted - later.accepted, names) is not None
+
+    def _wins(self, a: str, b: str) -> bool:
+        """Whether the lexer may prefer *a* where both match."""
+        return self.rank[a] < self.rank[b] and not self._apart(a, b)
+
+    def _skip_guard(self, own: frozenset[str], names: set[str]) -> str | None:
+        """What must not follow where the optional part that begins with *own* is skipped; None where that depends."""
+        barred = []
+        for x in sorted(own):
+            if any(self._wins(x, n) for n in names):
+                if any(self._wins(n, x) for n in names):
+                    return None
+                barred.append(x)
+        return "".join(f"(?!{self.regexp[x]})" for x in barred)
+
+    def _meetings(self, root: _Node) -> dict[int, _Node | None]:
+        """For each node the first one that every way from it to an end passes (its post-dominator); None is the end."""
         ways: dict[int, list[_Node]] = {}
-        for node in order:                                    # children first
-            lists = [[child, *ways[id(child)]] for _field, child in node.edges.values()]
-            if node.kind is not None:
-                lists.append([])
-            shared = set.intersection(*({id(n) for n in found} for found in lists))
-            ways[id(node)] = [n for n in lists[0] if id(n) in shared]
+        for node in self._ordered(root):
+            lists = [[child, *ways[id(child)]] for child in node.after]
+            shared = set.intersection(*({id(n) for n in found} for found in lists)) if lists else set()
+            ways[id(node)] = [n for n in lists[0] if id(n) in shared] if lists else []
         return {key: found[0] if found else None for key, found in ways.items()}
 
     # -- the graph as an expression ------------------------------------------------------------------------------------
@@ -251,6 +316,11 @@ class _Fuser:
         """The expression from *node* up to *stop*, and the groups that may be set there."""
         parts: list[str] = []
         while node is not None and node is not stop:
+            if not node.edges:
+                self.groups += 1
+                self.kinds[self.groups] = (str(node.kind), fields)
+                parts.append(r"\Z()")
+                break
             meeting = self.meetings[id(node)]
             text, fields = self._branch(node, meeting, fields)
             parts.append(text)
@@ -259,21 +329,19 @@ class _Fuser:
 
     def _branch(self, node: _Node, meeting: _Node | None, fields: _Fields) -> tuple[str, _Fields]:
         """The alternatives at *node*, each up to *meeting*."""
-        order = sorted({*node.edges, *node.accepted}, key=lambda name: self.rank[name])
         parts: list[str] = []
         after = dict.fromkeys(fields)
-        for index, name in enumerate(order):
-            if name not in node.edges:
-                continue
+        for name in sorted(node.edges, key=lambda name: self.place[name]):
             field, child = node.edges[name]
             head, mine = self._terminal(name, field, fields)
             tail, mine = self._emit(child, meeting, mine)
-            parts.append(self._guard(name, order[:index]) + head + tail)
+            parts.append(self._guard(name, node.accepted) + head + tail)
             after |= dict.fromkeys(mine)
-        if node.kind is not None:
-            self.groups += 1
-            self.kinds[self.groups] = (node.kind, fields)
-            parts.append(r"\Z()")
+        if node.skip is not None:
+            guard = self._skip_guard(node.accepted - node.skip.accepted, {n for n, _ in node.skip.all_edges})
+            tail, mine = self._emit(node.skip, meeting, fields)
+            parts.append(f"{guard}{tail}")
+            after |= dict.fromkeys(mine)
         return parts[0] if len(parts) == 1 else "(?:" + "|".join(parts) + ")", tuple(after)
 
     def _terminal(self, name: str, field: str | None, fields: _Fields) -> tuple[str, _Fields]:
@@ -283,9 +351,10 @@ class _Fuser:
         self.groups += 1
         return f"((?>{body}))", (*fields, (self.groups, field))
 
-    def _guard(self, name: str, better: list[str]) -> str:
-        rivals = [b for b in better if not self._apart(b, name)]
-        return "".join(f"(?!{self.regexp[b]})" for b in rivals)
+    def _guard(self, name: str, accepted: frozenset[str]) -> str:
+        """What the lexer would take instead of *name*: with it, the order of the alternatives is free."""
+        rivals = sorted((r for r in accepted if r != name and self._wins(r, name)), key=lambda r: self.rank[r])
+        return "".join(f"(?!{self.regexp[r]})" for r in rivals)
 
     def _apart(self, a: str, b: str) -> bool:
         """Whether no text can start with both terminals."""
