@@ -11,7 +11,7 @@ from analyzer.assemble.delivery import deliveries_of
 from analyzer.assemble.dialogue import dialogues_of
 from analyzer.assemble.facts import facts_of, provider_of
 from analyzer.assemble.message import messages_of
-from analyzer.assemble.problems import merged, of_deliveries, of_dialogue, of_events
+from analyzer.assemble.problems import complaints_of, merged, of_deliveries, of_dialogue, of_events
 from analyzer.model import events as ev
 from analyzer.model.case import Case, Delivery, Dialogue, Problem
 from analyzer.model.lookup import Lookup, Record
@@ -40,11 +40,12 @@ def assemble(
     lookups, records = _dns(parsed)
     owners: list[tuple[str, int] | None] = [("dialogue", i) for i, _ in problems]
     found = [p for _, p in problems]
-    for index, problem in of_deliveries(deliveries, software):
+    complaints = complaints_of(events)
+    for index, problem in of_deliveries(deliveries, software, complaints):
         owners.append(("delivery", index))
         found.append(problem)
     loose = [e for e in events if e.format not in {d.format for d in dialogues} or isinstance(e, ev.Refused | ev.Trouble)]
-    for problem in of_events(loose, software, views):
+    for problem in of_events(loose, software, views, complaints):
         owners.append(None)
         found.append(problem)
     client = _only_client(lookups)

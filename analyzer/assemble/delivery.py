@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from analyzer.model import events as ev
 from analyzer.model.case import Delivery
 
@@ -28,6 +30,11 @@ def deliveries_of(events: Iterable[ev.Event], software: dict[str, str | None]) -
         elif isinstance(event, ev.Attempt):
             unnamed.append(event)
     found = [_delivery(queue_id, story, software) for (_, queue_id), story in stories.items()]
+    passes: dict[tuple[str | None, str], int] = {}
+    for d in found:
+        if d.message_id and d.mail_from != "":
+            passes[d.host, d.message_id] = passes.get((d.host, d.message_id), 0) + 1
+    found = [msgspec.structs.replace(d, passes=passes.get((d.host, d.message_id or ""), 1)) for d in found]
     return found + [_delivery(None, [event], software) for event in unnamed]
 
 

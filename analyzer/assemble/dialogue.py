@@ -79,7 +79,7 @@ class _Replay:
             return self.closed is not None and bool(event.server or event.server_ip)
         if self.closed is not None and isinstance(event, ev.Reply) and event.code in {220, 554, 421}:
             return not self.reply and not self.pending and event.place > self.closed.places[-1]
-        return bool(isinstance(event, ev.Reply) and event.code == 220 and self._said_quit())  # noqa: PLR2004
+        return bool(isinstance(event, ev.Reply) and event.code == 220 and self._said_quit())
 
     def _said_quit(self) -> bool:
         return self.quit and not self.pending and not self.reply
@@ -161,7 +161,7 @@ class _Replay:
     def _continued(self) -> str:
         """A line that is no command: the next step of AUTH, or something that SMTP does not know."""
         last = self.exchanges[-1] if self.exchanges else None
-        return "AUTH" if last and last.to == "AUTH" and last.code == 334 else "?"  # noqa: PLR2004
+        return "AUTH" if last and last.to == "AUTH" and last.code == 334 else "?"
 
     def _ask(self, verb: str, argument: str | None, place: Place, *, unknown: bool = False) -> None:
         self._flush()
@@ -195,7 +195,7 @@ class _Replay:
             verb, argument, asked, unknown = "", None, (), False   # said without being asked
         self.exchanges.append(Exchange(
             verb, argument, first.code, enhanced, text, (*asked, *places), places, "yes" if unknown else None))
-        if verb == "DATA" and first.code == 354:  # noqa: PLR2004
+        if verb == "DATA" and first.code == 354:
             self.in_data = self.data_open = True
 
     def _close(self, by: str | None, how: str | None, place: Place) -> None:
@@ -249,7 +249,7 @@ class _Replay:
                 Helo("EHLO", self.stated["helo"]) if "helo" in self.stated else None),
             greeted_as=(said_hello.text or "").split(" ")[0] if said_hello else None,
             extensions=_extensions(said_hello) if said_hello and said_hello.to != "HELO" else None,
-            tls=self.tls, authenticated=None if auth is None else "yes" if auth.code == 235 else "failed",  # noqa: PLR2004
+            tls=self.tls, authenticated=None if auth is None else "yes" if auth.code == 235 else "failed",
             mail_from=_path(mail.argument) if mail else self.stated.get("mail_from"),
             rcpt_to=tuple(rcpt) or ((self.stated["rcpt_to"],) if "rcpt_to" in self.stated else ()),
             exchanges=(*done, *unanswered), closed=self.closed,
@@ -270,7 +270,7 @@ def _last(items: Iterable[Exchange]) -> Exchange | None:
 
 
 def _good(exchange: Exchange) -> bool:
-    return exchange.code is not None and exchange.code < 400  # noqa: PLR2004
+    return exchange.code is not None and exchange.code < 400
 
 
 def _private(address: str) -> bool:

@@ -24,6 +24,7 @@ _DNS = (ev.DnsQuestion, ev.DnsHeader, ev.DnsSection, ev.DnsRecord, ev.DnsServer,
 _ADDRESSES = frozenset({"A", "AAAA"})
 _TOLD = frozenset({"A", "AAAA", "MX", "NS", "PTR", "TXT", "CNAME", "SOA"})   # what is worth telling apart
 _MOST_ALIASES = 12
+_SHOWING = ("of", "status", "ede", "dnssec", "referral", "warnings")   # the fields whose lines show a look-up
 USUAL = "the usual resolver"     # asked where a command names no server
 _RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 _STATUS_WORDS = (
@@ -627,14 +628,15 @@ class _Finished:
             answered = "yes" if answer else answered
         values = self._values(kind, own, chain, end)
         cited = {k: list(v) for k, v in block.where.items()}
-        data = [p for r in own for p in r.places]
-        if data:
-            cited.setdefault("answered", []).extend(data)
-        elif block.where.get("flags"):
-            cited.setdefault("answered", []).extend(block.where["flags"])
+        for field in ("of", "type"):
+            cited[field] = cited.get(field, [])[-1:]        # the command, dig's copy of it, the question: the last says it best
+        data = [p for r in (*chain, *own) for p in r.places]
+        if data or block.where.get("flags"):
+            cited.setdefault("answered", []).extend(data or block.where["flags"])
+        shown = [p for field in _SHOWING for p in cited.get(field, ())]
         return self._lookup(
             owner, kind, status=status, answered=answered, complete=complete, values=values, cited=cited,
-            places=sorted({*block.places[:1], *(p for v in cited.values() for p in v), *(p for r in chain for p in r.places)}), main=True,
+            places=sorted({*shown, *data}) or block.places[:1], main=True,
             errors=[r.error for r in own if r.error],
         )
 

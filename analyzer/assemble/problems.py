@@ -25,6 +25,8 @@ STAGES = {
     "INITIAL CONNECTION": GREETING, "CONNECTION": "CONNECT", "END OF HEADER": DOT, "EOH": DOT,
     "DATA COMMAND": "DATA", "HEADERS": DOT, "BODY": DOT,
 }
+# "Name service error for name=mx.example.net type=A: Host not found"
+_UNRESOLVED = re.compile(r"name=([^\s;:]{1,255}) type=")
 _DIGITS = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\S{1,64}@\S{1,255}")
 _ASIDE = frozenset({"VRFY", "EXPN", "HELP", "NOOP", "RSET", "ETRN"})   # refusing these stops no mail
@@ -155,7 +157,9 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
 
 
 # ---- from logs -------------------------------------------------------------------------------------------------------
-def of_deliveries(deliveries: Sequence[Delivery], software: dict[str, str | None]) -> list[tuple[int, Problem]]:
+def of_deliveries(
+    deliveries: Sequence[Delivery], software: dict[str, str | None], complaints: dict[Place, ev.Trouble | ev.TlsFailed]
+) -> list[tuple[int, Problem]]:
     """``(index of the delivery, problem)`` for every attempt that failed."""
     found = []
     for index, d in enumerate(deliveries):
@@ -164,8 +168,42 @@ def of_deliveries(deliveries: Sequence[Delivery], software: dict[str, str | None
                 continue
             later = d.attempts[at + 1:]
             done = any(x.rcpt_to == a.rcpt_to and x.status in GOOD for x in later)
-            found.append((index, _attempt(a, d, software, resolved=done)))
+            problem = _attempt(a, d, software, resolved=done)
+            complaint = complaints.get(a.place)
+            found.append((index, _complained(problem, complaint) if complaint else problem))
+        if d.ended == "expired" and not any(a.status == "expired" for a in d.attempts):
+            found.append((index, Problem(
+                kind="delivery-failure", by="local", status="expired", text="status=expired, returned to sender", places=d.places[:1],
+                software=d.software, view="sending", mail_from=d.mail_from, queue_id=d.queue_id, complete=True)))
     return found
+
+
+_NEAR = 12   # lines between a complaint and what it led to
+
+
+def complaints_of(events: Iterable[ev.Event]) -> dict[Place, ev.Trouble | ev.TlsFailed]:
+    """For the place of a failure: what the same process, or anyone about the same message, complained about just before."""
+    last: dict[tuple[object, ...], ev.Trouble | ev.TlsFailed] = {}
+    found: dict[Place, ev.Trouble | ev.TlsFailed] = {}
+    for e in events:
+        process = (e.place.source, e.host, e.agent, e.pid) if e.pid else None
+        queue_id = getattr(e, "queue_id", None)
+        message = (e.place.source, e.host, queue_id) if queue_id and queue_id != "NOQUEUE" else None
+        if isinstance(e, ev.TlsFailed) or (isinstance(e, ev.Trouble) and e.severity != "info"):
+            for key in (process, message):
+                if key is not None:
+                    last[key] = e
+        elif isinstance(e, ev.Refused) or (isinstance(e, ev.Attempt) and e.status not in GOOD):
+            for key in (process, message):
+                complaint = last.get(key) if key is not None else None
+                if complaint is not None and 0 < e.place.line - complaint.place.line <= _NEAR:
+                    found[e.place] = complaint
+                    break
+    return found
+
+
+def _complained(p: Problem, complaint: ev.Trouble | ev.TlsFailed) -> Problem:
+    return msgspec.structs.replace(p, complaint=complaint.text, where={**p.where, "complaint": (complaint.place,)})
 
 
 def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, resolved: bool) -> Problem:
@@ -178,23 +216,31 @@ def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, res
         client_ip=None, mail_from=d.mail_from or a.mail_from, sender_domain=domain_of(d.mail_from or a.mail_from),
         rcpt_to=a.rcpt_to, domain=domain_of(a.rcpt_to), server=server, server_ip=a.said_by_ip or a.relay_ip, port=a.relay_port,
         helo=a.helo, queue_id=d.queue_id, time=a.time, places=(a.place,), resolved="yes" if resolved else "no",
+        unresolved=name[1] if (name := _UNRESOLVED.search(a.text or "")) else None,
+        minor=a.status in {"undeliverable", "deliverable"},   # a probe of an address, not a message
     )
 
 
 _WARNED = frozenset({"warn", "reject_warning", "info", "prepend", "filter", "redirect", "bcc", "pass", "whitelist", "permit"})
 
 
-def of_events(events: Iterable[ev.Event], software: dict[str, str | None], views: dict[str, str | None]) -> list[Problem]:
+def of_events(
+    events: Sequence[ev.Event], software: dict[str, str | None], views: dict[str, str | None], complaints: dict[Place, ev.Trouble | ev.TlsFailed]
+) -> list[Problem]:
     """Problems that stand on a log line of their own: refusals by this server, hang-ups, TLS, complaints, logins."""
     found = []
+    told = " ".join(f"{e.relay_ip} {e.text}" for e in events if isinstance(e, ev.Attempt) and e.status not in GOOD)[:200_000]
     for e in events:
+        if isinstance(e, ev.ConnectFailed) and e.server_ip and e.server_ip in told:
+            continue        # the attempt to which this led says the same
         if e.format == "loose" and isinstance(e, ev.Reply):
             found.append(_quoted(e))
             continue
         read = _LOG.get(type(e))
         problem = read(e, software.get(e.format), views.get(e.format)) if read else None
         if problem is not None:
-            found.append(problem)
+            complaint = complaints.get(e.place)
+            found.append(_complained(problem, complaint) if complaint else problem)
     return found
 
 
@@ -279,21 +325,38 @@ def shape(text: str | None) -> str:
 
 def merged(problems: Iterable[Problem]) -> tuple[list[Problem], list[int]]:
     """Problems of one shape as one, and for each problem given the index of what it became."""
-    found: list[Problem] = []
-    at: dict[tuple[object, ...], int] = {}
-    index: list[int] = []
+    groups: dict[tuple[object, ...], list[Problem]] = {}
+    keys = []
     for p in problems:
-        key = (p.kind, p.stage, p.by, p.code, p.enhanced, shape(p.text), p.software, p.view, p.severity, p.resolved, p.reason,
-               p.client_ip if p.kind in {"refusal", "hang-up"} and p.view == "sending" else None, p.server_ip if p.by != "local" else None)
-        if key not in at:
-            at[key] = len(found)
-            found.append(p)
-        else:
-            old = found[at[key]]
-            places = old.places if old.count >= 50 else (*old.places, *p.places)
-            found[at[key]] = msgspec.structs.replace(
-                old, count=old.count + 1, places=places, minor=old.minor and p.minor,
-                queue_id=old.queue_id if old.queue_id == p.queue_id else None,
-            )
-        index.append(at[key])
-    return found, index
+        key = _alike(p)
+        groups.setdefault(key, []).append(p)
+        keys.append(key)
+    at = {key: i for i, key in enumerate(groups)}
+    return [_as_one(group) for group in groups.values()], [at[k] for k in keys]
+
+
+def _alike(p: Problem) -> tuple[object, ...]:
+    return (
+        p.kind, p.stage, p.by, p.code, p.enhanced, shape(p.text), p.software, p.view, p.severity, p.resolved, p.reason, p.status,
+        shape(p.complaint), p.unresolved == p.domain, p.client_ip if p.kind in {"refusal", "hang-up"} and p.view == "sending" else None,
+        p.server_ip if p.by != "local" else None,
+    )
+
+
+def _as_one(group: Sequence[Problem]) -> Problem:
+    first = group[0]
+    if len(group) == 1:
+        return first
+    return msgspec.structs.replace(
+        first, count=len(group), places=tuple(x for p in group[:_MOST_CITED] for x in p.places), minor=all(p.minor for p in group),
+        queue_id=first.queue_id if all(p.queue_id == first.queue_id for p in group) else None,
+        clients=_different(group, "client_ip"), recipients=_different(group, "rcpt_to"), senders=_different(group, "mail_from"),
+        users=_different(group, "user"),
+    )
+
+
+_MOST_CITED = 50
+
+
+def _different(group: Sequence[Problem], field: str) -> int:
+    return len({v for p in group if (v := getattr(p, field)) is not None})

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_THINGS = 2_000     # things of one kind that rules look at
 _MOST_PLACES = 24
+SURE = 0.6
 ANY_REPLY = "reply"        # in `refines`: whatever a dialect reads in the words of the reply
 _OF_WORDS = frozenset({"refusal", "delivery-failure", "tls-failure", "local-failure", "auth-failure", "connect-failure", "hang-up", "timeout"})
 
@@ -181,6 +182,13 @@ def _dialect_outcomes(
     """The one dialect pattern that says most: text before code, specific before generic."""
     if problem.kind not in _OF_WORDS:
         return []
+    if problem.complaint:
+        shadow = msgspec.structs.replace(problem, kind="local-failure", text=problem.complaint, complaint=None, code=None, enhanced=None, stage=None)
+        said = _dialect_outcomes(dialects, shadow, index, case, found)
+        for o in said:
+            o.result.children[0].children = [Result(YES, "complaint", problem.where["complaint"])]
+        if said and max(said[0].rule.suggests.values(), default=0.0) >= SURE:
+            return said     # what the process complained about just before is why it failed
     text = (problem.text or "").lower()
     hits: list[Outcome] = []
     for rules in dialects.values():

@@ -99,6 +99,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
     user: str | None = None
     attempts: tuple[Attempt, ...] = ()
+    passes: int = 1                   # how often the same message id came by on this host
     ended: str | None = None          # removed, expired, ...
     delivered: str | None = None      # yes: every recipient seen was delivered in the end; no: at least one was not
     problems: tuple[int, ...] = ()
@@ -187,7 +188,13 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     tls: str | None = None
     authenticated: str | None = None
     time: str | None = None
+    complaint: str | None = None      # what the same process complained about just before
+    unresolved: str | None = None     # the name that a failed name look-up was about
     count: int = 1                    # events of this shape
+    clients: int = 0                  # different clients, recipients, senders and users among them
+    recipients: int = 0
+    senders: int = 0
+    users: int = 0
     resolved: str = "no"              # yes: the same succeeded later in the case
     minor: bool = False               # needs no explanation where no rule has one
     noise: str | None = None          # yes: a stranger's connection to a server that took other mail
