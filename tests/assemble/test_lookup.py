@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from analyzer.assemble.blocklists import blocklist_answer, blocklist_question
@@ -10,11 +12,13 @@ from analyzer.assemble.lookup import lookups_of, purpose_of, records_of, reverse
 from analyzer.assemble.policy import terms_of
 from analyzer.formats.load import load_formats
 from analyzer.model.capture import Source
-from analyzer.model.lookup import Lookup
 from analyzer.model.place import Place
 from analyzer.parse import parse
 from analyzer.read import read
 from analyzer.segment import segment
+
+if TYPE_CHECKING:
+    from analyzer.model.lookup import Lookup
 
 HEADER = """\
 ;; ->>HEADER<<- opcode: QUERY, status: {status}, id: 1
