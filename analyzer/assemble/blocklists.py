@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _NIBBLES = 32
 _REFUSED = ipaddress.ip_network("127.255.255.0/24")
+_NAMED_LIKE_A_BLOCKLIST = re.compile(r"(?:bl|spam|black|block|abuse|drop|\buce)", re.IGNORECASE)
 _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 
 
@@ -118,6 +120,8 @@ def _code(zone: str, known: dict[str, Any], address: str) -> tuple[str | None, s
         return None, None                 # an expired list, or a resolver that answers everything
     if address in {"127.0.0.10", "127.0.0.11"} and "spamhaus" in zone:
         return "policy", meaning
+    if not known and not _NAMED_LIKE_A_BLOCKLIST.search(zone):
+        return None, None                 # whatever it is, it may as well be a list of good senders
     return "listed", meaning
 
 

@@ -181,6 +181,7 @@ def test_blocklist_questions(name: str, found: tuple[str, str] | None) -> None:
     ("zen.spamhaus.org", "127.0.0.2", "listed"), ("zen.spamhaus.org", "127.0.0.11", "policy"),
     ("zen.spamhaus.org", "127.255.255.254", "refused"), ("bl.example.com", "127.0.0.9", "listed"),
     ("list.dnswl.org", "127.0.5.2", "allowed"), ("multi.uribl.com", "127.0.0.1", "refused"), ("bl.example.com", "192.0.2.1", None),
+    ("wl.example.com", "127.0.0.2", None), ("dnsbl.sorbs.net", "127.0.0.6", "refused"),
 ])
 def test_blocklist_answers(zone: str, address: str, listing: str | None) -> None:
     assert blocklist_answer(zone, "A", "NOERROR", "yes", (address,), None).get("listing") == listing
