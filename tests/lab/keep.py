@@ -30,6 +30,10 @@ PACKAGES = {
     "kdig": "knot-dnsutils",
     "named": "bind9",
     "python": "python3",
+    "php": "libphp-phpmailer",
+    "node": "node-nodemailer",
+    "s-nail": "s-nail",
+    "perl": "perl-modules-5.36",
 }
 SERVERS = {
     "postfix": "postfix",

@@ -22,6 +22,7 @@ SERVERS = {
     "dns": ["bind9", "bind9-utils", "unbound", "nsd"],
     "postfix": """postfix postfix-pcre postfix-ldap postfix-mysql dovecot-core dovecot-lmtpd dovecot-imapd dovecot-sieve postgrey
         opendkim opendkim-tools opendmarc postfix-policyd-spf-python bsd-mailx""".split(),
+    "clients": "php-cli libphp-phpmailer nodejs node-nodemailer s-nail libnet-ssleay-perl libio-socket-ssl-perl".split(),
     "exim": ["exim4-daemon-heavy", "bsd-mailx"],
     "sendmail": ["sendmail-bin", "sendmail-cf", "sensible-mda", "m4", "procmail", "bsd-mailx"],
     "opensmtpd": ["opensmtpd", "bsd-mailx"],
