@@ -30,12 +30,21 @@ def deliveries_of(events: Iterable[ev.Event], software: dict[str, str | None]) -
         elif isinstance(event, ev.Attempt):
             unnamed.append(event)
     found = [_delivery(queue_id, story, software) for (_, queue_id), story in stories.items()]
-    passes: dict[tuple[str | None, str], int] = {}
+    ways: dict[tuple[object, ...], int] = {}
     for d in found:
-        if d.message_id and d.mail_from != "":
-            passes[d.host, d.message_id] = passes.get((d.host, d.message_id), 0) + 1
-    found = [msgspec.structs.replace(d, passes=passes.get((d.host, d.message_id or ""), 1)) for d in found]
+        for way in _ways(d):
+            ways[way] = ways.get(way, 0) + 1
+    found = [msgspec.structs.replace(d, passes=max((ways[w] for w in _ways(d)), default=1)) for d in found]
     return found + [_delivery(None, [event], software) for event in unnamed]
+
+
+def _ways(d: Delivery) -> set[tuple[object, ...]]:
+    """The ways on which the message left this host: the same message on the same way twice goes round."""
+    return {
+        (d.host, d.message_id, a.rcpt_to, a.relay_ip)
+        for a in d.attempts
+        if d.message_id and a.status in GOOD and a.relay_ip and not a.relay_ip.startswith("127.") and a.relay_ip != "::1"
+    }
 
 
 def _delivery(queue_id: str | None, story: Sequence[ev.Event], software: dict[str, str | None]) -> Delivery:

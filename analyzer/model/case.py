@@ -99,7 +99,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
     user: str | None = None
     attempts: tuple[Attempt, ...] = ()
-    passes: int = 1                   # how often the same message id came by on this host
+    passes: int = 1                   # how often the same message left this host for the same recipient by the same next hop
     ended: str | None = None          # removed, expired, ...
     delivered: str | None = None      # yes: every recipient seen was delivered in the end; no: at least one was not
     problems: tuple[int, ...] = ()
