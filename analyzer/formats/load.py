@@ -148,7 +148,7 @@ class Format:
         for group, name, number in groups:
             value = found.group(group)
             if value and name not in values:
-                values[name] = _integer(value) if number else value
+                values[name] = _integer(value) if number else "" if value == NULL_ADDRESS else value
         envelope = line.envelope
         if envelope is not None:
             values.setdefault("time", envelope.time)
@@ -157,6 +157,9 @@ class Format:
             values.setdefault("pid", envelope.pid)
         last = line.last if line.last != line.number else None
         return cls(place=Place(source, line.number), last_line=last, format=self.name, **values)
+
+
+NULL_ADDRESS = "<>"      # the null sender is an empty address, which is not an unknown one
 
 
 def _integer(value: str) -> int | None:
