@@ -1,0 +1,145 @@
+"""Every grammar: its samples are read, each of its kinds occurs, and the fused expression is exactly Lark's own parse."""
+
+from __future__ import annotations
+
+import re
+import time
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+from lark import Token, Tree
+from lark.exceptions import LarkError
+
+from analyzer.formats import FORMAT_FOLDERS
+from analyzer.formats.fuse import field_of
+from analyzer.formats.load import build_lark, load_formats
+from analyzer.model.capture import Source
+from analyzer.read import read
+from analyzer.segment import enveloped
+from tests.conftest import SAMPLES
+from tests.grammar_lines import Lines
+
+if TYPE_CHECKING:
+    from lark import Lark
+
+    from analyzer.formats.load import Format
+
+TEXTS = FORMAT_FOLDERS.texts()
+NAMES = sorted(name for name, text in TEXTS.items() if text.lstrip().startswith("//-"))
+GENERATED = 100_000             # lines, over all formats
+_DIGITS = re.compile(r"[0-9]+")
+
+Reading = tuple[str, dict[str, str]] | None
+
+
+@cache
+def formats() -> dict[str, Format]:
+    loaded = load_formats()
+    return loaded.all | {f.name: f for f in loaded.envelopes}
+
+
+@cache
+def lark_of(name: str) -> Lark:
+    return build_lark(name, TEXTS)
+
+
+@cache
+def sample_lines() -> list[tuple[str, str | None, str]]:
+    """``(line, program, what the program wrote)`` of every sample file, one for each shape."""
+    found: dict[tuple[str | None, str], tuple[str, str | None, str]] = {}
+    for path in sorted(SAMPLES.rglob("*")):
+        if not path.is_file() or path.name.endswith(".expected.yaml"):
+            continue
+        for line in read(Source(path.name, path.read_bytes())).lines:
+            inner = enveloped(line, load_formats())
+            program = inner.envelope.program if inner.envelope else None
+            found.setdefault((program, _DIGITS.sub("0", inner.body)), (line.text, program, inner.body))
+    return list(found.values())
+
+
+def bodies(fmt: Format) -> list[str]:
+    """The sample lines that may be *fmt*'s."""
+    match fmt.header.over:
+        case "envelope":
+            return [line for line, _, _ in sample_lines()]
+        case "log":
+            return [body for _, program, body in sample_lines() if program and fmt.takes(program)]
+        case _:
+            return [body for _, program, body in sample_lines() if program is None or fmt.takes(program)]
+
+
+def by_lark(lark: Lark, text: str) -> Reading:
+    """What Lark's own parser reads in *text*."""
+    try:
+        tree = lark.parse(text)
+    except LarkError:
+        return None
+    values: dict[str, str] = {}
+    _collect(tree, values)
+    kind = _kind(tree)
+    assert kind is not None
+    return kind, values
+
+
+def _collect(tree: Tree[Token], values: dict[str, str]) -> None:
+    for child in tree.children:
+        if isinstance(child, Token):
+            values.setdefault(field_of(child.type), str(child))
+        else:
+            _collect(child, values)
+
+
+def _kind(tree: Tree[Token]) -> str | None:
+    if tree.data != "start" and not tree.data.startswith("_"):
+        return str(tree.data)
+    return next((kind for child in tree.children if isinstance(child, Tree) and (kind := _kind(child))), None)
+
+
+def differences(name: str, lines: list[str]) -> list[tuple[str, Reading, Reading]]:
+    fmt, lark = formats()[name], lark_of(name)
+    return [(text, fused, own) for text in lines if (fused := fmt.fields(text)) != (own := by_lark(lark, text))]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_of_the_header_are_read(name: str) -> None:
+    fmt = formats()[name]
+    assert not [s for s in fmt.header.samples if fmt.alias_of(s) is None]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fused_is_lark_on_samples(name: str) -> None:
+    fmt = formats()[name]
+    assert differences(name, [*fmt.header.samples, *bodies(fmt)])[:3] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_fused_is_lark_on_generated_lines(name: str) -> None:
+    lines = list(Lines(lark_of(name), seed=len(name)).lines(GENERATED // len(NAMES)))
+    assert any(formats()[name].fields(text) for text in lines)
+    assert differences(name, lines)[:3] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_kind_occurs(name: str) -> None:
+    fmt = formats()[name]
+    read_ = {fmt.alias_of(text) for text in [*fmt.header.samples, *bodies(fmt)]}
+    missing = sorted({alias for alias, _ in fmt.compiled.kinds.values()} - read_)
+    assert not missing, f"no header sample and no sample file shows {', '.join(missing)}"
+
+
+def test_a_line_costs_no_more_than_with_lark() -> None:
+    """A guard against expressions that grow out of hand."""
+    name = "postfix"
+    lines = bodies(formats()[name])[:400]
+    lark, fmt = lark_of(name), formats()[name]
+    fmt.regex
+    start = time.perf_counter()
+    for text in lines:
+        fmt.fields(text)
+    middle = time.perf_counter()
+    for text in lines:
+        by_lark(lark, text)
+    end = time.perf_counter()
+    assert middle - start < end - middle
