@@ -27,6 +27,7 @@ STAGES = {
 }
 # "Name service error for name=mx.example.net type=A: Host not found"
 _UNRESOLVED = re.compile(r"name=([^\s;:]{1,255}) type=")
+_FORWARDED = re.compile(r"forwarded as ([A-Za-z0-9]{4,30})")
 _DIGITS = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\S{1,64}@\S{1,255}")
 _ASIDE = frozenset({"VRFY", "EXPN", "HELP", "NOOP", "RSET", "ETRN"})   # refusing these stops no mail
@@ -162,6 +163,7 @@ def of_deliveries(
 ) -> list[tuple[int, Problem]]:
     """``(index of the delivery, problem)`` for every attempt that failed."""
     found = []
+    forwards = {x[1] for d in deliveries for a in d.attempts if (x := _FORWARDED.search(a.text or ""))}
     for index, d in enumerate(deliveries):
         for at, a in enumerate(d.attempts):
             if a.status in GOOD or a.status is None:
@@ -169,6 +171,8 @@ def of_deliveries(
             later = d.attempts[at + 1:]
             done = any(x.rcpt_to == a.rcpt_to and x.status in GOOD for x in later)
             problem = _attempt(a, d, software, resolved=done)
+            if d.queue_id in forwards:
+                problem = msgspec.structs.replace(problem, forwarded="yes")
             complaint = complaints.get(a.place)
             found.append((index, _complained(problem, complaint) if complaint else problem))
         if d.ended == "expired" and not any(a.status == "expired" for a in d.attempts):
@@ -208,12 +212,13 @@ def _complained(p: Problem, complaint: ev.Trouble | ev.TlsFailed) -> Problem:
 
 def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, resolved: bool) -> Problem:
     said = a.code is not None or bool(a.said_by)
+    sender = a.mail_from if d.mail_from is None else d.mail_from
     server = a.said_by or (a.relay if a.relay not in {"none", "local", "virtual", None} else None)
     return Problem(
         kind="refusal" if said else "delivery-failure", stage=stage_of(a.stage), by="server" if said else "local",
         code=a.code, enhanced=a.enhanced, text=a.text, temporary=_temporary(a.code, None if said and a.code else a.enhanced, a.status),
         status=a.status, agent=a.agent, software=software.get(a.format), format=a.format, view="sending",
-        client_ip=None, mail_from=d.mail_from or a.mail_from, sender_domain=domain_of(d.mail_from or a.mail_from),
+        client_ip=None, mail_from=sender, sender_domain=domain_of(sender),
         rcpt_to=a.rcpt_to, domain=domain_of(a.rcpt_to), server=server, server_ip=a.said_by_ip or a.relay_ip, port=a.relay_port,
         helo=a.helo, queue_id=d.queue_id, time=a.time, places=(a.place,), resolved="yes" if resolved else "no",
         unresolved=name[1] if (name := _UNRESOLVED.search(a.text or "")) else None,

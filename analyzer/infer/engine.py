@@ -223,10 +223,15 @@ def _raise(case: Case, outcomes: list[Outcome]) -> Case:
             problems.append(Problem(
                 kind="observed", places=tuple(places_of(o)), what=fill(o.rule.raises, values_of(o, case)),
                 complete=True, view=getattr(thing, "view", None), domain=getattr(thing, "of", None),
-                server=getattr(thing, "server", None) if o.kind != "lookup" else None,
+                server=getattr(thing, "server", None) if o.kind != "lookup" else None, client_ip=_client_of(thing),
             ))
         o.problems = (at[key],)
     return msgspec.structs.replace(case, problems=tuple(problems))
+
+
+def _client_of(thing: Any) -> str | None:
+    """The address that a look-up of a reverse name or in a blocklist is about."""
+    return getattr(thing, "dnsbl_of", None) or (thing.of if getattr(thing, "type", None) == "PTR" else getattr(thing, "client_ip", None))
 
 
 def _supersede(outcomes: list[Outcome]) -> None:

@@ -96,12 +96,17 @@ def _diagnoses(
             best[fault] = (share, index, explains) if share > old[0] else (old[0], old[1], explains)
     causes = any(s >= LEAST_FAULTY and book.faults[f].kind == "cause" for f, (s, _, _) in best.items() if f in book.faults)
 
+    sure = any(s >= LEAST_FAULTY and not judged.case.problems[i].minor for s, i, _ in best.values())
+
     def rank(item: tuple[str, tuple[float, int, int]]) -> tuple[Any, ...]:
         fault, (share, index, explains) = item
         known = book.faults.get(fault)
         kind = known.kind if known else "cause"
+        problem: Problem = judged.case.problems[index]
         late = causes and kind == "consequence"
-        return (late, -round(share, 1), _KIND_ORDER.get(kind, 0), -explains, -share, judged.case.problems[index].places[:1], fault)
+        aside = problem.minor and sure
+        fatal = problem.severity in {"fatal", "panic"}
+        return (late, aside, not fatal, -round(share, 1), _KIND_ORDER.get(kind, 0), -explains, -share, judged.case.problems[index].places[:1], fault)
 
     found = []
     for fault, (share, index, _) in sorted(best.items(), key=rank):

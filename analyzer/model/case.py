@@ -197,7 +197,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     users: int = 0
     resolved: str = "no"              # yes: the same succeeded later in the case
     minor: bool = False               # needs no explanation where no rule has one
-    noise: str | None = None          # yes: a stranger's connection to a server that took other mail
+    forwarded: str = "no"             # yes: the message was forwarded from an address here
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
