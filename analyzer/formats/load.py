@@ -7,7 +7,7 @@ import fnmatch
 import re
 from functools import cached_property, lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -25,6 +25,32 @@ if TYPE_CHECKING:
 
     from analyzer.formats.fuse import Fused
     from analyzer.model.capture import Line
+
+
+def quick_compile(name: str, pattern: str) -> re.Pattern[str]:
+    """*pattern*, compiled; its compiled form comes from the cache, since Python takes 100 ms for a large one.
+
+    What is kept is the code that `re` itself makes, checked by `re` when it is loaded, keyed by Python's exact version.
+    """
+    import _sre  # type: ignore[import-not-found]
+    from array import array
+
+    key = cache.key("expression", pattern)
+    if (kept := cache.load(f"re-{name}", key)) is not None:
+        try:
+            flags, groups, code = msgspec.msgpack.decode(kept, type=tuple[int, int, bytes])
+            return cast("re.Pattern[str]", _sre.compile(pattern, flags, array("I", code).tolist(), groups, {}, (None,) * (groups + 1)))
+        except (msgspec.MsgspecError, ValueError, TypeError, RuntimeError, OverflowError):
+            pass  # another build of Python, or a damaged file
+    found = re.compile(pattern, re.ASCII)
+    try:
+        from re import _compiler, _parser  # type: ignore[attr-defined]
+
+        packed = array("I", _compiler._code(_parser.parse(pattern, re.ASCII), re.ASCII)).tobytes()
+    except (ImportError, AttributeError, OverflowError):
+        return found
+    cache.save(f"re-{name}", key, msgspec.msgpack.encode((found.flags, found.groups, packed)))
+    return found
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,7 +105,7 @@ class Format:
     @cached_property
     def regex(self) -> re.Pattern[str]:
         """The fused expression; match it against a whole line."""
-        return re.compile(self.compiled.pattern, re.ASCII)
+        return quick_compile(self.name, self.compiled.pattern)
 
     @cached_property
     def regex_bytes(self) -> re.Pattern[bytes]:

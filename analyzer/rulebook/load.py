@@ -10,6 +10,7 @@ import msgspec
 
 from analyzer.model import rule as m
 from analyzer.model.case import THINGS
+from analyzer.rulebook.literals import literals_of
 from analyzer.rulebook.matchers import BadCondition, fields, words
 from analyzer.rulebook.source import Document, documents
 
@@ -250,6 +251,7 @@ def _pattern(
             found.append(("text", says[0] if len(says) == 1 else m.OneOf(says)))
         if "matches" in item:
             found.append(("text", fields({"text": {"matches": item["matches"]}}, (*at, "matches")).fields[0][1]))
+            literals = literals or literals_of(str(item["matches"]))
     except BadCondition as error:
         c.mistakes.append(d.mistake(error.path, str(error)))
         return None
