@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import email
-import email.message
-import email.policy
 import re
 from typing import TYPE_CHECKING
 
@@ -124,6 +121,8 @@ class _Reader:
         self.body_at, names = _header(segment.lines, 0) if segment.lines else (0, [])
         if not _KNOWN.intersection(names):
             self.body_at = 0
+        import email.policy  # takes its time to import: only where there is a message
+
         self.message: Message = email.message_from_string(
             "\n".join(line.text for line in segment.lines[start:]), policy=email.policy.compat32)
 
@@ -189,6 +188,8 @@ class _Reader:
 
     def _reports(self) -> tuple[list[dict[str, str | None]], dict[str, str]]:
         """The fields of each recipient of a delivery report, and the header of the message returned."""
+        import email
+
         groups: list[dict[str, str]] = []
         original: dict[str, str] = {}
         for part in self._parts():
@@ -225,7 +226,9 @@ class _Reader:
 
 
 def _messages(payload: object) -> list[Message]:
-    return [m for m in payload if isinstance(m, email.message.Message)] if isinstance(payload, list) else []
+    from email.message import Message
+
+    return [m for m in payload if isinstance(m, Message)] if isinstance(payload, list) else []
 
 
 def _decoded(part: Message) -> str:
