@@ -187,7 +187,7 @@ def _dialect_outcomes(
         said = _dialect_outcomes(dialects, shadow, index, case, found)
         for o in said:
             o.result.children[0].children = [Result(YES, "complaint", problem.where["complaint"])]
-        if said and max(said[0].rule.suggests.values(), default=0.0) >= SURE:
+        if said and not said[0].rule.harmless and max(said[0].rule.suggests.values(), default=0.0) >= SURE:
             return said     # what the process complained about just before is why it failed
     text = (problem.text or "").lower()
     hits: list[Outcome] = []
