@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from hashlib import blake2b
 from pathlib import Path
 
@@ -55,6 +54,8 @@ def save(name: str, content_key: str, data: bytes) -> None:
     folder = _folder()
     if folder is None:
         return
+    import tempfile  # takes its time to import, and writing is rare
+
     with contextlib.suppress(OSError):
         handle, temporary = tempfile.mkstemp(dir=folder)
         with os.fdopen(handle, "wb") as file:

@@ -16,14 +16,16 @@ from analyzer.model.rule import RuleBook
 @lru_cache(maxsize=4)
 def load_rules(extra: tuple[str, ...] = ()) -> RuleBook:
     """The shipped rules and those in the folders *extra*.  Raises `InvalidKnowledge` with every mistake, `MissingData`."""
-    texts = rule_texts(extra)
-    key = cache.key(*(part for pair in texts for part in pair))
+    shipped = resources.folder("rules")
+    stamp = resources.stamp(shipped)
+    texts = rule_texts(extra) if stamp is None or extra else None
+    key = cache.key(*([stamp] if texts is None else [part for pair in texts for part in pair]))
     if (packed := cache.load("rules", key)) is not None:
         try:
             return msgspec.msgpack.decode(packed, type=RuleBook)
         except msgspec.MsgspecError:
             pass  # a damaged cache costs time only
-    book, mistakes = compile_rules(texts)
+    book, mistakes = compile_rules(rule_texts(extra) if texts is None else texts)
     if mistakes:
         raise InvalidKnowledge("\n".join(map(str, mistakes)))
     cache.save("rules", key, msgspec.msgpack.encode(book))
