@@ -1,0 +1,170 @@
+"""Where the work is done: here, in processes, or on a Dask cluster.  All map the same functions over the same ranges."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import TYPE_CHECKING, Any
+
+from analyzer.batch.gather import Gathered, Sought, gather, merge_gathered
+from analyzer.batch.scan import Knowledge, Tally, Task, merge, scan
+from analyzer.errors import MailwhyError, UnreadableInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    Progress = Callable[[int, int], None]
+
+_HERE: dict[tuple[Any, ...], Knowledge] = {}
+
+
+class Interrupted(Exception):  # noqa: N818
+    """The user has seen enough; *result* is what is known."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__("interrupted")
+        self.result = result
+
+
+def knowledge(rules: tuple[str, ...], grammars: tuple[str, ...]) -> Knowledge:
+    """The knowledge of this process, loaded once."""
+    key = (rules, grammars)
+    if key not in _HERE:
+        from analyzer.formats.load import load_formats
+        from analyzer.rulebook import load_rules
+
+        _HERE[key] = Knowledge(load_formats(grammars), load_rules(rules))
+    return _HERE[key]
+
+
+def _scan(task: Task, key: tuple[Any, ...]) -> Tally:
+    return scan(task, knowledge(*key))
+
+
+def _gather(task: Task, sought: Sought, key: tuple[Any, ...]) -> Gathered:
+    return gather(task, sought, knowledge(*key))
+
+
+_SOUGHT: list[Sought] = []      # what forked workers look for: inherited, not sent
+
+
+def _gather_inherited(task: Task, key: tuple[Any, ...]) -> Gathered:
+    return gather(task, _SOUGHT[-1], knowledge(*key))
+
+
+class Local:
+    """This process, or *jobs* processes."""
+
+    def __init__(self, jobs: int, key: tuple[Any, ...]) -> None:
+        self.jobs, self.key = jobs, key
+        self.known = knowledge(*key)
+
+    def scan(self, tasks: Sequence[Task], progress: Progress | None) -> Tally:
+        """The sum over *tasks*.  Raises `Interrupted` with what is known."""
+        total = Tally()
+        try:
+            if self.jobs < 2 or len(tasks) < 2:
+                for task in tasks:
+                    merge(total, scan(task, self.known, progress))
+            else:
+                for tally in self._map(_scan, tasks, self.key):
+                    merge(total, tally)
+                    if progress:
+                        progress(tally.bytes, sum(g.count for g in tally.groups.values()))
+        except KeyboardInterrupt:
+            raise Interrupted(total) from None
+        return total
+
+    def gather(self, tasks: Sequence[Task], sought: Sought, progress: Progress | None) -> Gathered:
+        """The sum over *tasks*.  Raises `Interrupted` with what is known."""
+        total = Gathered()
+        try:
+            if self.jobs < 2 or len(tasks) < 2:
+                for task in tasks:
+                    merge_gathered(total, gather(task, sought, self.known, progress))
+            else:
+                _SOUGHT.append(sought)
+                for found in self._map(_gather_inherited, tasks, self.key):
+                    merge_gathered(total, found)
+        except KeyboardInterrupt:
+            raise Interrupted(total) from None
+        finally:
+            _SOUGHT.clear()
+        return total
+
+    def _map(self, function: Callable[..., Any], tasks: Sequence[Task], *rest: Any) -> Iterator[Any]:
+        import multiprocessing
+
+        context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
+        with ProcessPoolExecutor(min(self.jobs, len(tasks)), context) as pool:
+            futures = [pool.submit(function, task, *rest) for task in tasks]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Dask:
+    """A Dask cluster: the scheduler at *address*, or one of its own on this machine."""
+
+    def __init__(self, address: str | None, jobs: int, key: tuple[Any, ...]) -> None:
+        try:
+            from distributed import Client, LocalCluster
+        except ImportError:
+            raise MailwhyError("--engine dask needs distributed (pip install 'mailwhy[cluster]')") from None
+        self.key = key
+        self.cluster = None
+        if address:
+            try:
+                self.client = Client(address, timeout="10s")
+            except OSError as error:
+                raise UnreadableInput(f"{address}: {error}") from None
+        else:
+            self.cluster = LocalCluster(
+                n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address=None, scheduler_port=0, host="127.0.0.1",
+            )
+            self.client = Client(self.cluster)
+
+    def scan(self, tasks: Sequence[Task], progress: Progress | None) -> Tally:
+        """The sum over *tasks*.  Raises `Interrupted` with what is known."""
+        total = Tally()
+        for tally in self._results([
+            self.client.submit(_scan, task, self.key, pure=False) for task in tasks
+        ], total):
+            merge(total, tally)
+            if progress:
+                progress(tally.bytes, sum(g.count for g in tally.groups.values()))
+        return total
+
+    def gather(self, tasks: Sequence[Task], sought: Sought, progress: Progress | None) -> Gathered:
+        """The sum over *tasks*.  Raises `Interrupted` with what is known."""
+        total = Gathered()
+        shared = self.client.scatter(sought, broadcast=True, hash=False)
+        for found in self._results([self.client.submit(_gather, task, shared, self.key, pure=False) for task in tasks], total):
+            merge_gathered(total, found)
+        return total
+
+    def _results(self, futures: list[Any], total: Any) -> Iterator[Any]:
+        from distributed import as_completed as completed
+
+        try:
+            for _, result in completed(futures, with_results=True):
+                yield result
+        except KeyboardInterrupt:
+            raise Interrupted(total) from None
+
+    def close(self) -> None:
+        """Leave the cluster; end it where it is our own."""
+        self.client.close()
+        if self.cluster is not None:
+            self.cluster.close()
+
+
+def jobs_here() -> int:
+    """As many as this process may use cores."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

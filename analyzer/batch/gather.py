@@ -1,0 +1,166 @@
+"""The other lines of the messages that failed: who sent them, what became of them, and whole stories of some."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from analyzer.batch.reader import INFO, SENT, STATUS, Reader
+from analyzer.batch.scan import _IDS, Finder, Knowledge, Task, token
+from analyzer.batch.sources import blocks
+from analyzer.batch.stamps import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Order = tuple[float, int, int]      # time, source, offset: the order of lines over all logs
+
+
+class Sought(msgspec.Struct, frozen=True):
+    """*ids*: host and queue id of messages that failed; *whole*: those of them whose every line is wanted.
+
+    *samples*: source and offset of lines whose numbers are wanted.
+    """
+
+    ids: frozenset[bytes]
+    whole: frozenset[bytes] = frozenset()
+    samples: frozenset[tuple[int, int]] = frozenset()
+    odd: bool = False
+
+
+class Gathered(msgspec.Struct):
+    """What was found.  *sent*: host, queue id and recipient of deliveries."""
+
+    senders: dict[bytes, tuple[int, int, bytes]] = {}                # source, offset, sender: the first one
+    sent: set[bytes] = set()
+    stories: dict[bytes, list[tuple[Order, bytes, int]]] = {}      # line and its number
+    numbers: dict[tuple[int, int], int] = {}
+    lines: dict[tuple[int, int], int] = {}                         # (source, start) -> lines of that range
+
+
+def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[[int, int], None] | None = None) -> Gathered:
+    """What the range of *task* tells of the messages in *sought*."""
+    found = Gathered()
+    reader: Reader = knowledge.reader
+    needles = knowledge.needles
+    names = frozenset(i.rpartition(b" ")[2] for i in sought.ids)
+    whole = frozenset(i.rpartition(b" ")[2] for i in sought.whole)
+    use = [i for i, r in enumerate(needles.roles) if r in {INFO, STATUS, SENT}]
+    texts = tuple(needles.texts[i] for i in use)
+    finder = Finder(tuple(t for t in texts), automaton=task.use_automaton)
+    stories = Finder(tuple(sorted(whole)), automaton=task.use_automaton) if whole else None
+    roles = [needles.roles[i] for i in use]
+    clock = Clock(task.years, task.zone)
+    wanted = sorted(o for s, o in sought.samples if s == task.source)
+    number = 0
+    for offset, block in blocks(task.item, task.start, task.end, task.size, []):
+        done = -1
+        for which, start, end in (finder.find(block) if names else ()):
+            if start < done:
+                continue
+            if roles[which] == STATUS and not block.startswith((b"sent", b"delivered", b"relayed", b"deliverable", b"expanded"), end):
+                continue
+            begin = block.rfind(b"\n", 0, start) + 1
+            name = token(block, begin, end)
+            if name not in names and not (sought.odd and any(w in names for w in _IDS.findall(block[begin:end + 160]))):
+                continue
+            done = block.find(b"\n", end)
+            done = len(block) if done < 0 else done
+            _line(found, sought, reader, (task.source, offset + begin), block[begin:done].rstrip(b"\r"), name, info=roles[which] == INFO)
+        if stories:
+            _stories(found, sought, reader, clock, task.source, offset, block, stories, number)
+        while wanted and wanted[0] < offset + len(block):
+            at = wanted.pop(0)
+            if at >= offset:
+                found.numbers[task.source, at] = number + block.count(b"\n", 0, at - offset) + 1
+        number += block.count(b"\n") + (not block.endswith(b"\n"))
+        if progress:
+            progress(len(block), 0)
+    found.lines[task.source, task.start] = number
+    return found
+
+
+def _line(
+    found: Gathered, sought: Sought, reader: Reader, at: tuple[int, int], line: bytes, name: bytes, *, info: bool,
+) -> None:
+    if info and b"%b %b" % (reader.split(line)[0].host, name) in found.senders:
+        return   # once is enough
+    read = reader.read(line)
+    if read is None:
+        return
+    values = read.values
+    queue_id = values[0]
+    if queue_id is None:
+        return
+    key = b"%b %b" % (read.host, queue_id)
+    if key not in sought.ids:
+        return
+    if read.plan.kind == "message_info":
+        sender = values[2]
+        if sender is None and b"from=<>" in line:
+            sender = b""
+        if sender is not None:
+            found.senders.setdefault(key, (*at, sender))
+    elif read.plan.kind == "attempt" and values[6] in _GOOD:
+        found.sent.add(b"%b %b" % (key, values[1] or b""))
+
+
+_GOOD = frozenset({b"sent", b"delivered", b"deliverable", b"relayed", b"expanded"})
+
+
+def _stories(
+    found: Gathered, sought: Sought, reader: Reader, clock: Clock, source: int, offset: int, block: bytes, stories: Finder, number: int,
+) -> None:
+    done = -1
+    for which, start, end in stories.find(block):
+        if start < done:
+            continue
+        stop = block.find(b"\n", end)
+        stop = len(block) if stop < 0 else stop
+        begin = block.rfind(b"\n", 0, start) + 1
+        line = block[begin:stop].rstrip(b"\r")
+        head, stamp, body = reader.split(line)
+        key = b"%b %b" % (head.host, stories.texts[which])
+        if key not in sought.whole:
+            continue
+        done = stop
+        time = clock.seconds(stamp)
+        order = (float("inf") if time is None else time, source, offset + begin)
+        story = found.stories.setdefault(key, [])
+        if len(story) < 400:
+            story.append((order, line, number + block.count(b"\n", 0, begin) + 1))
+
+
+def merge_gathered(into: Gathered, other: Gathered) -> Gathered:
+    """*other* added to *into*; numbers are counted from the range's start until `numbered`."""
+    for key, value in other.senders.items():
+        if key not in into.senders or value < into.senders[key]:
+            into.senders[key] = value
+    into.sent |= other.sent
+    for key, story in other.stories.items():
+        into.stories.setdefault(key, []).extend(story)
+    into.numbers |= other.numbers
+    into.lines |= other.lines
+    return into
+
+
+def numbered(found: Gathered, starts: dict[int, list[int]]) -> Gathered:
+    """*found* with line numbers counted from the start of each log."""
+    before: dict[tuple[int, int], int] = {}
+    for source, all_starts in starts.items():
+        total = 0
+        for start in sorted(all_starts):
+            before[source, start] = total
+            total += found.lines.get((source, start), 0)
+
+    def base(source: int, offset: int) -> int:
+        start = max((s for s in starts[source] if s <= offset), default=0)
+        return before.get((source, start), 0)
+
+    found.numbers = {(s, o): n + base(s, o) for (s, o), n in found.numbers.items()}
+    found.stories = {
+        key: sorted((order, line, n + base(order[1], order[2])) for order, line, n in story)
+        for key, story in found.stories.items()
+    }
+    return found

@@ -1,0 +1,269 @@
+"""Groups of failures -> incidents: why, where, since when, how many, how bad."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from analyzer.assemble import assemble
+from analyzer.batch.gather import Gathered
+from analyzer.batch.scan import Group, Key, Tally, add_group
+from analyzer.infer.engine import judge, problem_values, values_of
+from analyzer.infer.report import what
+from analyzer.infer.wording import fill
+from analyzer.model.batch import Incident, Reply, Sample, SampleLine
+from analyzer.model.capture import Capture, Line, Parsed, Segment
+from analyzer.model.report import word_of
+from analyzer.segment import enveloped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.batch.reader import Reader
+    from analyzer.model.rule import Fault, RuleBook
+
+UNEXPLAINED = "unexplained"
+MOST_SHAPES = 2_000       # judged; rarer ones stay unexplained
+_SURE = 0.5
+_NOISE = frozenset({"password-guessing", "relay-probing", "address-harvesting"})
+_WEIGHT = {"critical": 4.0, "high": 2.0, "medium": 1.0, "low": 0.5, "info": 0.2}
+_STILL = 6 * 3600         # seconds before the end of the logs
+_SAMPLES = 3
+_MOST_STORY = 12
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """What the rules say of one shape of failure."""
+
+    fault: str = UNEXPLAINED
+    certainty: float = 0.0
+    title: str = ""
+    summary: str = ""
+    severity: str = "medium"
+    fixed_by: str = ""
+    steps: tuple[str, ...] = ()
+    what: str = ""
+    noise: bool = False
+    harmless: bool = False
+    minor: bool = False
+    rules: tuple[str, ...] = ()
+
+
+def shape_of(key: Key) -> Key:
+    """A group's key without host and format's details of place: what is judged once."""
+    return (*key[:2], *key[3:12], b"" if key[12] is None or b"." in key[12] else key[12])
+
+
+def representatives(tally: Tally) -> dict[Key, Group]:
+    """The first group (by the time of its first line) of each shape, the most frequent shapes only."""
+    by_shape: dict[Key, Group] = {}
+    counts: Counter[Key] = Counter()
+    for key, group in tally.groups.items():
+        shape = shape_of(key)
+        counts[shape] += group.count
+        old = by_shape.get(shape)
+        if old is None or (group.sample is not None and old.sample is not None and group.sample[:3] < old.sample[:3]):
+            by_shape[shape] = group
+    if len(by_shape) <= MOST_SHAPES:
+        return by_shape
+    most = sorted(counts, key=lambda s: (-counts[s], repr(s)))[:MOST_SHAPES]
+    return {s: by_shape[s] for s in most}
+
+
+def judgements(chosen: dict[Key, Group], gathered: Gathered, reader: Reader, book: RuleBook) -> dict[Key, Judgement]:
+    """What the rules say of each shape, asked once with its representative's story."""
+    return {shape: _judged(group, gathered, reader, book) for shape, group in chosen.items()}
+
+
+def _story(group: Group, gathered: Gathered) -> list[tuple[Any, bytes, int]]:
+    """The lines of the group's sample message up to the failure and beyond, in order."""
+    assert group.sample is not None
+    host, queue_id = group.example
+    own = (group.sample[:3], group.sample[3], gathered.numbers.get(group.sample[1:3], 0))
+    if queue_id is None:
+        return [own]
+    story = gathered.stories.get(b"%b %b" % (host, queue_id), [])
+    lines = {order: (order, line, number) for order, line, number in story}
+    lines[own[0]] = own
+    return [lines[o] for o in sorted(lines)]
+
+
+def _judged(group: Group, gathered: Gathered, reader: Reader, book: RuleBook) -> Judgement:
+    story = _story(group, gathered)
+    assert group.sample is not None
+    at = next(i for i, (order, _, _) in enumerate(story) if order == group.sample[:3])
+    # What came after the failure would only say that it passed.
+    case = case_of([line for _, line, _ in story[:at + 1]][-200:], reader, book)
+    last = case.captures[0].lines[-1].number
+    judged = judge(case, book)
+    found = [i for i, p in enumerate(judged.case.problems) if any(x.line == last for x in p.places) and p.kind != "observed"]
+    found = found or [i for i, p in enumerate(judged.case.problems) if any(x.line == last for x in p.places)]
+    if not found:
+        return Judgement(minor=True)
+    index = found[0]
+    problem = judged.case.problems[index]
+    shares = sorted(judged.beliefs[index].shares, key=lambda s: (-s[1], s[0]))
+    words = what(problem)
+    if not shares or shares[0][1] < _SURE or shares[0][0] not in book.faults:
+        guess = shares[0] if shares else ("", 0.0)
+        return Judgement(
+            certainty=round(guess[1], 2), what=words, minor=problem.minor, harmless=index in judged.harmless,
+            summary=f"Possible: {book.faults[guess[0]].title}" if guess[0] in book.faults else "",
+            severity="low" if problem.minor else "medium",
+        )
+    fault: Fault = book.faults[shares[0][0]]
+    voices = [o for o in judged.outcomes if index in o.problems and not o.superseded and fault.fault in o.rule.suggests]
+    values = problem_values(problem)
+    for o in voices:
+        values = {**values_of(o, judged.case), **values}
+    side = problem.view or "sending"
+    have = {side, problem.software or ""}
+    steps = [s for s in fault.steps if all(w in have for w in s.for_)]
+    return Judgement(
+        fault=fault.fault, certainty=round(shares[0][1], 2), title=_plain(fault.title), summary=fill(fault.summary, values),
+        severity=fault.severity, fixed_by=fault.fixed_by, steps=tuple(fill(s.do, values) for s in steps[:5]), what=words,
+        noise=fault.fault in _NOISE, harmless=index in judged.harmless, minor=problem.minor,
+        rules=tuple(sorted({o.rule.rule for o in voices})),
+    )
+
+
+def _plain(title: str) -> str:
+    return fill(title, {})
+
+
+def case_of(story: Sequence[bytes], reader: Reader, book: RuleBook) -> Any:
+    """A case from log lines alone, by the same formats, `assemble` included."""
+    formats = reader.formats
+    lines = [
+        enveloped(Line(n, text, text, n), formats)
+        for n, text in enumerate((b.decode("utf-8", "replace") for b in story), 1)
+    ]
+    segments: dict[str, list[Line]] = {}
+    events: dict[str, list[Any]] = {}
+    for line, raw in zip(lines, story, strict=True):
+        read = reader.read(raw)
+        if read is None:
+            continue
+        fmt = reader.logs[read.plan.format]
+        event = fmt.event(line, 0)
+        if event is not None:
+            segments.setdefault(fmt.name, []).append(line)
+            events.setdefault(fmt.name, []).append(event)
+    parsed = [Parsed(Segment(0, name, tuple(found)), tuple(events[name])) for name, found in segments.items()]
+    return assemble([Capture(0, "log", tuple(lines))], parsed, formats, book.providers)
+
+
+# ---- grouping --------------------------------------------------------------------------------------------------------
+class _Open(msgspec.Struct):
+    """An incident as it grows."""
+
+    group: Group
+    judgement: Judgement
+    shapes: Counter[tuple[str, str]]
+    samples: list[Group]
+    temporary: set[bytes]
+    final: set[bytes]
+
+
+def incidents(
+    tally: Tally, gathered: Gathered, judged: dict[Key, Judgement], names: Sequence[str], now: int | None
+) -> tuple[list[Incident], list[Incident]]:
+    """Incidents, the most harmful first, and apart from them the noise of strangers."""
+    open_: dict[tuple[Any, ...], _Open] = {}
+    for key in sorted(tally.groups, key=repr):
+        group = tally.groups[key]
+        judgement = judged.get(shape_of(key), Judgement(minor=True))
+        apart = judgement.noise or judgement.harmless
+        if judgement.minor and judgement.fault == UNEXPLAINED and not apart:
+            continue
+        shape = _words(key)
+        host, remote = key[2].decode("utf-8", "replace"), (key[12] or b"").decode("utf-8", "replace")
+        name: tuple[Any, ...] = (judgement.fault, host, remote, apart, shape if judgement.fault == UNEXPLAINED else "")
+        found = open_.get(name)
+        if found is None:
+            found = open_[name] = _Open(Group(), judgement, Counter(), [], set(), set())
+        add_group(found.group, _copy(group))
+        if (judgement.certainty, judgement.what) > (found.judgement.certainty, found.judgement.what):
+            found.judgement = judgement
+        found.shapes[shape, judgement.what] += group.count
+        found.samples.append(group)
+        (found.temporary if is_temporary(key) else found.final).update(group.of)
+    built = [(name[3], _incident(name, o, gathered, names, now)) for name, o in open_.items()]
+    built.sort(key=lambda b: (-b[1].harm, -b[1].events, b[1].id))
+    return [i for apart, i in built if not apart], [i for apart, i in built if apart]
+
+
+def _copy(group: Group) -> Group:
+    return msgspec.structs.replace(group, hours=dict(group.hours))
+
+
+def is_temporary(key: Key) -> bool:
+    """Whether the mail of such failures may still pass."""
+    status, code, enhanced = key[3], key[5], key[6]
+    if status in {b"deferred"}:
+        return True
+    if status is not None:
+        return False
+    return (code or enhanced or b"").startswith(b"4")
+
+
+def _words(key: Key) -> str:
+    parts = [x.decode("utf-8", "replace") for x in (key[3], key[5], key[6]) if x] + ([key[11]] if key[11] else [])
+    return " ".join(parts) or str(key[1])
+
+
+def _incident(name: tuple[Any, ...], o: _Open, gathered: Gathered, names: Sequence[str], now: int | None) -> Incident:
+    fault, host, remote, _, shape = name
+    g, j = o.group, o.judgement
+    queued = {x for x in g.of if b"  " not in x[:len(host.encode()) + 2]}
+    lost = o.final
+    later = o.temporary - lost
+    delayed = later & gathered.sent
+    waiting = {x for x in later - delayed if x in queued}
+    messages = {x.rpartition(b" ")[0] for x in queued}
+    senders = {s.lower() for s in g.senders} | {gathered.senders[m][2].lower() for m in messages if m in gathered.senders}
+    ongoing = now is not None and g.last is not None and now - g.last <= _STILL
+    weight = _WEIGHT.get(j.severity, 1.0)
+    harm = round((3 * len(lost) + 2 * len(waiting) + 0.5 * len(delayed)) * weight * (1.5 if ongoing else 1.0), 1)
+    chosen = sorted((s for s in o.samples if s.sample is not None), key=lambda s: s.sample[:3] if s.sample else ())
+    return Incident(
+        id="/".join(p for p in (fault, host or "-", remote or "-", shape[:60]) if p), fault=fault,
+        title=j.title or j.what or "Unexplained failure", certainty=j.certainty if fault != UNEXPLAINED else 0.0,
+        word=word_of(j.certainty) if fault != UNEXPLAINED else "unexplained", severity=j.severity, fixed_by=j.fixed_by,
+        summary=j.summary, host=host, destination=remote, first=iso(g.first), last=iso(g.last), ongoing=ongoing,
+        events=g.count, messages=len(messages), recipients=len({x.rpartition(b" ")[2].lower() for x in g.of} - {b""}),
+        senders=len(senders - {b""}), clients=len(g.clients), lost=len(lost), waiting=len(waiting), delayed=len(delayed),
+        harm=harm, trend={str(iso(h * 3600)): n for h, n in sorted(g.hours.items())},
+        replies=tuple(
+            Reply(words, text, n) for (text, words), n in sorted(o.shapes.items(), key=lambda x: (-x[1], x[0]))[:5]
+        ),
+        samples=tuple(_sample(s, gathered, names) for s in chosen[:_SAMPLES]), steps=j.steps, rules=j.rules,
+    )
+
+
+def _sample(group: Group, gathered: Gathered, names: Sequence[str]) -> Sample:
+    story = _story(group, gathered)
+    assert group.sample is not None
+    at = next(i for i, (order, _, _) in enumerate(story) if order == group.sample[:3])
+    start = max(0, min(at - _MOST_STORY // 2, len(story) - _MOST_STORY))
+    host, queue_id = group.example
+    sender = gathered.senders.get(b"%b %b" % (host, queue_id)) if queue_id else None
+    return Sample(
+        queue_id.decode("utf-8", "replace") if queue_id else None, host.decode("utf-8", "replace"),
+        sender[2].decode("utf-8", "replace") if sender else None,
+        tuple(
+            SampleLine(names[order[1]], number, line.decode("utf-8", "replace")[:600])
+            for order, line, number in story[start:start + _MOST_STORY]
+        ),
+    )
+
+
+def iso(seconds: int | None) -> str | None:
+    """*seconds* since 1970 as a stamp in UTC."""
+    if seconds is None:
+        return None
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

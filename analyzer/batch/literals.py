@@ -1,0 +1,147 @@
+"""Texts without which a line cannot be of a kind, from the format's own expression."""
+
+from __future__ import annotations
+
+import re._parser as sre  # type: ignore[import-not-found]  # the standard library's own parser, as in analyzer.formats.fuse
+from re._constants import (  # type: ignore[import-not-found]
+    ASSERT, ASSERT_NOT, AT, ATOMIC_GROUP, BRANCH, IN, LITERAL, MAX_REPEAT, MIN_REPEAT, POSSESSIVE_REPEAT, SUBPATTERN,
+)
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from analyzer import cache
+
+if TYPE_CHECKING:
+    from analyzer.formats.load import Format
+
+AnyOf = frozenset[str]
+_LEAST = 3
+_MOST = 48      # alternatives of one literal
+_REPEATS = (MAX_REPEAT, MIN_REPEAT, POSSESSIVE_REPEAT)
+
+
+def required(fmt: Format) -> dict[int, list[list[str]]]:
+    """For each marker of *fmt*'s expression the sets of texts of which one stands in every line that it marks."""
+    key = cache.key(fmt.compiled.pattern, "literals-5")
+    packed = cache.load(f"literals-{fmt.name}", key)
+    if packed is not None:
+        try:
+            return msgspec.msgpack.decode(packed, type=dict[int, list[list[str]]])
+        except msgspec.MsgspecError:
+            pass  # a damaged cache costs time only
+    found = _required(fmt)
+    cache.save(f"literals-{fmt.name}", key, msgspec.msgpack.encode(found))
+    return found
+
+
+def _required(fmt: Format) -> dict[int, list[list[str]]]:
+    tree = list(sre.parse(fmt.compiled.pattern))
+    return {
+        marker: [sorted(s) for s in sorted(candidates(path_to(tree, marker) or []), key=sorted)] for marker in fmt.compiled.kinds
+    }
+
+
+def path_to(items: Any, marker: int) -> list[Any] | None:
+    """What must be matched, in order, before group *marker* is; None where it is not among *items*."""
+    before: list[Any] = []
+    for item in items:
+        op, value = item
+        if op is SUBPATTERN and value[0] == marker:
+            return before
+        for inside in _inside(op, value):
+            found = path_to(inside, marker)
+            if found is not None:
+                return before + found
+        before.append(item)
+    return None
+
+
+def _inside(op: Any, value: Any) -> list[Any]:
+    if op is SUBPATTERN:
+        return [value[3]]
+    if op is ATOMIC_GROUP:
+        return [value]
+    if op is BRANCH:
+        return list(value[1])
+    if op in _REPEATS:
+        return [value[2]]
+    return []
+
+
+def candidates(items: Any) -> set[AnyOf]:
+    """Sets of texts of which one stands in whatever *items* match."""
+    found: set[AnyOf] = set()
+    run = {""}
+
+    def end() -> None:
+        nonlocal run
+        if min(map(len, run)) >= _LEAST:
+            found.add(frozenset(run))
+        run = {""}
+
+    for op, value in _flat(items):
+        if op in {ASSERT, ASSERT_NOT, AT}:
+            continue
+        words = _words(op, value)
+        if words is not None and len(words) * len(run) <= _MOST:
+            run = {a + b for a in run for b in words}
+            continue
+        end()
+        found |= _of(op, value)
+        if words is not None:
+            run = words
+    end()
+    return found
+
+
+def _words(op: Any, value: Any) -> set[str] | None:
+    """All texts that the item matches, where they are few."""
+    if op is LITERAL:
+        return {chr(value)}
+    if op is BRANCH:
+        each = [_all_words(branch) for branch in value[1]]
+        return set().union(*(w for w in each if w)) if all(w is not None for w in each) else None
+    if op in _REPEATS and (value[0], value[1]) in {(0, 1), (1, 1)}:
+        words = _all_words(value[2])
+        return None if words is None else words | ({""} if value[0] == 0 else set())
+    if op is IN and len(value) <= 4 and all(o is LITERAL for o, _ in value):
+        return {chr(v) for _, v in value}
+    return None
+
+
+def _all_words(items: Any) -> set[str] | None:
+    run = {""}
+    for op, value in _flat(items):
+        if op in {ASSERT, ASSERT_NOT, AT}:
+            continue
+        words = _words(op, value)
+        if words is None or len(words) * len(run) > _MOST:
+            return None
+        run = {a + b for a in run for b in words}
+    return run
+
+
+def _of(op: Any, value: Any) -> set[AnyOf]:
+    if op is BRANCH:
+        each = [candidates(branch) for branch in value[1]]
+        if not all(each):
+            return set()
+        best = frozenset().union(*(max(c, key=lambda s: (min(map(len, s)), sorted(s))) for c in each))
+        return {best} if len(best) <= _MOST else set()
+    if op in _REPEATS and value[0] >= 1:
+        return candidates(value[2])
+    return set()
+
+
+def _flat(items: Any) -> list[Any]:
+    """*items* with the contents of plain groups in their place."""
+    found: list[Any] = []
+    for op, value in items:
+        if op is ATOMIC_GROUP:
+            found += _flat(value)
+        elif op is SUBPATTERN and not value[1] and not value[2]:
+            found += _flat(value[3])
+        else:
+            found.append((op, value))
+    return found

@@ -1,0 +1,283 @@
+"""Log lines as bytes: the same grammars and envelopes as everywhere, with what a million lines share kept."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from analyzer.assemble.delivery import GOOD
+from analyzer.batch.literals import required
+from analyzer.model.capture import Line
+from analyzer.model.events import KINDS
+from analyzer.segment import enveloped
+
+if TYPE_CHECKING:
+    from analyzer.formats.load import Format, Formats
+
+FIELDS = (
+    "queue_id", "rcpt_to", "mail_from", "relay", "said_by", "enhanced", "status", "code", "stage", "text", "action", "how",
+    "severity", "reason", "result", "client_ip", "client_name", "server", "user",
+)
+SLOT = {name: i for i, name in enumerate(FIELDS)}
+_FAILING = frozenset({"attempt", "refused", "trouble", "tls_failed", "client_gone", "auth", "connect_failed"})
+_LOGS = _FAILING - {"tls_failed", "connect_failed"} | {"message_info", "finished"}
+_PASSED = frozenset({"warn", "reject_warning", "info", "prepend", "filter", "redirect", "bcc", "pass", "whitelist", "permit"})
+_MOST_HEADS = 200_000
+_STATUS = b"status="
+_PLAIN = re.compile(rb"(?:<[0-9]{1,3}>)?([A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.,]{8,18}(?:Z|[+-][0-9:]{4,6})?) ")
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What one marker of a format's expression means: *slots* of `FIELDS`, with the groups that may fill them."""
+
+    format: int
+    alias: str
+    kind: str
+    fails: bool
+    groups: tuple[int, ...]
+    slots: tuple[int, ...]
+    constants: tuple[bytes | None, ...]
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What stands around a program's words: the host, the program, the formats that may read the words."""
+
+    host: bytes
+    program: str | None
+    formats: tuple[int, ...]
+
+
+class Read(msgspec.Struct):
+    """A line, read: *values* are by `FIELDS`."""
+
+    plan: Plan
+    host: bytes
+    stamp: bytes
+    values: list[bytes | None]
+
+
+class Reader:
+    """Reads single lines of the formats that are logs."""
+
+    def __init__(self, formats: Formats) -> None:
+        self.formats = formats
+        self.logs = [f for f in formats.all.values() if is_log(f)]
+        self.logs.sort(key=lambda f: (-f.header.rank, f.name))
+        self.plans = [plans_of(i, f) for i, f in enumerate(self.logs)]
+        self.weak = [frozenset(f.header.weak) for f in self.logs]
+        self.match = [f.regex_bytes.match for f in self.logs]
+        self._heads: dict[bytes, Head] = {}
+        self._of: dict[str | None, tuple[int, ...]] = {}
+
+    def formats_of(self, program: str | None) -> tuple[int, ...]:
+        """The formats that may read lines of *program*."""
+        if program not in self._of:
+            self._of[program] = tuple(
+                i for i, f in enumerate(self.logs) if f.takes(program) and (program is not None or f.header.over in {"text", "log"})
+            )
+        return self._of[program]
+
+    def split(self, line: bytes) -> tuple[Head, bytes, bytes]:
+        """Head, stamp and the program's words."""
+        # 'Nov 23 10:00:01 mx postfix/smtp[71]: ...' is most of what is read: its head is looked up whole.
+        first = line[:1]
+        at = 16 if first.isalpha() else line.find(b" ") + 1
+        if first == b"<" or at == 0 or not (stamp := line[:at - 1]).endswith(_DIGIT_OR_Z) or b":" not in stamp:
+            return self._slowly(line)
+        colon = line.find(b": ", at)
+        if colon < 0:
+            return self._slowly(line)
+        key = line[at:colon]
+        head = self._heads.get(key)
+        if head is None:
+            head = self._learn(line, key)
+            if head is None:
+                return self._slowly(line)
+        return head, stamp, line[colon + 2:]
+
+    def _learn(self, line: bytes, key: bytes) -> Head | None:
+        """The head of a line, where it can be told from *key* alone for all lines that have it."""
+        host, _, tag = key.partition(b" ")
+        if not tag or b" " in tag or b"[" in host or not _TAG.fullmatch(tag):
+            return None
+        head, _, body = self._slowly(line)
+        if head.host != host or head.program is None or line[line.find(key) + len(key) + 2:] != body:
+            return None
+        if len(self._heads) > _MOST_HEADS:
+            self._heads.clear()
+        self._heads[key] = head
+        return head
+
+    def _slowly(self, line: bytes) -> tuple[Head, bytes, bytes]:
+        text = line.decode("utf-8", "surrogateescape")
+        found = enveloped(Line(1, text, text, 1), self.formats)
+        envelope = found.envelope
+        if envelope is None:
+            stamp = _PLAIN.match(line)
+            return Head(b"", None, self.formats_of(None)), stamp[1] if stamp else b"", _bytes(found.text)
+        host = _bytes(envelope.host or "")
+        return Head(host, envelope.program, self.formats_of(envelope.program)), _bytes(envelope.time or ""), _bytes(found.body)
+
+    def read(self, line: bytes) -> Read | None:
+        """What *line* says, or None where no log format reads it."""
+        head, stamp, body = self.split(line)
+        best = None
+        for index in head.formats:
+            found = self.match[index](body)
+            if found is None or not found.lastindex:
+                continue
+            plan = self.plans[index].get(found.lastindex)
+            if plan is None:
+                continue
+            best = plan, found
+            if plan.alias not in self.weak[index]:
+                break
+        if best is None:
+            return None
+        plan, found = best
+        values = list(plan.constants)
+        for slot, value in zip(plan.slots, found.group(0, *plan.groups)[1:], strict=True):
+            if value and values[slot] is None:
+                values[slot] = value
+        return Read(plan, head.host, stamp, values)
+
+
+_DIGIT_OR_Z = tuple(b"%d" % d for d in range(10)) + (b"Z",)
+_TAG = re.compile(rb"[A-Za-z][A-Za-z0-9_./-]*(?:\[[0-9]{1,10}\])?")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def is_log(fmt: Format) -> bool:
+    """Whether *fmt* reads lines of a mail server's log."""
+    if fmt.header.session or fmt.header.over == "envelope":
+        return False
+    kinds = {dict(fmt.header.kinds.get(alias, {})).get("kind", alias) for alias, _ in fmt.compiled.kinds.values()}
+    return fmt.header.over == "log" or bool(kinds & {"attempt", "refused", "finished"} and fmt.header.view != "client")
+
+
+def plans_of(index: int, fmt: Format) -> dict[int, Plan]:
+    """The plan of each marker of *fmt*'s expression."""
+    plans = {}
+    for marker, (alias, fields) in fmt.compiled.kinds.items():
+        constants: dict[str, Any] = dict(fmt.header.kinds.get(alias, {}))
+        kind = constants.pop("kind", alias)
+        if kind not in KINDS:
+            continue
+        wanted = [(group, SLOT[name]) for group, name in fields if name in SLOT]
+        values: list[bytes | None] = [None] * len(FIELDS)
+        for name, value in constants.items():
+            if name in SLOT:
+                values[SLOT[name]] = str(value).encode()
+        plans[marker] = Plan(
+            index, alias, kind, may_fail(kind, constants), tuple(g for g, _ in wanted), tuple(s for _, s in wanted), tuple(values),
+        )
+    return plans
+
+
+def may_fail(kind: str, constants: dict[str, Any]) -> bool:
+    """Whether lines of *kind* with these constants can be failures."""
+    if kind not in _FAILING:
+        return False
+    return not (
+        constants.get("status") in GOOD or (kind == "client_gone" and constants.get("how") in {"disconnect", "quit"})
+        or (kind == "auth" and constants.get("result") == "ok") or (kind == "trouble" and constants.get("severity") == "info")
+        or (kind == "refused" and constants.get("action") in _PASSED)
+    )
+
+
+_GOOD = frozenset(w.encode() for w in GOOD)
+_PASSED_BYTES = frozenset(w.encode() for w in _PASSED)
+
+
+def failed(read: Read) -> bool:
+    """Whether the line tells a failure; the same question as `analyzer.assemble.problems` asks."""
+    plan, values = read.plan, read.values
+    if not plan.fails:
+        return False
+    match plan.kind:
+        case "attempt":
+            status = values[6]
+            return status is not None and status not in _GOOD
+        case "refused":
+            return (values[10] or b"").lower().replace(b"milter-", b"") not in _PASSED_BYTES
+        case "client_gone":
+            return values[11] not in {None, b"disconnect", b"quit"}
+        case "auth":
+            return values[14] not in {None, b"ok"}
+        case "trouble":
+            return values[12] != b"info"
+        case _:
+            return True
+
+
+# ---- what a block is searched for ------------------------------------------------------------------------------------
+class Needles(msgspec.Struct, frozen=True):
+    """*texts*: one of them stands in every line that matters; *every*: some such line has none, all lines are read."""
+
+    texts: tuple[bytes, ...]
+    roles: tuple[int, ...]
+    every: bool = False
+
+
+FAIL, STATUS, SENT, INFO = range(4)
+
+
+def needles_of(reader: Reader) -> Needles:
+    """The texts that tell lines worth reading, from the grammars' own expressions."""
+    roles: dict[bytes, int] = {}
+    every = False
+    harmless = [s for i, fmt in enumerate(reader.logs) for s in fmt.header.samples if not _may_fail(reader, i, s)]
+    for index, fmt in enumerate(reader.logs):
+        literals, programs = required(fmt), _programs(fmt)
+        for marker, plan in reader.plans[index].items():
+            sent = plan.kind == "attempt" and plan.constants[6] in _GOOD
+            if not (plan.fails or sent or (plan.kind == "message_info" and _tells(fmt, marker))):
+                continue
+            role = SENT if sent else FAIL if plan.fails else INFO
+            sets = literals[marker]
+            has_status = any(n == "status" for _, n in fmt.compiled.kinds[marker][1])
+            if plan.fails and has_status and any(w.endswith("status=") for s in sets if len(s) == 1 for w in s):
+                texts, role = ["status="], STATUS
+            elif sets:
+                if plan.kind == "refused":
+                    sets = [[w for w in s if w.strip(": ").replace("milter-", "") not in _PASSED] for s in sets]
+                texts = min(sets, key=lambda s: (_frequent(s, harmless), -min(map(len, s), default=0), len(s), s))
+                if plan.fails and _frequent(texts, harmless) and 0 < len(programs) <= 4:
+                    texts = programs
+            else:
+                texts, role = programs, FAIL
+                every = every or not texts
+            for text in texts:
+                if roles.get(text.encode(), 99) > role:
+                    roles[text.encode()] = role
+    for text in [t for t in roles if any(o != t and o in t and roles[o] == roles[t] for o in roles)]:
+        del roles[text]     # the shorter one finds it too
+    return Needles(tuple(sorted(roles)), tuple(roles[t] for t in sorted(roles)), every)
+
+
+def _frequent(texts: list[str], harmless: list[str]) -> int:
+    """How many of the lines that tell no failure hold one of *texts*."""
+    return sum(any(t in line for t in texts) for line in harmless)
+
+
+def _may_fail(reader: Reader, index: int, sample: str) -> bool:
+    found = reader.match[index](sample.encode())
+    plan = reader.plans[index].get(found.lastindex or -1) if found else None
+    return plan is not None and plan.fails
+
+
+def _programs(fmt: Format) -> list[str]:
+    """A text for each of the format's programs' names; none where some name has no fixed part."""
+    found = [max(re.split(r"[*?]|\[[^\]]*\]", p), key=len) for p in fmt.header.programs]
+    return found if all(len(t) >= 3 for t in found) else []
+
+
+def _tells(fmt: Format, marker: int) -> bool:
+    """Whether lines of *marker* tell who sent a message or that one was received."""
+    names = {n for _, n in fmt.compiled.kinds[marker][1]}
+    return "queue_id" in names and bool(names & {"mail_from", "client_ip", "client_name", "user"})

@@ -1,0 +1,94 @@
+"""What logs tell: the JSON of `mailwhy batch`, version 1."""
+
+from __future__ import annotations
+
+import msgspec
+
+VERSION = 1
+
+
+class SampleLine(msgspec.Struct, frozen=True):
+    source: str
+    line: int
+    text: str
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """A message that failed: its lines, or as many as are shown."""
+
+    queue_id: str | None
+    host: str
+    sender: str | None
+    lines: tuple[SampleLine, ...]
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A shape of failure within an incident."""
+
+    what: str
+    shape: str
+    events: int
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """One cause, towards one destination, at one host.
+
+    *lost*: recipients who will not get the mail; *waiting*: put off and not delivered so far; *delayed*: delivered later.
+    """
+
+    id: str
+    fault: str
+    title: str
+    certainty: float
+    word: str
+    severity: str
+    fixed_by: str
+    summary: str
+    host: str
+    destination: str
+    first: str | None
+    last: str | None
+    ongoing: bool
+    events: int
+    messages: int
+    recipients: int
+    senders: int
+    clients: int
+    lost: int
+    waiting: int
+    delayed: int
+    harm: float
+    trend: dict[str, int]
+    replies: tuple[Reply, ...]
+    samples: tuple[Sample, ...]
+    steps: tuple[str, ...]
+    rules: tuple[str, ...]
+    state: str | None = None          # new, grown, shrunk, steady against the baseline
+
+
+class Source(msgspec.Struct, frozen=True):
+    """A log that was read."""
+
+    name: str
+    bytes: int
+    packed: str | None
+    year: int | None                # the year assumed for its first line, where its stamps have none
+    last: str | None
+
+
+class BatchReport(msgspec.Struct, frozen=True):
+    """What logs tell."""
+
+    version: int
+    verdict: str                    # healthy | incidents | unrecognised
+    headline: str
+    totals: dict[str, int]
+    incidents: tuple[Incident, ...]
+    noise: tuple[Incident, ...]
+    gone: tuple[str, ...]           # incidents of the baseline that are no more
+    hours: dict[str, int]           # failures by hour
+    sources: tuple[Source, ...]
+    notes: tuple[str, ...]
+    partial: bool = False
+    rules_version: str = ""
+    mailwhy: str = ""

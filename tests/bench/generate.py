@@ -1,0 +1,147 @@
+"""Logs as servers write them, of any size, the same for the same seed; nothing in them is real."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+_DOMAINS = ["gmail.com", "outlook.com", "yahoo.com", "example.net", "example.com", "icloud.com", "corp.example", "uni.example", "web.example"]
+_RELAYS = {
+    "gmail.com": ("gmail-smtp-in.l.google.com", "142.250.27.26"), "yahoo.com": ("mta5.am0.yahoodns.net", "67.195.204.77"),
+    "outlook.com": ("outlook-com.olc.protection.outlook.com", "104.47.18.161"), "icloud.com": ("mx01.mail.icloud.com", "17.57.154.33"),
+}
+_WORDS = "anna ben carla david eva frank greta hans ines jonas karl lena mia noah olga paul rosa sven tina uwe".split()
+_FAILURES = [
+    ("bounced", "5.1.1", "host {relay}[{ip}] said: 550 5.1.1 <{rcpt}>: Recipient address rejected: User unknown in virtual mailbox table (in reply to RCPT TO command)"),
+    ("bounced", "5.2.2", "host {relay}[{ip}] said: 552 5.2.2 <{rcpt}>: Mailbox full (in reply to RCPT TO command)"),
+    ("bounced", "5.7.1", "host {relay}[{ip}] said: 554 5.7.1 Service unavailable; Client host [192.0.2.25] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/192.0.2.25 (in reply to RCPT TO command)"),
+    ("deferred", "4.7.1", "host {relay}[{ip}] said: 450 4.7.1 <{rcpt}>: Recipient address rejected: Greylisting in effect, please come back later (in reply to RCPT TO command)"),
+    ("deferred", "4.4.1", "connect to {relay}[{ip}]:25: Connection timed out"),
+    ("deferred", "4.7.0", "host {relay}[{ip}] said: 421 4.7.0 [192.0.2.25 15] Our system has detected an unusual rate of unsolicited mail originating from your IP address. {token} - gsmtp (in reply to end of DATA command)"),
+    ("deferred", "4.4.3", "Host or domain name not found. Name service error for name={domain} type=MX: Host not found, try again"),
+]
+
+
+class _Story:
+    """Numbers and names, seeded."""
+
+    def __init__(self, seed: int) -> None:
+        self.r = random.Random(seed)
+        self.n = 0
+
+    def address(self) -> str:
+        return f"{self.r.choice(_WORDS)}.{self.r.choice(_WORDS)}{self.r.randrange(400)}@{self.r.choice(_DOMAINS)}"
+
+    def relay(self, domain: str) -> tuple[str, str]:
+        return _RELAYS.get(domain, (f"mx{self.r.randrange(1, 4)}.{domain}", f"198.51.100.{self.r.randrange(1, 250)}"))
+
+    def client(self) -> tuple[str, str]:
+        n = self.r.randrange(1, 250)
+        return f"mail{n}.sender{n % 40}.example", f"203.0.113.{n}"
+
+
+def postfix(size: int, share: float, seed: int = 1, start: datetime = datetime(2026, 11, 20, tzinfo=UTC)) -> Iterator[str]:
+    """About *size* bytes of a Postfix log; *share* of the messages fail at least once."""
+    s = _Story(seed)
+    r = s.r
+    now, made = start, 0
+    step = timedelta(milliseconds=120)
+    waiting: list[tuple[int, str, str, str]] = []
+
+    def line(program: str, text: str) -> str:
+        nonlocal made
+        out = f"{now:%b} {now.day:2d} {now:%H:%M:%S} mx1 postfix/{program}[{2000 + r.randrange(40)}]: {text}\n"
+        made += len(out)
+        return out
+
+    while made < size:
+        now += step * r.randrange(1, 4)
+        s.n += 1
+        queue_id = f"{r.getrandbits(36):09X}{s.n % 256:02X}"
+        name, ip = s.client()
+        sender, rcpt = s.address(), s.address()
+        domain = rcpt.rpartition("@")[2]
+        relay, relay_ip = s.relay(domain)
+        if r.random() < share * 0.3:
+            yield line("smtpd", f"NOQUEUE: reject: RCPT from unknown[{ip}]: 554 5.7.1 Service unavailable; Client host [{ip}] blocked using zen.spamhaus.org; "
+                       f"https://www.spamhaus.org/query/ip/{ip}; from=<{sender}> to=<{rcpt}> proto=ESMTP helo=<{name}>")
+        if r.random() < share * 0.1:
+            yield line("smtpd", f"warning: unknown[{ip}]: SASL LOGIN authentication failed: UGFzc3dvcmQ6")
+        yield line("smtpd", f"connect from {name}[{ip}]")
+        yield line("smtpd", f"{queue_id}: client={name}[{ip}]")
+        yield line("cleanup", f"{queue_id}: message-id=<{r.getrandbits(60)}.{s.n}@{name}>")
+        yield line("qmgr", f"{queue_id}: from=<{sender}>, size={r.randrange(800, 90000)}, nrcpt=1 (queue active)")
+        yield line("smtpd", f"disconnect from {name}[{ip}] ehlo=2 starttls=1 mail=1 rcpt=1 data=1 quit=1 commands=7")
+        head = f"{queue_id}: to=<{rcpt}>, relay={relay}[{relay_ip}]:25, delay={r.randrange(1, 90) / 10}, delays=0.1/0/{r.randrange(9)}/0.5"
+        if r.random() < share:
+            status, enhanced, text = r.choice(_FAILURES)
+            reason = text.format(relay=relay, ip=relay_ip, rcpt=rcpt, domain=domain, token=f"a1-20020a{r.getrandbits(40):x}si{r.getrandbits(30)}")
+            none = "said:" not in text
+            shown = head if not none else f"{queue_id}: to=<{rcpt}>, relay=none, delay=30, delays=0.1/0/30/0"
+            yield line("smtp", f"{shown}, dsn={enhanced}, status={status} ({reason})")
+            if status == "bounced":
+                yield line("bounce", f"{queue_id}: sender non-delivery notification: {r.getrandbits(36):09X}AB")
+                yield line("qmgr", f"{queue_id}: removed")
+            elif r.random() < 0.7:
+                waiting.append((made + r.randrange(100_000, 4_000_000), queue_id, sender, head))
+        else:
+            yield line("smtp", f"{head}, dsn=2.0.0, status=sent (250 2.0.0 OK: queued as {r.getrandbits(36):09X})")
+            yield line("qmgr", f"{queue_id}: removed")
+        while waiting and waiting[0][0] < made:
+            _, queue_id, sender, head = waiting.pop(0)
+            yield line("qmgr", f"{queue_id}: from=<{sender}>, size=1000, nrcpt=1 (queue active)")
+            yield line("smtp", f"{head}, dsn=2.0.0, status=sent (250 2.0.0 OK: queued as {r.getrandbits(36):09X})")
+            yield line("qmgr", f"{queue_id}: removed")
+
+
+_B62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def exim(size: int, share: float, seed: int = 1, start: datetime = datetime(2026, 11, 20, tzinfo=UTC)) -> Iterator[str]:
+    """About *size* bytes of an Exim main log; *share* of the messages fail at least once."""
+    s = _Story(seed)
+    r = s.r
+    now, made = start, 0
+
+    def line(text: str) -> str:
+        nonlocal made
+        out = f"{now:%Y-%m-%d %H:%M:%S} {text}\n"
+        made += len(out)
+        return out
+
+    while made < size:
+        now += timedelta(milliseconds=r.randrange(200, 900))
+        s.n += 1
+        mid = "1" + "".join(r.choice(_B62) for _ in range(5)) + "-" + f"{s.n:06d}" + "-" + "".join(r.choice(_B62) for _ in range(2))
+        name, ip = s.client()
+        sender, rcpt = s.address(), s.address()
+        domain = rcpt.rpartition("@")[2]
+        relay, relay_ip = s.relay(domain)
+        if r.random() < share * 0.3:
+            yield line(f"H=({name}) [{ip}] F=<{sender}> rejected RCPT <{rcpt}>: relay not permitted")
+        yield line(f"{mid} <= {sender} H={name} [{ip}] P=esmtps X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no S={r.randrange(800, 90000)} id={s.n}@{name}")
+        if r.random() < share:
+            if r.random() < 0.5:
+                yield line(f"{mid} ** {rcpt} R=dnslookup T=remote_smtp H={relay} [{relay_ip}]: SMTP error from remote mail server after RCPT TO:<{rcpt}>: "
+                           f"550 5.1.1 <{rcpt}>: Recipient address rejected: User unknown in virtual mailbox table")
+            else:
+                yield line(f"{mid} == {rcpt} R=dnslookup T=remote_smtp defer (-44) H={relay} [{relay_ip}]: SMTP error from remote mail server after RCPT TO:<{rcpt}>: "
+                           f"451 4.7.1 Greylisted, please try again in {r.randrange(300)} seconds")
+                continue
+        else:
+            yield line(f'{mid} => {rcpt} R=dnslookup T=remote_smtp H={relay} [{relay_ip}] X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=yes C="250 2.0.0 OK: queued as {r.getrandbits(36):09X}"')
+        yield line(f"{mid} Completed")
+
+
+MAKERS = {"postfix": postfix, "exim": exim}
+
+
+def write(path: Path, kind: str, size: int, share: float, seed: int = 1) -> Path:
+    """The log at *path*, made unless it is there."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as file:
+            file.writelines(MAKERS[kind](size, share, seed))
+    return path

@@ -1,0 +1,100 @@
+"""The report does not depend on how the input is cut, on the engine, or on the libraries installed."""
+
+from __future__ import annotations
+
+import gzip
+import random
+from datetime import UTC
+
+import pytest
+
+from analyzer.batch import sources
+from analyzer.batch.engines import Local, knowledge
+from analyzer.batch.run import Options, batch
+from analyzer.render.batch_json import json_of
+from analyzer.rulebook import load_rules
+from tests.batch_reference import reference
+from tests.bench.generate import exim, postfix
+
+KEY = ((), ())
+
+
+def report(paths, engine=None, **how):
+    items, notes = sources.find([str(p) for p in paths])
+    options = Options(zone=UTC, **how)
+    return json_of(batch(items, notes, knowledge(*KEY), load_rules(()), options, engine or Local(options.jobs, KEY)))
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("logs")
+    r = random.Random(7)
+    lines = list(postfix(150_000, 0.3, 3))
+    strangers = [
+        "\n", "not a log line at all\n", "Nov 20 00:00:03 mx1 postfix/smtp[1]: 3826A498BA3: to=<\"status=sent \"@example.net>, relay=none, "
+        "delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred (x status=sent )\n",
+        "Nov 20 00:00:04 mx1 postfix/smtpd[1]: NOQUEUE: reject: RCPT from u\xff[192.0.2.1]: 550 5.1.1 <a@b.example>: no; from=<> to=<a@b.example> proto=SMTP helo=<x>\n",
+        "mail | Nov 20 00:00:05 mx2 postfix/smtp[9]: AAAA11BBBB2: to=<a@b.example>, relay=none, delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred (connect to b.example[192.0.2.9]:25: Connection refused)\n",
+        "2026-11-20T01:02:03.123456+01:00 mx3 postfix/smtp[9]: AAAA11BBBB3: to=<a@b.example>, relay=b.example[192.0.2.9]:25, delay=1, delays=1/0/0/0, dsn=5.1.1, status=bounced (host b.example[192.0.2.9] said: 550 5.1.1 No such user (in reply to RCPT TO command))\n",
+    ]
+    for line in strangers:
+        lines.insert(r.randrange(len(lines)), line)
+    half = len(lines) // 2
+    (folder / "mail.log.1").write_text("".join(lines[:half]), encoding="latin-1")
+    (folder / "mail.log").write_text("".join(lines[half:])[:-20], encoding="latin-1")
+    with gzip.open(folder / "mail.log.2.gz", "wt") as file:
+        file.writelines(postfix(30_000, 0.5, 4))
+    (folder / "mainlog").write_text("".join(exim(60_000, 0.3, 5)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plain(logs):
+    return report([logs], block=1 << 20)
+
+
+@pytest.mark.parametrize("block", [1, 97, 1000, 4096, 65_537])
+def test_the_report_is_the_same_for_any_block(logs, plain, block):
+    assert report([logs], block=block) == plain
+
+
+@pytest.mark.parametrize("step", [1009, 20_000, 77_777])
+def test_the_report_is_the_same_for_any_range(logs, plain, step):
+    assert report([logs], block=4096, range=step) == plain
+
+
+def test_the_report_is_the_same_in_processes(logs, plain):
+    assert report([logs], jobs=3, range=30_000, block=8192) == plain
+
+
+def test_the_report_is_the_same_without_the_automaton(logs, plain):
+    assert report([logs], automaton=False) == plain
+
+
+def test_the_report_is_the_same_whatever_the_order_of_paths(logs, plain):
+    assert report(sorted(logs.iterdir(), reverse=True)) == plain
+
+
+def test_the_report_equals_the_line_by_line_reference(logs, plain):
+    import json
+
+    items, notes = sources.find([str(logs)])
+    slow = json.loads(json_of(reference(items, notes, knowledge(*KEY), load_rules(()), Options(zone=UTC))))
+    fast = json.loads(plain)
+    for found in (slow, fast):
+        found["totals"].pop("bytes")
+        found.pop("notes")
+    assert fast["totals"] == slow["totals"]
+    assert fast["incidents"] == slow["incidents"]
+    assert fast == slow
+
+
+def test_a_dask_cluster_gives_the_same(logs, plain):
+    pytest.importorskip("distributed")
+    from analyzer.batch.engines import Dask
+
+    engine = Dask(None, 2, KEY)
+    try:
+        assert report([logs], engine, jobs=2, range=40_000) == plain
+    finally:
+        engine.close()
