@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from analyzer.model.place import Place
 
+_GIVEN_UP = frozenset({"expired", "force-expired", "killed"})     # says more than the removal that follows
 GOOD = frozenset({"sent", "delivered", "deliverable", "relayed", "expanded"})
 
 
@@ -56,7 +57,7 @@ def _delivery(queue_id: str | None, story: Sequence[ev.Event], software: dict[st
         if isinstance(event, ev.Attempt):
             attempts.append(event)
         if isinstance(event, ev.Finished):
-            ended = event.how or "removed"
+            ended = ended if ended in _GIVEN_UP or (ended and event.how in {None, "removed"}) else event.how or "removed"
         for field in ("client_name", "client_ip", "helo", "mail_from", "message_id", "size", "user"):
             value = getattr(event, field, None)
             if value is not None and field not in facts:
