@@ -75,10 +75,10 @@ def says_something(book: RuleBook) -> Iterator[Mistake]:
 
 
 def literal_enough(book: RuleBook) -> Iterator[Mistake]:
-    """A literal shorter than four characters matches by chance."""
+    """A literal shorter than three characters matches by chance."""
     for rule in book.rules:
         for word in rule.literals:
-            if len(word.strip()) < 4:
+            if len(word.strip()) < 3:
                 yield _at(rule, f"`{word}` is too short a literal")
 
 
