@@ -69,7 +69,7 @@ def reference(items, notes, known, book, options):
                     pass
                 case _:
                     continue
-            counter.line(offset, raw, (False, False))
+            counter.line(offset, raw, counted=False, every=True)
         counter.close()
     gathered = Gathered()
     chosen = representatives(tally)

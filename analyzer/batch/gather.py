@@ -46,7 +46,7 @@ def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[
     needles = knowledge.needles
     names = frozenset(i.rpartition(b" ")[2] for i in sought.ids)
     whole = frozenset(i.rpartition(b" ")[2] for i in sought.whole)
-    use = [i for i, r in enumerate(needles.roles) if r in {INFO, STATUS, SENT}]
+    use = [i for i, r in enumerate(needles.roles) if r in {STATUS, SENT} or (r == INFO and needles.texts[i] in needles.senders)]
     texts = tuple(needles.texts[i] for i in use)
     finder = Finder(tuple(t for t in texts), automaton=task.use_automaton)
     stories = Finder(tuple(sorted(whole)), automaton=task.use_automaton) if whole else None

@@ -143,14 +143,9 @@ def case_of(story: Sequence[bytes], reader: Reader, book: RuleBook) -> Any:
     segments: dict[str, list[Line]] = {}
     events: dict[str, list[Any]] = {}
     for line, raw in zip(lines, story, strict=True):
-        read = reader.read(raw)
-        if read is None:
-            continue
-        fmt = reader.logs[read.plan.format]
-        event = fmt.event(line, 0)
-        if event is not None:
-            segments.setdefault(fmt.name, []).append(line)
-            events.setdefault(fmt.name, []).append(event)
+        if (read := reader.event(line, raw)) is not None:
+            segments.setdefault(read[0].name, []).append(line)
+            events.setdefault(read[0].name, []).append(read[1])
     parsed = [Parsed(Segment(0, name, tuple(found)), tuple(events[name])) for name, found in segments.items()]
     return assemble([Capture(0, "log", tuple(lines))], parsed, formats, book.providers)
 
@@ -226,7 +221,7 @@ def _incident(name: tuple[Any, ...], o: _Open, gathered: Gathered, names: Sequen
     senders = {s.lower() for s in g.senders} | {gathered.senders[m][2].lower() for m in messages if m in gathered.senders}
     ongoing = now is not None and g.last is not None and now - g.last <= _STILL
     weight = _WEIGHT.get(j.severity, 1.0)
-    harm = round((3 * len(lost) + 2 * len(waiting) + 0.5 * len(delayed)) * weight * (1.5 if ongoing else 1.0), 1)
+    harm = round((3 * len(lost & queued) + 0.3 * len(lost - queued) + 2 * len(waiting) + 0.5 * len(delayed)) * weight * (1.5 if ongoing else 1.0), 1)
     chosen = sorted((s for s in o.samples if s.sample is not None), key=lambda s: s.sample[:3] if s.sample else ())
     return Incident(
         id="/".join(p for p in (fault, host or "-", remote or "-", shape[:60]) if p), fault=fault,

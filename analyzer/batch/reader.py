@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from analyzer import cache
 from analyzer.assemble.delivery import GOOD
 from analyzer.batch.literals import required
 from analyzer.model.capture import Line
-from analyzer.model.events import KINDS
+from analyzer.model.events import INTEGERS, KINDS
+from analyzer.model.place import Place
 from analyzer.segment import enveloped
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format, Formats
+    from analyzer.model.events import Event
 
 FIELDS = (
     "queue_id", "rcpt_to", "mail_from", "relay", "said_by", "enhanced", "status", "code", "stage", "text", "action", "how",
@@ -67,9 +71,36 @@ class Reader:
         self.logs.sort(key=lambda f: (-f.header.rank, f.name))
         self.plans = [plans_of(i, f) for i, f in enumerate(self.logs)]
         self.weak = [frozenset(f.header.weak) for f in self.logs]
-        self.match = [f.regex_bytes.match for f in self.logs]
+        self._match: dict[int, Any] = {}
         self._heads: dict[bytes, Head] = {}
         self._of: dict[str | None, tuple[int, ...]] = {}
+
+    def matcher(self, index: int) -> Any:
+        """The match function of a format; compiled when first asked for, as that takes its time."""
+        if index not in self._match:
+            self._match[index] = self.logs[index].regex_bytes.match
+        return self._match[index]
+
+    def event(self, line: Line, raw: bytes) -> tuple[Format, Event] | None:
+        """The event on *line* and its format, by the expression for bytes alone."""
+        read = self.read(raw)
+        if read is None:
+            return None
+        fmt = self.logs[read.plan.format]
+        found = self.matcher(read.plan.format)(self.split(raw)[2])
+        alias, fields = fmt.compiled.kinds[found.lastindex]
+        values: dict[str, Any] = dict(fmt.header.kinds.get(alias, {}))
+        kind = values.pop("kind", alias)
+        for group, name in fields:
+            if name not in values and (value := found.group(group)):
+                values[name] = value.decode("utf-8", "replace")
+        for name in INTEGERS[kind] & values.keys():
+            values[name] = int(values[name]) if str(values[name]).lstrip("-").isdigit() and len(str(values[name])) < 19 else None
+        envelope = line.envelope
+        if envelope is not None:
+            for name, value in (("time", envelope.time), ("host", envelope.host), ("agent", envelope.program), ("pid", envelope.pid)):
+                values.setdefault(name, value)
+        return fmt, KINDS[kind](place=Place(0, line.number), format=fmt.name, **values)
 
     def formats_of(self, program: str | None) -> tuple[int, ...]:
         """The formats that may read lines of *program*."""
@@ -125,7 +156,7 @@ class Reader:
         head, stamp, body = self.split(line)
         best = None
         for index in head.formats:
-            found = self.match[index](body)
+            found = (self._match.get(index) or self.matcher(index))(body)
             if found is None or not found.lastindex:
                 continue
             plan = self.plans[index].get(found.lastindex)
@@ -217,20 +248,40 @@ def failed(read: Read) -> bool:
 
 # ---- what a block is searched for ------------------------------------------------------------------------------------
 class Needles(msgspec.Struct, frozen=True):
-    """*texts*: one of them stands in every line that matters; *every*: some such line has none, all lines are read."""
+    """*texts*: one of them stands in every line that matters; *every*: some such line has none, all lines are read.
+
+    *received*: those that stand once for each message received; *senders*: those of lines that name a sender.
+    """
 
     texts: tuple[bytes, ...]
     roles: tuple[int, ...]
     every: bool = False
+    received: frozenset[bytes] = frozenset()
+    senders: frozenset[bytes] = frozenset()
 
 
 FAIL, STATUS, SENT, INFO = range(4)
 
 
 def needles_of(reader: Reader) -> Needles:
-    """The texts that tell lines worth reading, from the grammars' own expressions."""
+    """The texts that tell lines worth reading, from the grammars' own expressions; kept, as that takes its time."""
+    key = cache.key("needles-3", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    packed = cache.load("needles", key)
+    if packed is not None:
+        try:
+            return msgspec.msgpack.decode(packed, type=Needles)
+        except msgspec.MsgspecError:
+            pass  # a damaged cache costs time only
+    found = _needles(reader)
+    cache.save("needles", key, msgspec.msgpack.encode(found))
+    return found
+
+
+def _needles(reader: Reader) -> Needles:
     roles: dict[bytes, int] = {}
     every = False
+    received: set[bytes] = set()
+    senders: set[bytes] = set()
     harmless = [s for i, fmt in enumerate(reader.logs) for s in fmt.header.samples if not _may_fail(reader, i, s)]
     for index, fmt in enumerate(reader.logs):
         literals, programs = required(fmt), _programs(fmt)
@@ -252,12 +303,37 @@ def needles_of(reader: Reader) -> Needles:
             else:
                 texts, role = programs, FAIL
                 every = every or not texts
+            names = {n for _, n in fmt.compiled.kinds[marker][1]}
+            if role == INFO and "client_ip" in names:
+                received.update(t.encode() for t in texts)
+            if role == INFO and "mail_from" in names:
+                senders.update(t.encode() for t in texts)
             for text in texts:
                 if roles.get(text.encode(), 99) > role:
                     roles[text.encode()] = role
     for text in [t for t in roles if any(o != t and o in t and roles[o] == roles[t] for o in roles)]:
         del roles[text]     # the shorter one finds it too
-    return Needles(tuple(sorted(roles)), tuple(roles[t] for t in sorted(roles)), every)
+    _fewer(roles, [FAIL], harmless)
+    return Needles(tuple(sorted(roles)), tuple(roles[t] for t in sorted(roles)), every, frozenset(received), frozenset(senders))
+
+
+_MOST_TEXTS = 44     # more than 64 patterns, and the search leaves its fast path
+
+
+def _fewer(roles: dict[bytes, int], which: list[int], harmless: list[str]) -> None:
+    """Texts of one role that begin alike become their common beginning, where that is not frequent in healthy lines."""
+    while sum(r in which for r in roles.values()) > _MOST_TEXTS:
+        texts = sorted(t for t, r in roles.items() if r in which)
+        best = None
+        for one, two in zip(texts, texts[1:], strict=False):
+            common = os.path.commonprefix([one, two])
+            if len(common) >= 5 and not _frequent([common.decode()], harmless) and (best is None or len(common) > len(best)):
+                best = common
+        if best is None:
+            return
+        for text in [t for t in texts if t.startswith(best)]:
+            del roles[text]
+        roles[best] = which[0]
 
 
 def _frequent(texts: list[str], harmless: list[str]) -> int:
@@ -266,7 +342,7 @@ def _frequent(texts: list[str], harmless: list[str]) -> int:
 
 
 def _may_fail(reader: Reader, index: int, sample: str) -> bool:
-    found = reader.match[index](sample.encode())
+    found = reader.matcher(index)(sample.encode())
     plan = reader.plans[index].get(found.lastindex or -1) if found else None
     return plan is not None and plan.fails
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer.batch.reader import INFO, STATUS, Reader, failed, needles_of
-from analyzer.batch.literals import required
 from analyzer.batch.sources import Item, blocks
 from analyzer.batch.stamps import Clock, Years
 
@@ -108,8 +107,8 @@ class Finder:
             except ImportError:
                 pass
             else:
-                # Below four patterns the library leaves its fast path.
-                padded = [*texts, *(b"\x00mailwhy%d\x00" % i for i in range(max(0, 4 - len(texts))))]
+                # Its fast path wants more than three different first bytes and at most 64 patterns.
+                padded = [*texts, *(b"%cmailwhy\x00" % i for i in range(1, 5) if len(texts) < 60)]
                 self.find = aho.BytesAhoCorasick(padded, matchkind=aho.MATCHKIND_LEFTMOST_LONGEST).find_matches_as_indexes
         self._at = {t: i for i, t in enumerate(texts)}
         self._pattern = re.compile(b"|".join(re.escape(t) for t in sorted(texts, key=lambda t: (-len(t), t)))) if texts else None
@@ -129,19 +128,6 @@ class Knowledge:
         self.suffixes = {s.encode(): p.encode() for p, all_of in book.providers for s in all_of}
         self.remotes: dict[bytes | None, bytes | None] = {None: None}
         self.shapes: dict[bytes, str] = {b"": ""}
-        self.received = frozenset(
-            i for i, r in enumerate(self.needles.roles) if r == INFO and self._is_received(self.needles.texts[i].decode())
-        )
-
-    def _is_received(self, text: str) -> bool:
-        """Whether *text* marks lines that tell whence a message came: one of them stands for each message."""
-        for fmt, plans in zip(self.reader.logs, self.reader.plans, strict=True):
-            for marker, plan in plans.items():
-                names = {n for _, n in fmt.compiled.kinds[marker][1]}
-                if plan.kind == "message_info" and {"queue_id", "client_ip"} <= names and any([text] == s for s in required(fmt)[marker]):
-                    return True
-        return False
-
     def provider(self, name: bytes | None) -> bytes | None:
         """The provider to whose names *name* belongs."""
         if name not in self.remotes:
@@ -168,9 +154,9 @@ def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] 
     """What the range of *task* tells."""
     tally = Tally()
     needles = knowledge.needles
-    use = [i for i, r in enumerate(needles.roles) if r != INFO or i in knowledge.received]
+    use = [i for i, r in enumerate(needles.roles) if r != INFO]
     finder = Finder(tuple(needles.texts[i] for i in use), automaton=task.use_automaton)
-    roles = [INFO if i in knowledge.received and needles.roles[i] == INFO else needles.roles[i] for i in use]
+    roles = [needles.roles[i] for i in use]
     counter = Counter_(tally, task, knowledge)
     for offset, block in blocks(task.item, task.start, task.end, task.size, tally.notes):
         before = counter.failures
@@ -209,31 +195,26 @@ class Counter_:  # noqa: N801
 
     def hits(self, offset: int, block: bytes, hits: Any, roles: list[int]) -> None:
         """The lines in which something was found."""
-        done = -1
-        good = received = -1
+        done = good = -1
+        sent = 0
         startswith, find, rfind = block.startswith, block.find, block.rfind
+        for text in self.k.needles.received:
+            self.received += block.count(text)
         for which, start, end in hits:
             if start < done:
                 continue
-            role = roles[which]
-            if role == STATUS and startswith(_GOOD_WORDS, end):
-                if start >= good:
-                    good = find(b"\n", end)
-                    good = good if good >= 0 else len(block)
-                    self.sent += 1
-                continue
-            if role == INFO:
-                if start >= received:
-                    received = find(b"\n", end)
-                    received = received if received >= 0 else len(block)
-                    self.received += 1
+            if roles[which] == STATUS and (startswith(b"sent ", end) or startswith(_GOOD_WORDS, end)):
+                # Words in a stranger's text do not count twice.
+                if good < 0 or start - good > 4096 or find(b"\n", good, start) >= 0:
+                    sent += 1
+                good = start
                 continue
             done = find(b"\n", end)
             if done < 0:
                 done = len(block)
             begin = rfind(b"\n", 0, start) + 1
-            counted = (good == done and good >= 0, received == done and received >= 0)
-            self.line(offset + begin, block[begin:done], counted)
+            self.line(offset + begin, block[begin:done], counted=good >= begin)
+        self.sent += sent
 
     def all_lines(self, offset: int, block: bytes) -> None:
         """Every line, where some failure has no text to find it by."""
@@ -241,22 +222,26 @@ class Counter_:  # noqa: N801
         while at < len(block):
             end = block.find(b"\n", at)
             end = len(block) if end < 0 else end
-            self.line(offset + at, block[at:end], (False, False), every=True)
+            self.line(offset + at, block[at:end], counted=False, every=True)
             at = end + 1
 
-    def line(self, offset: int, line: bytes, counted: tuple[bool, bool], *, every: bool = False) -> None:
-        """One line that may tell a failure."""
+    def line(self, offset: int, line: bytes, *, counted: bool, every: bool = False) -> None:
+        """One line that may tell a failure; *counted*: it was already taken for a delivery."""
         line = line.rstrip(b"\r")
         read = self.k.reader.read(line)
         if read is None:
             return
+        kind = read.plan.kind
+        if not every and kind != "message_info":
+            for text in self.k.needles.received:
+                if text in line:    # in a stranger's text
+                    self.received -= line.count(text)
         if failed(read):
-            if counted[0]:
-                self.sent -= 1      # the words stood in a stranger's text
+            self.sent -= counted
             self.add(offset, line, read)
-        elif read.plan.kind == "attempt" and not counted[0]:
-            self.sent += read.values[6] is not None
-        elif every and read.plan.kind == "message_info" and (read.values[15] or read.values[16]):
+        elif kind == "attempt":
+            self.sent += read.values[6] is not None and not counted
+        elif every and kind == "message_info" and read.values[15]:
             self.received += 1
 
     def add(self, offset: int, line: bytes, read: Any) -> None:
