@@ -106,7 +106,7 @@ def awake(lines: Sequence[Line], formats: Formats) -> list[Format]:
     found = []
     for fmt in formats.all.values():
         if fmt.header.over == "log":
-            if any(fmt.takes(p) for p in programs if p):
+            if any(fmt.takes(p) for p in programs if p) or any(w in text for w in fmt.bare_wakes):
                 found.append(fmt)
         elif fmt.wakes is None or any(w in text for w in fmt.wakes):
             found.append(fmt)
@@ -116,7 +116,7 @@ def awake(lines: Sequence[Line], formats: Formats) -> list[Format]:
 def may_be(fmt: Format, line: Line) -> bool:
     """Whether *line* stands in what *fmt* is written over."""
     if line.envelope is None:
-        return fmt.header.over == "text"
+        return fmt.header.over == "text" or fmt.is_bare(line.text)
     return bool(fmt.header.programs) and fmt.takes(line.envelope.program)
 
 
@@ -170,7 +170,7 @@ def _raise_data(lines: Sequence[Line], candidates: list[Format], table: list[lis
         for i, line in enumerate(lines):
             if inside:
                 inside += 1
-                ends = line.text.rstrip() == "." or inside > _MOST_DATA or table[i][column] >= 1.9  # noqa: PLR2004
+                ends = line.text.rstrip() == "." or inside > _MOST_DATA or table[i][column] >= 1.9
                 table[i][column] = max(table[i][column], _DATA)
                 if ends:
                     inside = 0

@@ -64,6 +64,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session: bool = False                    # lines between 354 and the final dot are message data
     kinds: dict[str, dict[str, str]] = {}    # alias -> {kind: ..., field: constant}
     weak: tuple[str, ...] = ()               # aliases whose lines other formats share
+    bare: tuple[str, ...] = ()               # over log: aliases that are also told without stamp and program
     rank: int = 0                            # higher wins where two formats claim a line equally
     hook: str | None = None                  # module of analyzer/formats/hooks, where not the format's own name
     refs: tuple[str, ...] = ()
@@ -124,6 +125,12 @@ class Format:
         return tuple(sorted(found))
 
     @cached_property
+    def bare_wakes(self) -> tuple[str, ...]:
+        """Texts of which one stands in every line of the aliases that need no envelope."""
+        found = {texts[0] for alias in self.header.bare for texts in self.compiled.literals.get(alias, ()) if texts}
+        return tuple(sorted(found))
+
+    @cached_property
     def hook(self) -> ModuleType | None:
         """The module that does what the grammar cannot say, found by name."""
         name = self.header.hook or self.name.replace("-", "_")
@@ -144,6 +151,10 @@ class Format:
         """The alias that reads *text*, or None."""
         found = self.regex.match(text)
         return self.compiled.kinds[found.lastindex][0] if found and found.lastindex else None
+
+    def is_bare(self, text: str) -> bool:
+        """Whether *text* is a log line of this format that stands there without its stamp and program."""
+        return bool(self.header.bare) and self.alias_of(text) in self.header.bare
 
     def weight(self, text: str) -> float:
         """How surely *text* is a line of this format: 0 where it is none."""
