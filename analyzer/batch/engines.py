@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.batch.gather import Gathered, Sought, gather, merge_gathered
 from analyzer.batch.scan import Knowledge, Tally, Task, merge, scan
+from analyzer.batch.trace import Found, grep
 from analyzer.errors import MailwhyError, UnreadableInput
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ def _scan(task: Task, key: tuple[Any, ...]) -> Tally:
 
 def _gather(task: Task, sought: Sought, key: tuple[Any, ...]) -> Gathered:
     return gather(task, sought, knowledge(*key))
+
+
+def _grep(task: Task, texts: tuple[bytes, ...], key: tuple[Any, ...]) -> list[Found]:
+    return grep(task, texts, knowledge(*key))
 
 
 _SOUGHT: list[Sought] = []      # what forked workers look for: inherited, not sent
@@ -91,6 +96,12 @@ class Local:
         finally:
             _SOUGHT.clear()
         return total
+
+    def grep(self, tasks: Sequence[Task], texts: tuple[bytes, ...]) -> list[Found]:
+        """The lines of all *tasks* that hold one of *texts*."""
+        if self.jobs < 2 or len(tasks) < 2:
+            return [f for task in tasks for f in grep(task, texts, self.known)]
+        return [f for found in self._map(_grep, tasks, texts, self.key) for f in found]
 
     def _map(self, function: Callable[..., Any], tasks: Sequence[Task], *rest: Any) -> Iterator[Any]:
         import multiprocessing

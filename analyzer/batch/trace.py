@@ -1,0 +1,202 @@
+"""The whole story of messages: an address, queue id, message id, host or IP -> every line about them, over all logs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from analyzer.batch.scan import Finder, Knowledge, Task
+from analyzer.batch.sources import blocks
+from analyzer.batch.stamps import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from analyzer.model.events import Event
+
+MOST_IDS = 2_000
+MOST_LINES = 200_000
+_ROUNDS = 6
+_INSIDE = re.compile(rb"[0-9A-Za-z]")
+_NO_ID = frozenset({None, "", "NOQUEUE", "000000"})
+_QUEUE_ID = re.compile(r"[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4}|[0-9A-F]{6,16}|[0-9B-Zb-z]{10,20}|[0-9A-Za-z]{14}")
+_IP = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:]+")
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A line, with its time (infinite where it has none), source, offset and what precedes it in its range."""
+
+    time: float
+    source: int
+    offset: int
+    line: bytes
+    number: int = 0
+
+
+class Story(msgspec.Struct):
+    """One message, or one refused attempt to bring one.  *ids*: host and queue id, in the order of their first lines."""
+
+    ids: list[tuple[str, str]]
+    lines: list[Found]
+    events: list[Any]
+
+
+def kind_of(what: str) -> str:
+    """What *what* is: message id, address, IP, queue id or host."""
+    text = what.strip("<>")
+    if what.startswith("<"):
+        return "message id or address"
+    if "@" in text:
+        return "address or message id"
+    if _IP.fullmatch(text):
+        return "IP address"
+    if _QUEUE_ID.fullmatch(text) and any(c.isdigit() for c in text) and "." not in text:
+        return "queue id"
+    return "host"
+
+
+def grep(task: Task, texts: tuple[bytes, ...], knowledge: Knowledge) -> list[Found]:
+    """The lines of the range that hold one of *texts* as a whole word."""
+    found: list[Found] = []
+    clock = Clock(task.years, task.zone)
+    finder = Finder(texts, automaton=task.use_automaton) if len(texts) > 3 else None
+    for offset, block in blocks(task.item, task.start, task.end, task.size, []):
+        done = -1
+        for start, end in sorted(_spans(block, texts)) if finder is None else ((s, e) for _, s, e in finder.find(block)):
+            if start < done or _cut(block, start, end):
+                continue
+            done = block.find(b"\n", end)
+            done = len(block) if done < 0 else done
+            begin = block.rfind(b"\n", 0, start) + 1
+            line = block[begin:done].rstrip(b"\r")
+            time = clock.seconds(knowledge.reader.split(line)[1])
+            found.append(Found(float("inf") if time is None else float(time), task.source, offset + begin, line))
+            if len(found) >= MOST_LINES:
+                return found
+    return found
+
+
+def _spans(block: bytes, texts: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
+    for text in texts:
+        at = block.find(text)
+        while at >= 0:
+            yield at, at + len(text)
+            at = block.find(text, at + len(text))
+
+
+def _cut(block: bytes, start: int, end: int) -> bool:
+    """Whether what was found is only part of a word."""
+    before, first = block[start - 1:start] if start else b"", block[start:start + 1]
+    after, last = block[end:end + 1], block[end - 1:end]
+    return bool(
+        (_INSIDE.match(before) and _INSIDE.match(first)) or (_INSIDE.match(last) and (_INSIDE.match(after) or (
+            after in {b".", b"-"} and _INSIDE.match(block[end + 1:end + 2]))))
+    )
+
+
+def trace(
+    what: str, knowledge: Knowledge, search: Callable[[tuple[bytes, ...]], Iterable[Found]],
+) -> list[Story]:
+    """The stories of all messages that *what* is about; *search* gives the lines that hold one of some texts."""
+    text = what.strip()
+    texts = {text.encode()} | ({text.lower().encode()} if "@" in text or "." in text else set())
+    if text.startswith("<") and text.endswith(">"):
+        texts = {text[1:-1].encode()}
+    lines: dict[tuple[int, int], Found] = {(f.source, f.offset): f for f in search(tuple(sorted(texts)))}
+    asked: set[str] = set()
+    events: dict[tuple[int, int], Any] = {}
+    for _ in range(_ROUNDS):
+        for at, found in lines.items():
+            if at not in events:
+                events[at] = event_of(found, knowledge)
+        ids = {i for e in events.values() if e is not None for i in ids_in(e)}
+        new = sorted(ids - asked)[:MOST_IDS]
+        if not new or len(asked) > MOST_IDS:
+            break
+        asked.update(new)
+        lines |= {(f.source, f.offset): f for f in search(tuple(i.encode() for i in new))}
+    return stories_of(lines, events)
+
+
+def event_of(found: Found, knowledge: Knowledge) -> Event | None:
+    """The event on a line, or None."""
+    from analyzer.model.capture import Line
+    from analyzer.segment import enveloped
+
+    text = found.line.decode("utf-8", "replace")
+    read = knowledge.reader.event(enveloped(Line(1, text, text, 1), knowledge.reader.formats), found.line)
+    return read[1] if read else None
+
+
+def ids_in(event: Event) -> list[str]:
+    """The ids by which other lines tell more of the same message."""
+    names = ["queue_id", "next_id", "previous_id"]
+    found = [getattr(event, n, None) for n in names]
+    return [i for i in found if i not in _NO_ID and len(i) >= 5]
+
+
+def stories_of(lines: dict[tuple[int, int], Found], events: dict[tuple[int, int], Any]) -> list[Story]:
+    """Lines by message: those of one queue id, and of the ids that it had before and after."""
+    parent: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while parent.setdefault(name, name) != name:
+            name = parent[name]
+        return name
+
+    loose: list[Story] = []
+    by_id: dict[str, list[tuple[int, int]]] = {}
+    known = {e.queue_id for e in events.values() if e is not None and getattr(e, "queue_id", None)}
+    of_message: dict[str, str] = {}
+    for at in sorted(lines, key=lambda a: (lines[a].time, a)):
+        event = events.get(at)
+        queue_id = getattr(event, "queue_id", None) if event is not None else None
+        if queue_id in _NO_ID:
+            if event is not None:
+                loose.append(Story([], [lines[at]], [event]))
+            continue
+        by_id.setdefault(queue_id, []).append(at)
+        for other in ids_in(event):
+            if other in known:
+                parent[root(other)] = root(queue_id)
+        message_id = getattr(event, "message_id", None)
+        if message_id:
+            parent[root(of_message.setdefault(message_id, queue_id))] = root(queue_id)
+    groups: dict[str, list[tuple[int, int]]] = {}
+    for queue_id, places in by_id.items():
+        groups.setdefault(root(queue_id), []).extend(places)
+    stories = []
+    for places in groups.values():
+        places.sort(key=lambda a: (lines[a].time, a))
+        ids = dict.fromkeys((events[a].host or "", events[a].queue_id) for a in places)
+        stories.append(Story(list(ids), [lines[a] for a in places], [events[a] for a in places]))
+    stories += loose
+    return sorted(stories, key=lambda s: (s.lines[0].time, s.lines[0].source, s.lines[0].offset))
+
+
+def state_of(story: Story) -> str:
+    """What became of the message."""
+    from analyzer.assemble.delivery import GOOD
+    from analyzer.model import events as ev
+
+    last: dict[str | None, str] = {}
+    ended = None
+    passed_on = {getattr(e, "next_id", None) for e in story.events} & {q for _, q in story.ids}
+    for e in story.events:
+        if isinstance(e, ev.Attempt) and e.status and not (e.next_id and e.next_id in passed_on):
+            last[e.rcpt_to] = "delivered" if e.status in GOOD else e.status
+        elif isinstance(e, ev.Finished):
+            ended = e.how
+        elif isinstance(e, ev.Refused):
+            last.setdefault(e.rcpt_to, "put off" if str(e.code or e.enhanced or "").startswith("4") else "refused")
+    if not last:
+        return {"removed": "gone from the queue", None: "no delivery attempt shown"}.get(ended, str(ended))
+    states = dict.fromkeys(last.values())
+    return ", ".join(f"{s} ({sum(1 for x in last.values() if x == s)})" if len(last) > 1 else s for s in states)
+
+
+def searcher(tasks: Sequence[Task], engine: Any) -> Callable[[tuple[bytes, ...]], list[Found]]:
+    """A search over all ranges with *engine*."""
+    return lambda texts: sorted(engine.grep(tasks, texts), key=lambda f: (f.source, f.offset))
