@@ -143,3 +143,21 @@ def test_a_line_costs_no_more_than_with_lark() -> None:
         by_lark(lark, text)
     end = time.perf_counter()
     assert middle - start < end - middle
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hostile_lines_cost_linear_time(name: str) -> None:
+    """Strangers write into logs: no repetition may make an expression slow."""
+    fmt = formats()[name]
+    fmt.regex.match("")
+    pieces = {"a", " ", "[", "<", "(", ",", ";", ": ", " from a", " after A", "a[1]: ", ", sasl_user", "; from", " (in reply to", "queued as ", "= "}
+    starts = ["", *fmt.header.samples[:40]]
+    slow = []
+    for piece in sorted(pieces):
+        for start in starts:
+            text = start[: len(start) // 2] + piece * (6_000 // len(piece))
+            begin = time.perf_counter()
+            fmt.fields(text)
+            if time.perf_counter() - begin > 0.25:  # quadratic ones take far longer
+                slow.append((start, piece))
+    assert not slow
