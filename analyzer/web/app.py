@@ -41,7 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 30
     kinds: ClassVar[dict[str, str]] = {"html": "text/html", "json": "application/json", "markdown": "text/plain", "text": "text/plain"}
 
-    def do_GET(self) -> None:  # noqa: N802 - the library's name
+    def do_GET(self) -> None:
         if not self._ours():
             return
         if urlsplit(self.path).path != "/":
@@ -49,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(HTTPStatus.OK, "text/html", page("paste.html.jinja", action=True))
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         if not self._ours():
             return
         length = self.headers.get("Content-Length", "")
