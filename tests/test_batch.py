@@ -1,0 +1,193 @@
+"""Batch and trace: sources, years, filters, baseline, stories."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from analyzer.batch import sources
+from analyzer.batch.engines import Local, knowledge
+from analyzer.batch.run import Options, batch, compared, tasks_of, years_of
+from analyzer.batch.scan import Wanted
+from analyzer.batch.stamps import Clock, Years, infer_years
+from analyzer.batch.trace import kind_of, searcher, state_of, trace
+from analyzer.render.batch_json import json_of
+from analyzer.render.batch_text import text_of
+from analyzer.rulebook import load_rules
+
+KEY = ((), ())
+MESSAGE = """\
+{day} 10:00:01 mx1 postfix/smtpd[71]: 4ABCDEF0123: client=a.example[192.0.2.1]
+{day} 10:00:01 mx1 postfix/qmgr[72]: 4ABCDEF0123: from=<anna@a.example>, size=100, nrcpt=1 (queue active)
+{day} 10:00:02 mx1 postfix/smtp[73]: 4ABCDEF0123: to=<bob@b.example>, relay=mx.b.example[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.9] said: 550 5.1.1 <bob@b.example>: User unknown (in reply to RCPT TO command))
+{day} 10:00:02 mx1 postfix/qmgr[72]: 4ABCDEF0123: removed
+"""
+HEALTHY = """\
+Nov 20 10:00:01 mx1 postfix/smtpd[71]: 4ABCDEF0124: client=a.example[192.0.2.1]
+Nov 20 10:00:02 mx1 postfix/smtp[73]: 4ABCDEF0124: to=<bob@b.example>, relay=mx.b.example[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 OK: queued as 9ABCDEF0123)
+Nov 20 10:00:02 mx1 postfix/qmgr[72]: 4ABCDEF0124: removed
+"""
+
+
+def run(paths, **wanted):
+    items, notes = sources.find([str(p) for p in paths])
+    return batch(items, notes, knowledge(*KEY), load_rules(()), Options(zone=UTC, wanted=Wanted(**wanted)), Local(1, KEY))
+
+
+def message(day="Nov 20"):
+    return MESSAGE.format(day=day)
+
+
+@pytest.mark.parametrize(("name", "pack"), [("m.gz", gzip.compress), ("m.bz2", bz2.compress), ("m.xz", lzma.compress)])
+def test_packed_logs_are_read(tmp_path, name, pack):
+    (tmp_path / name).write_bytes(pack(message().encode()))
+    assert run([tmp_path]).totals["bounced"] == 1
+
+
+def test_zstandard_is_read(tmp_path):
+    zstandard = pytest.importorskip("zstandard")
+    (tmp_path / "m.zst").write_bytes(zstandard.compress(message().encode()))
+    assert run([tmp_path]).totals["bounced"] == 1
+
+
+def test_a_damaged_gz_is_used_up_to_the_damage(tmp_path):
+    data = bytearray(gzip.compress((message() * 3000).encode(), 1))
+    (tmp_path / "m.gz").write_bytes(bytes(data[:len(data) // 2]))
+    report = run([tmp_path])
+    assert report.totals["bounced"] > 100
+    assert any("cut off" in n or "damaged" in n for n in report.notes)
+
+
+def test_a_copy_of_a_log_is_left_out(tmp_path):
+    (tmp_path / "mail.log").write_text(message() + HEALTHY)
+    (tmp_path / "mail.log.1").write_text(message())
+    report = run([tmp_path])
+    assert report.totals["bounced"] == 1
+    assert any("copy" in n for n in report.notes)
+
+
+def test_journals_are_read(tmp_path):
+    lines = [line.split("]: ", 1)[1] for line in message().splitlines()]
+    entries = [{"__REALTIME_TIMESTAMP": "1795168801000000", "_HOSTNAME": "mx1", "SYSLOG_IDENTIFIER": p, "_PID": "7", "MESSAGE": m}
+               for p, m in zip(("postfix/smtpd", "postfix/qmgr", "postfix/smtp", "postfix/qmgr"), lines)]
+    (tmp_path / "a.json").write_text("".join(json.dumps(e) + "\n" for e in entries))
+    (tmp_path / "b.export").write_text("\n".join("__CURSOR=x\n" + "".join(f"{k}={v}\n" for k, v in e.items()) for e in entries) + "\n")
+    for name in ("a.json", "b.export"):
+        assert run([tmp_path / name]).totals["bounced"] == 1, name
+
+
+def test_years_turn_at_new_year(tmp_path):
+    changed = datetime(2026, 1, 2, tzinfo=UTC).timestamp()
+    (tmp_path / "mail.log").write_text(message("Dec 31") + message("Jan  1").replace("4ABCDEF0123", "5ABCDEF0123"))
+    (tmp_path / "mail.log.1").write_text(message("Dec 20").replace("4ABCDEF0123", "6ABCDEF0123"))
+    for name in ("mail.log", "mail.log.1"):
+        os.utime(tmp_path / name, (changed, changed))
+    incident = run([tmp_path]).incidents[0]
+    assert (incident.first, incident.last) == ("2025-12-20T10:00:02Z", "2026-01-01T10:00:02Z")
+
+
+def test_zones_in_stamps_are_kept():
+    clock = Clock(Years(), UTC)
+    assert clock.seconds(b"2026-11-23T10:00:00+01:00") == clock.seconds(b"2026-11-23T09:00:00.123456Z")
+    assert clock.seconds(b"2026-11-23 09:00:00") == clock.seconds(b"2026-11-23T09:00:00Z")
+
+
+def test_a_log_ends_no_later_than_its_last_change():
+    changed = datetime(2026, 3, 1, tzinfo=UTC).timestamp()
+    assert infer_years([(11 * 32 + 1, 11 * 32 + 20, changed)])[0].first_year == 2025
+
+
+def test_filters(tmp_path):
+    (tmp_path / "m").write_text(message() + message().replace("4ABCDEF0123", "5ABCDEF0123").replace("bob@", "eve@").replace("anna@a", "otto@c"))
+    assert run([tmp_path]).totals["bounced"] == 2
+    assert run([tmp_path], recipient="bob@b.example").totals["bounced"] == 1
+    assert run([tmp_path], sender="c.example").totals["bounced"] == 1
+    assert run([tmp_path], host="mx9").totals["bounced"] == 0
+
+
+def test_a_baseline_tells_new_from_gone(tmp_path):
+    (tmp_path / "old").write_text(message())
+    (tmp_path / "new").write_text(message().replace("b.example", "d.example"))
+    old, new = run([tmp_path / "old"]), run([tmp_path / "new"])
+    report = compared(new, json.loads(json_of(old)))
+    assert [i.state for i in report.incidents] == ["new"]
+    assert report.gone == (old.incidents[0].id,)
+
+
+def test_the_incident_says_why_and_who(tmp_path):
+    (tmp_path / "m").write_text(message())
+    incident = run([tmp_path]).incidents[0]
+    assert (incident.fault, incident.lost, incident.senders, incident.destination) == ("recipient-unknown", 1, 1, "b.example")
+    assert incident.samples[0].sender == "anna@a.example"
+    assert [line.line for line in incident.samples[0].lines] == [1, 2, 3, 4]
+    assert "mailbox" in text_of(run([tmp_path])).lower()
+
+
+def test_healthy_mail_is_healthy(tmp_path):
+    (tmp_path / "m").write_text(HEALTHY)
+    assert run([tmp_path]).verdict == "healthy"
+
+
+def command(*arguments, **kwargs):
+    return subprocess.run([sys.executable, "-m", "analyzer", *arguments], capture_output=True, text=True, check=False, **kwargs)
+
+
+def test_exit_status_and_json_on_standard_output(tmp_path):
+    (tmp_path / "bad").write_text(message())
+    (tmp_path / "good").write_text(HEALTHY)
+    (tmp_path / "other").write_text("nothing of interest\n")
+    found = command("batch", "--json", "-", str(tmp_path / "bad"))
+    assert found.returncode == 1, found.stderr
+    assert json.loads(found.stdout)["incidents"][0]["fault"] == "recipient-unknown"
+    assert command("batch", str(tmp_path / "good")).returncode == 0
+    assert command("batch", str(tmp_path / "other")).returncode == 3
+    assert command("batch", str(tmp_path / "missing")).returncode == 2
+    assert command("batch", input=message()).returncode == 1
+    assert command("batch", "--fail-on", "critical", str(tmp_path / "bad")).returncode == 0
+
+
+# ---- trace -----------------------------------------------------------------------------------------------------------
+TWO_HOPS = """\
+Nov 20 10:00:01 mx1 postfix/smtpd[71]: 4ABCDEF0124: client=a.example[192.0.2.1]
+Nov 20 10:00:01 mx1 postfix/cleanup[71]: 4ABCDEF0124: message-id=<m1@a.example>
+Nov 20 10:00:02 mx1 postfix/smtp[73]: 4ABCDEF0124: to=<bob@b.example>, relay=127.0.0.1[127.0.0.1]:10024, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 9ABCDEF0123)
+Nov 20 10:00:02 mx1 postfix/cleanup[71]: 9ABCDEF0123: message-id=<m1@a.example>
+Nov 20 10:30:02 mx1 postfix/smtp[73]: 9ABCDEF0123: to=<bob@b.example>, relay=mx.b.example[192.0.2.9]:25, delay=1800, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 OK)
+Nov 20 11:00:00 mx1 postfix/smtp[73]: 8ABCDEF0123: to=<eve@c.example>, relay=mx.c.example[192.0.2.8]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 2.0.0 OK)
+"""
+
+
+@pytest.mark.parametrize("what", ["bob@b.example", "4ABCDEF0124", "9ABCDEF0123", "<m1@a.example>", "mx.b.example", "192.0.2.9"])
+def test_a_trace_follows_a_message_through_the_filter(tmp_path, what):
+    (tmp_path / "m.1").write_text("".join(TWO_HOPS.splitlines(keepends=True)[:3]))
+    (tmp_path / "m").write_text("".join(TWO_HOPS.splitlines(keepends=True)[3:]))
+    items, _ = sources.find([str(tmp_path)])
+    engine = Local(1, KEY)
+    stories = trace(what, engine.known, searcher(tasks_of(items, years_of(items), Options(zone=UTC)), engine))
+    assert len(stories) == 1
+    assert [q for _, q in stories[0].ids] == ["4ABCDEF0124", "9ABCDEF0123"]
+    assert len(stories[0].lines) == 5
+    assert state_of(stories[0]) == "delivered"
+
+
+def test_what_is_searched_is_recognised():
+    assert [kind_of(w) for w in ("a@b.example", "4ABCDEF0124", "1abcDE-000123-AB", "192.0.2.1", "mx.example")] == [
+        "address or message id", "queue id", "queue id", "IP address", "host"]
+
+
+def test_trace_prints_the_story_and_its_verdict(tmp_path):
+    (tmp_path / "m").write_text(message())
+    found = command("trace", "bob@b.example", str(tmp_path / "m"))
+    assert found.returncode == 1, found.stderr
+    assert re.search(r"bounced", found.stdout)
+    assert json.loads(command("trace", "--json", "bob@b.example", str(tmp_path / "m")).stdout)["messages"][0]["fault"] == "recipient-unknown"
+    assert command("trace", "nobody@x.example", str(tmp_path / "m")).returncode == 3
