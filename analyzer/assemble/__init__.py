@@ -84,10 +84,24 @@ def _dialogues(
         events.sort(key=lambda e: e.place)
         for d in dialogues_of(events, software.get(name), views.get(name) or "sending"):
             lines = set(d.places)
-            failed = [e for e in events if isinstance(e, ev.ConnectFailed | ev.TlsFailed) and e.place in lines]
+            failed = _failed([e for e in events if e.place in lines])
             problems += [(len(dialogues), p) for p in of_dialogue(d, failed)]
             dialogues.append(d)
     return dialogues, problems
+
+
+def _failed(events: Sequence[ev.Event]) -> list[ev.Event]:
+    """Failed connections, each with the address that was being dialled, and failures of TLS."""
+    found: list[ev.Event] = []
+    dialled: str | None = None
+    for e in events:
+        if isinstance(e, ev.Dial):
+            dialled = e.server_ip
+        elif isinstance(e, ev.ConnectFailed):
+            found.append(e if e.server_ip else msgspec.structs.replace(e, server_ip=dialled))
+        elif isinstance(e, ev.TlsFailed):
+            found.append(e)
+    return found
 
 
 def _dns(parsed: Sequence[Parsed]) -> tuple[tuple[Lookup, ...], tuple[Record, ...]]:

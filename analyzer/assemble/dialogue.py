@@ -76,7 +76,7 @@ class _Replay:
         if isinstance(event, ev.ConnectFailed):
             return self.talked
         if isinstance(event, ev.Fact):
-            return self.closed is not None and bool(event.server or event.server_ip)
+            return (self.closed is not None or bool(self.failed_dials)) and bool(event.server or event.server_ip)
         if self.closed is not None and isinstance(event, ev.Reply) and event.code in {220, 554, 421}:
             return not self.reply and not self.pending and event.place > self.closed.places[-1]
         return bool(isinstance(event, ev.Reply) and event.code == 220 and self._said_quit())
@@ -141,7 +141,7 @@ class _Replay:
         self._flush()
         text = event.text if event.text is not None else f"{event.verb or ''}{event.argument or ''}"
         if self.in_data:
-            if text.strip() == ".":
+            if text.strip() == "." or text.endswith(("\\r\\n.", "\\n.")):   # smtplib shows the message in one line
                 self._ask(DOT, None, event.place)
                 self.in_data = self.data_open = False
             else:
@@ -191,6 +191,9 @@ class _Replay:
             asked: tuple[Place, ...] = (place,)
         elif not self.exchanges:
             verb, argument, asked, unknown = GREETING, None, (), False
+        elif self.in_data:
+            verb, argument, asked, unknown = DOT, None, (), False     # many clients do not show the message
+            self.in_data = self.data_open = False
         else:
             verb, argument, asked, unknown = "", None, (), False   # said without being asked
         self.exchanges.append(Exchange(

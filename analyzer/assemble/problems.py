@@ -136,6 +136,10 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
         if how == "timeout":
             places = (*(open_[0].places if open_ else ()), *d.closed.places)
             return [Problem(kind="timeout", stage=after, by="server", answered=d.closed.answered, places=places, **common)]
+        gave_up = d.closed.by == "client" and (open_ or not d.exchanges) and not any(e.to == "QUIT" for e in d.exchanges)
+        if gave_up:        # the person left while an answer was still due
+            places = (*(open_[0].places if open_ else ()), *d.closed.places)
+            return [Problem(kind="timeout", stage=after if d.exchanges else GREETING, by="server", answered="no", places=places, **common)]
         if any(e.to == "QUIT" for e in d.exchanges) or d.closed.by == "client":
             return []
         if last and last.code in _SAID_BYE and not open_:
