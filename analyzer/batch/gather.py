@@ -27,6 +27,7 @@ class Sought(msgspec.Struct, frozen=True):
     whole: frozenset[bytes] = frozenset()
     samples: frozenset[tuple[int, int]] = frozenset()
     odd: bool = False
+    before: dict[tuple[int, int], int] = {}     # lines before the block at (source, offset)
 
 
 class Gathered(msgspec.Struct):
@@ -36,7 +37,6 @@ class Gathered(msgspec.Struct):
     sent: set[bytes] = set()
     stories: dict[bytes, list[tuple[Order, bytes, int]]] = {}      # line and its number
     numbers: dict[tuple[int, int], int] = {}
-    lines: dict[tuple[int, int], int] = {}                         # (source, start) -> lines of that range
 
 
 def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[[int, int], None] | None = None) -> Gathered:
@@ -53,19 +53,25 @@ def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[
     roles = [needles.roles[i] for i in use]
     clock = Clock(task.years, task.zone)
     wanted = sorted(o for s, o in sought.samples if s == task.source)
-    number = 0
     for offset, block in blocks(task.item, task.start, task.end, task.size, []):
+        number = sought.before.get((task.source, offset), 0)
         done = -1
+        find, rfind = block.find, block.rfind
         for which, start, end in (finder.find(block) if names else ()):
             if start < done:
                 continue
-            if roles[which] == STATUS and not block.startswith((b"sent", b"delivered", b"relayed", b"deliverable", b"expanded"), end):
+            if roles[which] == STATUS and not block.startswith(_GOOD_WORDS, end):
                 continue
-            begin = block.rfind(b"\n", 0, start) + 1
-            name = token(block, begin, end)
-            if name not in names and not (sought.odd and any(w in names for w in _IDS.findall(block[begin:end + 160]))):
-                continue
-            done = block.find(b"\n", end)
+            begin = rfind(b"\n", 0, start) + 1
+            at = find(b": ", begin, end) + 2
+            name = block[at:find(b":", at, end)]
+            if name not in names:
+                if block[begin:begin + 1].isalpha() and not sought.odd:
+                    continue
+                name = token(block, begin, end)
+                if name not in names and not (sought.odd and any(w in names for w in _IDS.findall(block[begin:end + 160]))):
+                    continue
+            done = find(b"\n", end)
             done = len(block) if done < 0 else done
             _line(found, sought, reader, (task.source, offset + begin), block[begin:done].rstrip(b"\r"), name, info=roles[which] == INFO)
         if stories:
@@ -74,11 +80,12 @@ def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[
             at = wanted.pop(0)
             if at >= offset:
                 found.numbers[task.source, at] = number + block.count(b"\n", 0, at - offset) + 1
-        number += block.count(b"\n") + (not block.endswith(b"\n"))
         if progress:
             progress(len(block), 0)
-    found.lines[task.source, task.start] = number
     return found
+
+
+_GOOD_WORDS = (b"sent", b"delivered", b"relayed", b"deliverable", b"expanded")
 
 
 def _line(
@@ -133,7 +140,7 @@ def _stories(
 
 
 def merge_gathered(into: Gathered, other: Gathered) -> Gathered:
-    """*other* added to *into*; numbers are counted from the range's start until `numbered`."""
+    """*other* added to *into*; order does not matter after `sort_stories`."""
     for key, value in other.senders.items():
         if key not in into.senders or value < into.senders[key]:
             into.senders[key] = value
@@ -141,26 +148,11 @@ def merge_gathered(into: Gathered, other: Gathered) -> Gathered:
     for key, story in other.stories.items():
         into.stories.setdefault(key, []).extend(story)
     into.numbers |= other.numbers
-    into.lines |= other.lines
     return into
 
 
-def numbered(found: Gathered, starts: dict[int, list[int]]) -> Gathered:
-    """*found* with line numbers counted from the start of each log."""
-    before: dict[tuple[int, int], int] = {}
-    for source, all_starts in starts.items():
-        total = 0
-        for start in sorted(all_starts):
-            before[source, start] = total
-            total += found.lines.get((source, start), 0)
-
-    def base(source: int, offset: int) -> int:
-        start = max((s for s in starts[source] if s <= offset), default=0)
-        return before.get((source, start), 0)
-
-    found.numbers = {(s, o): n + base(s, o) for (s, o), n in found.numbers.items()}
-    found.stories = {
-        key: sorted((order, line, n + base(order[1], order[2])) for order, line, n in story)
-        for key, story in found.stories.items()
-    }
+def sort_stories(found: Gathered) -> Gathered:
+    """*found* with the lines of each story in their order."""
+    for story in found.stories.values():
+        story.sort()
     return found

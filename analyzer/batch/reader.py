@@ -10,6 +10,7 @@ import msgspec
 
 from analyzer import cache
 from analyzer.assemble.delivery import GOOD
+from analyzer.batch.compiled import regex_of
 from analyzer.batch.literals import required
 from analyzer.model.capture import Line
 from analyzer.model.events import INTEGERS, KINDS
@@ -78,7 +79,7 @@ class Reader:
     def matcher(self, index: int) -> Any:
         """The match function of a format; compiled when first asked for, as that takes its time."""
         if index not in self._match:
-            self._match[index] = self.logs[index].regex_bytes.match
+            self._match[index] = regex_of(self.logs[index]).match
         return self._match[index]
 
     def event(self, line: Line, raw: bytes) -> tuple[Format, Event] | None:

@@ -11,7 +11,7 @@ import msgspec
 from analyzer import __version__
 from analyzer.batch import sources
 from analyzer.batch.engines import Dask, Interrupted, Local
-from analyzer.batch.gather import Gathered, Sought, numbered
+from analyzer.batch.gather import Gathered, Sought, sort_stories
 from analyzer.batch.incidents import incidents, iso, judgements, representatives
 from analyzer.batch.scan import Key, Knowledge, Tally, Task, Wanted
 from analyzer.batch.stamps import Years, day_of, infer_years
@@ -135,10 +135,7 @@ def batch(
                 gathered = engine.gather(tasks, sought, progress("gathering", size) if progress else None)
         except Interrupted as stop:
             gathered, partial = stop.result, True
-        starts: dict[int, list[int]] = {}
-        for task in tasks:
-            starts.setdefault(task.source, []).append(task.start)
-        gathered = numbered(gathered, starts) if not partial else gathered
+        gathered = sort_stories(gathered)
     judged = judgements(chosen, gathered, known.reader, book)
     if events:
         events(tally, gathered)
@@ -151,7 +148,13 @@ def sought_of(tally: Tally, chosen: dict[Key, Any]) -> Sought:
     ids = {i for i in ids if not i.endswith(b" ")}
     whole = {b"%b %b" % g.example for g in chosen.values() if g.example[1]}
     samples = {g.sample[1:3] for g in tally.groups.values() if g.sample}
-    return Sought(frozenset(ids), frozenset(whole), frozenset(samples), tally.odd)
+    before: dict[tuple[int, int], int] = {}
+    source, total = -1, 0
+    for at in sorted(tally.blocks):
+        source, total = at[0], total if at[0] == source else 0
+        before[at] = total
+        total += tally.blocks[at]
+    return Sought(frozenset(ids), frozenset(whole), frozenset(samples), tally.odd, before)
 
 
 def _of_sender(items: Sequence[Item], years: Sequence[Years], known: Knowledge, options: Options, engine: Local | Dask) -> Options:

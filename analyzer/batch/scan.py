@@ -82,7 +82,7 @@ class Tally(msgspec.Struct):
     counts: dict[str, int] = {}
     groups: dict[Key, Group] = {}
     ends: dict[int, tuple[int, int | None]] = {}            # source -> offset and time of its last line
-    unread: dict[bytes, int] = {}
+    blocks: dict[tuple[int, int], int] = {}                 # (source, offset) -> lines of the block there
     odd: bool = False                                       # queue ids stand where `token` does not look
     notes: list[str] = []
 
@@ -164,7 +164,8 @@ def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] 
             counter.all_lines(offset, block)
         else:
             counter.hits(offset, block, finder.find(block), roles)
-        tally.lines += block.count(b"\n") + (not block.endswith(b"\n"))
+        tally.blocks[task.source, offset] = lines = block.count(b"\n") + (not block.endswith(b"\n"))
+        tally.lines += lines
         tally.bytes += len(block)
         tail = block[block.rfind(b"\n", 0, -1) + 1:].rstrip(b"\r\n")
         tally.ends[task.source] = (offset + len(block), counter.clock.seconds(knowledge.reader.split(tail)[1]) if tail else None)
@@ -341,6 +342,7 @@ def merge(into: Tally, other: Tally) -> Tally:
     into.lines += other.lines
     into.bytes += other.bytes
     into.odd |= other.odd
+    into.blocks |= other.blocks
     into.notes = sorted({*into.notes, *other.notes})
     for name, value in other.counts.items():
         into.counts[name] = into.counts.get(name, 0) + value

@@ -27,11 +27,14 @@ def measured(command: list[str], cores: str | None = None) -> tuple[float, float
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak = 0.0
     while True:
-        pid, _, usage = os.wait4(process.pid, os.WNOHANG)
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
         if pid:
             break
         peak = max(peak, tree_memory(process.pid))
         time.sleep(0.005)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if MAILWHY in command and process.returncode not in {0, 1}:
+        raise SystemExit(f"{' '.join(command)}: exit status {process.returncode}")
     return time.perf_counter() - began, max(peak, usage.ru_maxrss / 1024)
 
 
