@@ -67,6 +67,7 @@ class _Replay:
         self.tls: str | None = None
         self.failed_dials: list[ev.ConnectFailed] = []
         self.stated: dict[str, str] = {}
+        self.other_words: str | None = None
 
     # -- where one connection ends and the next begins -----------------------------------------------------------------
     def ends_before(self, event: ev.Event) -> bool:
@@ -90,6 +91,9 @@ class _Replay:
         self.places.append(event.place)
         match event:
             case ev.Dial() | ev.Connected() | ev.Fact():
+                if isinstance(event, ev.Fact) and event.text and self.connected == "yes" and not self.exchanges:
+                    self.other_words = event.text
+                    self._cite("other_words", event.place)
                 self._learn(event)
                 if isinstance(event, ev.Connected):
                     self.connected = "yes"
@@ -259,7 +263,7 @@ class _Replay:
             reached=next((e.to for e in reversed(done) if e.to and _good(e)), None),
             rcpt_accepted="yes" if any(_good(e) for e in recipients) else "no" if any(e.code for e in recipients) else None,
             accepted=None if final is None or final.code is None else "yes" if _good(final) else "no",
-            data_open="yes" if self.data_open else None,
+            data_open="yes" if self.data_open else None, other_words=self.other_words,
             rcpt_domain=next((p.rpartition("@")[2].lower() for e in reversed(recipients) if _good(e) and (p := _path(e.argument)) and "@" in p), None),
             client_private=None if self.client_ip is None else "yes" if _private(self.client_ip) else "no",
         )

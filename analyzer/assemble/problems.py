@@ -132,14 +132,16 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
     last = next((e for e in reversed(d.exchanges) if e.code is not None), None)
     open_ = [e for e in d.exchanges if e.code is None]
     if d.closed is not None:
-        how, after = d.closed.how, d.closed.after
+        how = d.closed.how
+        # Typed before any greeting came: it is the greeting that is missing.
+        after = d.closed.after if any(e.code for e in d.exchanges) else GREETING
         if how == "timeout":
             places = (*(open_[0].places if open_ else ()), *d.closed.places)
             return [Problem(kind="timeout", stage=after, by="server", answered=d.closed.answered, places=places, **common)]
         gave_up = d.closed.by == "client" and (open_ or not d.exchanges) and not any(e.to == "QUIT" for e in d.exchanges)
         if gave_up:        # the person left while an answer was still due
             places = (*(open_[0].places if open_ else ()), *d.closed.places)
-            return [Problem(kind="timeout", stage=after if d.exchanges else GREETING, by="server", answered="no", places=places, **common)]
+            return [Problem(kind="timeout", stage=after, by="server", answered="no", places=places, **common)]
         if any(e.to == "QUIT" for e in d.exchanges) or d.closed.by == "client":
             return []
         if last and last.code in _SAID_BYE and not open_:
@@ -153,7 +155,8 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
         return [Problem(kind=kind, stage=after, by=d.closed.by, reason=how, answered=d.closed.answered, places=places,
                         where={"closed": d.closed.places, **_where(d, places)}, **common)]
     if open_ and open_[0].to != "QUIT" and d.accepted != "yes":
-        return [Problem(kind="no-answer", stage=open_[0].to, by=None, answered="no", places=open_[0].places, **common)]
+        stage = open_[0].to if any(e.code for e in d.exchanges) else GREETING
+        return [Problem(kind="no-answer", stage=stage, by=None, answered="no", places=open_[0].places, **common)]
     if d.data_open and d.accepted is None:
         return [Problem(kind="no-answer", stage="MESSAGE-DATA", answered="no", places=d.places[-1:], **common)]
     if d.connected == "yes" and not d.exchanges and d.tls is None:

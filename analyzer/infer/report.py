@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -78,10 +79,30 @@ def _verdict(judged: Judged, live: Sequence[int], diagnoses: Sequence[r.Diagnosi
     if diagnoses or any(not judged.case.problems[i].minor for i in live):
         return "inconclusive"
     if any(o.rule.establishes and not o.superseded for o in judged.outcomes):
-        return "healthy"
+        return "inconclusive" if _unread_trouble(judged.case) else "healthy"
     if not judged.case.events:
         return "unrecognised"
     return "inconclusive"
+
+
+_SPEAKS_OF_FAILURE = re.compile(
+    r"(?i)\b(errors?|fail(s|ed|ure|ures)?|refused|denied|reject(ed|s)?|timed? ?out|can(not|'t)|could(n't| not)|unable|expired|invalid|fatal|panic|"
+    r"unexpected(ly)?|untrusted|abort(ed)?)\b"
+)
+
+
+def _unread_trouble(case: Case) -> list[Place]:
+    """Lines of a known format that could not be read and speak of failure: with them nothing is called healthy."""
+    from analyzer.model.place import Place
+
+    found = []
+    for parsed in case.parsed:
+        missed = set(parsed.unrecognised) if parsed.segment.format is not None else set()
+        found += [
+            Place(parsed.segment.source, line.number) for line in parsed.segment.lines
+            if (line.number in missed or (parsed.segment.format is None and line.envelope is not None)) and _SPEAKS_OF_FAILURE.search(line.text)
+        ]
+    return found
 
 
 # ---- diagnoses -------------------------------------------------------------------------------------------------------
@@ -264,7 +285,12 @@ def _headline(verdict: str, diagnoses: Sequence[r.Diagnosis], judged: Judged, li
     if diagnoses:
         return f"Not certain. Possible: {', '.join(f'{d.title} ({d.certainty:.2f})' for d in diagnoses[:3])}."
     open_ = [what(judged.case.problems[i]) for i in live if not judged.case.problems[i].minor]
-    return f"Inconclusive. {open_[0]}." if open_ else "Inconclusive: what is shown neither works nor fails."
+    if open_:
+        return f"Inconclusive. {open_[0]}."
+    if unread := _unread_trouble(judged.case):
+        lines = ", ".join(str(p.line) for p in unread[:4])
+        return f"Inconclusive: what could be read works, but line {lines} speaks of a failure and could not be read."
+    return "Inconclusive: what is shown neither works nor fails."
 
 
 def _event(e: Event) -> dict[str, Any]:

@@ -77,6 +77,7 @@ class Dialogue(msgspec.Struct, frozen=True, kw_only=True):
     rcpt_accepted: str | None = None  # yes: at least one recipient was taken
     accepted: str | None = None       # yes: a message was taken (2xx after the final dot)
     data_open: str | None = None      # yes: DATA was begun and its end is not shown
+    other_words: str | None = None    # what the peer said instead of a greeting, where that is no SMTP
     rcpt_domain: str | None = None    # of the last recipient that was taken
     client_private: str | None = None # yes: the client has a private or loopback address
     problems: tuple[int, ...] = ()
