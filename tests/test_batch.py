@@ -191,3 +191,24 @@ def test_trace_prints_the_story_and_its_verdict(tmp_path):
     assert re.search(r"bounced", found.stdout)
     assert json.loads(command("trace", "--json", "bob@b.example", str(tmp_path / "m")).stdout)["messages"][0]["fault"] == "recipient-unknown"
     assert command("trace", "nobody@x.example", str(tmp_path / "m")).returncode == 3
+
+
+def test_the_page_shows_strangers_text_as_text(tmp_path):
+    from analyzer.render.batch_html import html_of
+
+    (tmp_path / "m").write_text(message().replace("User unknown", "User <script>alert(1)</script> unknown"))
+    page = html_of(run([tmp_path]))
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "Content-Security-Policy" in page
+
+
+def test_events_are_exported(tmp_path):
+    from analyzer.batch.export import write
+
+    (tmp_path / "m").write_text(message())
+    items, notes = sources.find([str(tmp_path / "m")])
+    batch(items, notes, knowledge(*KEY), load_rules(()), Options(zone=UTC), Local(1, KEY),
+          events=lambda tally, gathered: write(str(tmp_path / "e.jsonl"), tally, gathered))
+    rows = [json.loads(line) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
+    assert [(r["recipient"], r["sender"], r["status"]) for r in rows] == [("bob@b.example", "anna@a.example", "bounced")]

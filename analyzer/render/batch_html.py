@@ -1,0 +1,105 @@
+"""A batch report as one self-contained page; reads well with neither script nor style."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from analyzer.render.batch_text import sparkline
+from analyzer.render.safe import visible
+
+if TYPE_CHECKING:
+    from analyzer.model.batch import BatchReport, Incident
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_STYLE = """
+:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8886;vertical-align:top}
+td.n{text-align:right;font-variant-numeric:tabular-nums}pre{overflow-x:auto;padding:.6rem;background:#8882;font-size:.85rem}
+section{border-top:2px solid #8886;margin-top:1.5rem}.trend{font-family:monospace;white-space:pre}
+@media print{pre{white-space:pre-wrap}}
+"""
+
+
+def html_of(report: BatchReport) -> str:
+    """The page."""
+    t = report.totals
+    names = ("lines", "received", "delivered", "deferred", "bounced", "expired", "rejected", "lost", "waiting", "delayed")
+    totals = "".join(f"<tr><th scope=row>{n}</th><td class=n>{t[n]:,}</td></tr>" for n in names)
+    parts = [
+        "<!doctype html><html lang=en><head><meta charset=utf-8>",
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+        '<meta name=viewport content="width=device-width,initial-scale=1">',
+        f"<title>{_(report.headline)}</title><style>{_STYLE}</style></head><body><main><h1>{_(report.headline)}</h1>",
+        "<p><strong>Partial: the run was interrupted.</strong></p>" if report.partial else "",
+        f"<table><caption>Totals</caption>{totals}</table>",
+        _trend("Failures by hour", report.hours), _overview(report),
+        *(_incident(i, found) for i, found in enumerate(report.incidents[:100], 1)),
+        _noise(report), _coverage(report), f"<footer><p>mailwhy {_(report.mailwhy)}, rules {_(report.rules_version)}</p></footer>",
+        "</main></body></html>\n",
+    ]
+    return "\n".join(p for p in parts if p)
+
+
+def _(text: object) -> str:
+    return escape(visible(str(text)))
+
+
+def _trend(title: str, hours: dict[str, int]) -> str:
+    if not hours:
+        return ""
+    first, last = min(hours), max(hours)
+    label = f"{title}: {sum(hours.values()):,} from {first} to {last}, at most {max(hours.values()):,} in an hour"
+    return f'<p>{_(title)} <span class=trend role=img aria-label="{_(label)}">{sparkline(hours, 72)}</span></p>'
+
+
+def _overview(report: BatchReport) -> str:
+    if not report.incidents:
+        return ""
+    rows = "".join(
+        f'<tr><td class=n>{n}</td><td><a href="#i{n}">{_(i.title)}</a></td><td>{_(i.host)}</td><td>{_(i.destination)}</td>'
+        f"<td class=n>{i.events:,}</td><td class=n>{i.lost:,}</td><td class=n>{i.waiting:,}</td><td>{_(i.state or '')}</td></tr>"
+        for n, i in enumerate(report.incidents[:100], 1)
+    )
+    heads = "".join(f"<th scope=col>{h}</th>" for h in ("", "Cause", "Host", "Towards", "Events", "Lost", "Waiting", "State"))
+    return f"<h2>Incidents</h2><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _incident(number: int, i: Incident) -> str:
+    certainty = f"{i.word}, {i.certainty:.2f}" if i.certainty else i.word
+    replies = "".join(f"<li>{r.events:,} &times; {_(r.what or r.shape)}</li>" for r in i.replies)
+    steps = "".join(f"<li>{_(s)}</li>" for s in i.steps)
+    samples = "".join(
+        "<pre>" + "\n".join(_(f"{line.source}:{line.line}: {line.text}") for line in s.lines) + "</pre>" for s in i.samples[:2]
+    )
+    where = " &rarr; ".join(_(x) for x in (i.host, i.destination) if x)
+    return (
+        f'<section id="i{number}"><h2>{number}. {_(i.title)}</h2><p>{_(certainty)}; severity {_(i.severity)}; {where}'
+        f"{'; still going on' if i.ongoing else ''}</p><p>{_(i.summary)}</p>"
+        f"<p>{i.events:,} events, {i.messages:,} messages, {i.recipients:,} recipients, {i.senders:,} senders; "
+        f"{i.lost:,} lost, {i.waiting:,} waiting, {i.delayed:,} delayed; {_(i.first or '?')} to {_(i.last or '?')}</p>"
+        f"{_trend('By hour', i.trend)}{f'<h3>What to do</h3><ol>{steps}</ol>' if steps else ''}"
+        f"<h3>What was said</h3><ul>{replies}</ul><h3>Examples</h3>{samples}</section>"
+    )
+
+
+def _noise(report: BatchReport) -> str:
+    if not report.noise:
+        return ""
+    rows = "".join(
+        f"<tr><td>{_(n.title)}</td><td>{_(n.host)}</td><td class=n>{n.events:,}</td><td class=n>{n.clients:,}</td></tr>"
+        for n in report.noise[:50]
+    )
+    heads = "".join(f"<th scope=col>{h}</th>" for h in ("What", "Host", "Events", "Addresses"))
+    return f"<section><h2>Everyday noise, apart</h2><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></section>"
+
+
+def _coverage(report: BatchReport) -> str:
+    rows = "".join(
+        f"<tr><td>{_(s.name)}</td><td class=n>{s.bytes:,}</td><td>{_(s.packed or '')}</td>"
+        f"<td>{_(f'year assumed: {s.year}' if s.year else '')}</td></tr>"
+        for s in report.sources
+    )
+    notes = "".join(f"<li>{_(n)}</li>" for n in report.notes)
+    gone = f"<p>Gone since the baseline: {_(', '.join(report.gone))}</p>" if report.gone else ""
+    return f"<section><h2>What was read</h2>{gone}<table>{rows}</table>{f'<ul>{notes}</ul>' if notes else ''}</section>"
