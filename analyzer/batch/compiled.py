@@ -6,7 +6,6 @@ when loaded, and compiled anew where anything is amiss.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,6 +13,8 @@ import msgspec
 from analyzer import cache
 
 if TYPE_CHECKING:
+    import re
+
     from analyzer.formats.load import Format
 
 
@@ -58,7 +59,7 @@ def _code(pattern: bytes) -> Code:
 
 
 def _loaded(pattern: bytes, code: Code) -> re.Pattern[bytes]:
-    import _sre
+    import _sre  # type: ignore[import-not-found]
 
-    found: re.Pattern[bytes] = _sre.compile(pattern, code.flags, code.code, code.groups, code.index, tuple(code.names))  # type: ignore[attr-defined]
+    found: re.Pattern[bytes] = _sre.compile(pattern, code.flags, code.code, code.groups, code.index, tuple(code.names))
     return found

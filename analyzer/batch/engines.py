@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _HERE: dict[tuple[Any, ...], Knowledge] = {}
 
 
-class Interrupted(Exception):  # noqa: N818
+class Interrupted(Exception):
     """The user has seen enough; *result* is what is known."""
 
     def __init__(self, result: Any) -> None:
@@ -132,14 +132,14 @@ class Dask:
         self.cluster = None
         if address:
             try:
-                self.client = Client(address, timeout="10s")
+                self.client = Client(address, timeout="10s")  # type: ignore[no-untyped-call]
             except OSError as error:
                 raise UnreadableInput(f"{address}: {error}") from None
         else:
-            self.cluster = LocalCluster(
+            self.cluster = LocalCluster(  # type: ignore[no-untyped-call]
                 n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address=None, scheduler_port=0, host="127.0.0.1",
             )
-            self.client = Client(self.cluster)
+            self.client = Client(self.cluster)  # type: ignore[no-untyped-call]
 
     def scan(self, tasks: Sequence[Task], progress: Progress | None) -> Tally:
         """The sum over *tasks*.  Raises `Interrupted` with what is known."""
@@ -152,10 +152,10 @@ class Dask:
                 progress(tally.bytes, sum(g.count for g in tally.groups.values()))
         return total
 
-    def gather(self, tasks: Sequence[Task], sought: Sought, progress: Progress | None) -> Gathered:
+    def gather(self, tasks: Sequence[Task], sought: Sought, progress: Progress | None) -> Gathered:  # noqa: ARG002  (as `Local.gather`)
         """The sum over *tasks*.  Raises `Interrupted` with what is known."""
         total = Gathered()
-        shared = self.client.scatter(sought, broadcast=True, hash=False)
+        shared = self.client.scatter(sought, broadcast=True, hash=False)  # type: ignore[no-untyped-call]
         for found in self._results([self.client.submit(_gather, task, shared, self.key, pure=False) for task in tasks], total):
             merge_gathered(total, found)
         return total
@@ -164,14 +164,14 @@ class Dask:
         from distributed import as_completed as completed
 
         try:
-            for _, result in completed(futures, with_results=True):
+            for _, result in completed(futures, with_results=True):  # type: ignore[no-untyped-call]
                 yield result
         except KeyboardInterrupt:
             raise Interrupted(total) from None
 
     def close(self) -> None:
         """Leave the cluster; end it where it is our own."""
-        self.client.close()
+        self.client.close()  # type: ignore[no-untyped-call]
         if self.cluster is not None:
             self.cluster.close()
 

@@ -21,7 +21,7 @@ def rows_of(tally: Tally, gathered: Gathered) -> list[dict[str, Any]]:
     rows = []
     for key in sorted(tally.groups, key=repr):
         group = tally.groups[key]
-        common = {n: _text(v) for n, v in zip(_NAMES[1:], key[1:], strict=True)}
+        common: dict[str, Any] = {n: _text(v) for n, v in zip(_NAMES[1:], key[1:], strict=True)}
         common |= {"first": iso(group.first), "last": iso(group.last)}
         for of in sorted(group.of):
             host, queue_id, recipient = of.split(b" ", 2)

@@ -127,7 +127,7 @@ def _stories(
         stop = len(block) if stop < 0 else stop
         begin = block.rfind(b"\n", 0, start) + 1
         line = block[begin:stop].rstrip(b"\r")
-        head, stamp, body = reader.split(line)
+        head, stamp, _body = reader.split(line)
         key = b"%b %b" % (head.host, stories.texts[which])
         if key not in sought.whole:
             continue

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer.assemble import assemble
-from analyzer.batch.gather import Gathered
 from analyzer.batch.scan import Group, Key, Tally, add_group
 from analyzer.infer.engine import judge, problem_values, values_of
 from analyzer.infer.report import what
@@ -21,6 +20,7 @@ from analyzer.segment import enveloped
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analyzer.batch.gather import Gathered
     from analyzer.batch.reader import Reader
     from analyzer.model.rule import Fault, RuleBook
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import re._parser as sre  # type: ignore[import-not-found]  # the standard library's own parser, as in analyzer.formats.fuse
 from re._constants import (  # type: ignore[import-not-found]
-    ASSERT, ASSERT_NOT, AT, ATOMIC_GROUP, BRANCH, IN, LITERAL, MAX_REPEAT, MIN_REPEAT, POSSESSIVE_REPEAT, SUBPATTERN,
+    ASSERT,
+    ASSERT_NOT,
+    AT,
+    ATOMIC_GROUP,
+    BRANCH,
+    IN,
+    LITERAL,
+    MAX_REPEAT,
+    MIN_REPEAT,
+    POSSESSIVE_REPEAT,
+    SUBPATTERN,
 )
 from typing import TYPE_CHECKING, Any
 

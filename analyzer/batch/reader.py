@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -176,7 +176,7 @@ class Reader:
         return Read(plan, head.host, stamp, values)
 
 
-_DIGIT_OR_Z = tuple(b"%d" % d for d in range(10)) + (b"Z",)
+_DIGIT_OR_Z = (*(b"%d" % d for d in range(10)), b"Z")
 _TAG = re.compile(rb"[A-Za-z][A-Za-z0-9_./-]*(?:\[[0-9]{1,10}\])?")
 
 
@@ -312,8 +312,8 @@ def _needles(reader: Reader) -> Needles:
             for text in texts:
                 if roles.get(text.encode(), 99) > role:
                     roles[text.encode()] = role
-    for text in [t for t in roles if any(o != t and o in t and roles[o] == roles[t] for o in roles)]:
-        del roles[text]     # the shorter one finds it too
+    for longer in [t for t in roles if any(o != t and o in t and roles[o] == roles[t] for o in roles)]:
+        del roles[longer]     # the shorter one finds it too
     _fewer(roles, [FAIL], harmless)
     return Needles(tuple(sorted(roles)), tuple(roles[t] for t in sorted(roles)), every, frozenset(received), frozenset(senders))
 
@@ -325,9 +325,9 @@ def _fewer(roles: dict[bytes, int], which: list[int], harmless: list[str]) -> No
     """Texts of one role that begin alike become their common beginning, where that is not frequent in healthy lines."""
     while sum(r in which for r in roles.values()) > _MOST_TEXTS:
         texts = sorted(t for t, r in roles.items() if r in which)
-        best = None
+        best: bytes | None = None
         for one, two in zip(texts, texts[1:], strict=False):
-            common = os.path.commonprefix([one, two])
+            common = cast("bytes", os.path.commonprefix([one, two]))  # noqa: RUF071  (characters are meant)
             if len(common) >= 5 and not _frequent([common.decode()], harmless) and (best is None or len(common) > len(best)):
                 best = common
         if best is None:

@@ -19,7 +19,6 @@ from analyzer.model.batch import VERSION, BatchReport, Incident, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import tzinfo
 
     from analyzer.batch.sources import Item
     from analyzer.model.rule import RuleBook
@@ -122,7 +121,7 @@ def batch(
     gathered = Gathered()
     try:
         if options.wanted.sender is not None:
-            options = _of_sender(items, years, known, options, engine)
+            options = _of_sender(items, years, options, engine)
         tasks = tasks_of(items, years, options)
         tally = engine.scan(tasks, progress("reading", size) if progress else None)
     except Interrupted as stop:
@@ -157,7 +156,7 @@ def sought_of(tally: Tally, chosen: dict[Key, Any]) -> Sought:
     return Sought(frozenset(ids), frozenset(whole), frozenset(samples), tally.odd, before)
 
 
-def _of_sender(items: Sequence[Item], years: Sequence[Years], known: Knowledge, options: Options, engine: Local | Dask) -> Options:
+def _of_sender(items: Sequence[Item], years: Sequence[Years], options: Options, engine: Local | Dask) -> Options:
     """*options* with the messages of the sender asked for: failures do not name their sender."""
     from analyzer.batch.scan import same_mail
 

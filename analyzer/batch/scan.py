@@ -16,7 +16,6 @@ from analyzer.batch.stamps import Clock, Years
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import tzinfo
 
     from analyzer.formats.load import Formats
     from analyzer.model.rule import RuleBook

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import glob
 import io
 import json
@@ -70,14 +71,14 @@ def find(paths: Sequence[str]) -> tuple[list[Item], list[str]]:
 
 
 def _local_names(path: str) -> Iterator[str]:
-    if os.path.isdir(path):
+    if Path(path).is_dir():
         for folder, folders, files in os.walk(path):
             folders.sort()
-            yield from (os.path.join(folder, f) for f in sorted(files) if not f.startswith("."))
-    elif os.path.exists(path):
+            yield from (str(Path(folder) / f) for f in sorted(files) if not f.startswith("."))
+    elif Path(path).exists():
         yield path
     else:
-        found = sorted(f for f in glob.glob(path, recursive=True) if os.path.isfile(f))
+        found = sorted(f for f in glob.glob(path, recursive=True) if Path(f).is_file())  # noqa: PTH207
         if not found:
             raise UnreadableInput(f"{path}: no such file or folder")
         yield from found
@@ -126,12 +127,10 @@ def _item(name: str, path: str) -> Item:
         if remote:
             fs, inner = _fsspec(path).core.url_to_fs(path)
             size, mtime = int(fs.size(inner) or 0), 0.0
-            try:
+            with contextlib.suppress(NotImplementedError, AttributeError, OSError):
                 mtime = fs.modified(inner).timestamp()
-            except (NotImplementedError, AttributeError, OSError):
-                pass
         else:
-            status = os.stat(path)
+            status = Path(path).stat()
             size, mtime = status.st_size, status.st_mtime
         with _open(path) as file:
             head = file.read(_HEAD)
@@ -139,7 +138,7 @@ def _item(name: str, path: str) -> Item:
         raise UnreadableInput(f"{name}: {error.strerror or error}") from None
     packed = next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
     if packed is None and head[:1] in {b"\x1f", b"\xfd", b"\x28"}:
-        packed = _SUFFIXES.get(os.path.splitext(path)[1])
+        packed = _SUFFIXES.get(Path(path).suffix)
     item = Item(name, path, size, mtime, packed, None, remote)
     if packed and not (packed == "zst" and not _has_zstandard()):
         head = next(_unpacked(item, [], _HEAD), b"")
@@ -310,7 +309,7 @@ def _json_entries(pieces: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 
 def _export_entries(pieces: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """The journal export format: NAME=value lines, or NAME, a 64-bit length and the bytes; a blank line ends an entry."""
-    stream = io.BufferedReader(_Pieces(iter(pieces)))  # type: ignore[type-var]
+    stream = io.BufferedReader(_Pieces(iter(pieces)))
     entry: dict[str, Any] = {}
     while line := stream.readline():
         line = line.rstrip(b"\n")

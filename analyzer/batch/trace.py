@@ -134,7 +134,7 @@ def ids_in(event: Event) -> list[str]:
     """The ids by which other lines tell more of the same message."""
     names = ["queue_id", "next_id", "previous_id"]
     found = [getattr(event, n, None) for n in names]
-    return [i for i in found if i not in _NO_ID and len(i) >= 5]
+    return [i for i in found if isinstance(i, str) and i not in _NO_ID and len(i) >= 5]
 
 
 def stories_of(lines: dict[tuple[int, int], Found], events: dict[tuple[int, int], Any]) -> list[Story]:
@@ -152,8 +152,8 @@ def stories_of(lines: dict[tuple[int, int], Found], events: dict[tuple[int, int]
     of_message: dict[str, str] = {}
     for at in sorted(lines, key=lambda a: (lines[a].time, a)):
         event = events.get(at)
-        queue_id = getattr(event, "queue_id", None) if event is not None else None
-        if queue_id in _NO_ID:
+        queue_id: Any = getattr(event, "queue_id", None) if event is not None else None
+        if event is None or queue_id in _NO_ID:
             if event is not None:
                 loose.append(Story([], [lines[at]], [event]))
             continue

@@ -81,7 +81,8 @@ def _told(story: Story, names: Sequence[str], book: Any, formats: Any) -> dict[s
     def first(field: str) -> str | None:
         return next((v for e in story.events if (v := getattr(e, field, None)) not in (None, "")), None)
 
-    lines, before = [], None
+    lines: list[dict[str, Any]] = []
+    before: int | None = None
     for found, event in zip(story.lines, story.events, strict=True):
         time = None if found.time == float("inf") else int(found.time)
         gap = time - before if time is not None and before is not None else None

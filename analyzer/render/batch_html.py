@@ -30,18 +30,18 @@ def html_of(report: BatchReport) -> str:
         "<!doctype html><html lang=en><head><meta charset=utf-8>",
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         '<meta name=viewport content="width=device-width,initial-scale=1">',
-        f"<title>{_(report.headline)}</title><style>{_STYLE}</style></head><body><main><h1>{_(report.headline)}</h1>",
+        f"<title>{esc(report.headline)}</title><style>{_STYLE}</style></head><body><main><h1>{esc(report.headline)}</h1>",
         "<p><strong>Partial: the run was interrupted.</strong></p>" if report.partial else "",
         f"<table><caption>Totals</caption>{totals}</table>",
         _trend("Failures by hour", report.hours), _overview(report),
         *(_incident(i, found) for i, found in enumerate(report.incidents[:100], 1)),
-        _noise(report), _coverage(report), f"<footer><p>mailwhy {_(report.mailwhy)}, rules {_(report.rules_version)}</p></footer>",
+        _noise(report), _coverage(report), f"<footer><p>mailwhy {esc(report.mailwhy)}, rules {esc(report.rules_version)}</p></footer>",
         "</main></body></html>\n",
     ]
     return "\n".join(p for p in parts if p)
 
 
-def _(text: object) -> str:
+def esc(text: object) -> str:
     return escape(visible(str(text)))
 
 
@@ -50,15 +50,15 @@ def _trend(title: str, hours: dict[str, int]) -> str:
         return ""
     first, last = min(hours), max(hours)
     label = f"{title}: {sum(hours.values()):,} from {first} to {last}, at most {max(hours.values()):,} in an hour"
-    return f'<p>{_(title)} <span class=trend role=img aria-label="{_(label)}">{sparkline(hours, 72)}</span></p>'
+    return f'<p>{esc(title)} <span class=trend role=img aria-label="{esc(label)}">{sparkline(hours, 72)}</span></p>'
 
 
 def _overview(report: BatchReport) -> str:
     if not report.incidents:
         return ""
     rows = "".join(
-        f'<tr><td class=n>{n}</td><td><a href="#i{n}">{_(i.title)}</a></td><td>{_(i.host)}</td><td>{_(i.destination)}</td>'
-        f"<td class=n>{i.events:,}</td><td class=n>{i.lost:,}</td><td class=n>{i.waiting:,}</td><td>{_(i.state or '')}</td></tr>"
+        f'<tr><td class=n>{n}</td><td><a href="#i{n}">{esc(i.title)}</a></td><td>{esc(i.host)}</td><td>{esc(i.destination)}</td>'
+        f"<td class=n>{i.events:,}</td><td class=n>{i.lost:,}</td><td class=n>{i.waiting:,}</td><td>{esc(i.state or '')}</td></tr>"
         for n, i in enumerate(report.incidents[:100], 1)
     )
     heads = "".join(f"<th scope=col>{h}</th>" for h in ("", "Cause", "Host", "Towards", "Events", "Lost", "Waiting", "State"))
@@ -67,17 +67,17 @@ def _overview(report: BatchReport) -> str:
 
 def _incident(number: int, i: Incident) -> str:
     certainty = f"{i.word}, {i.certainty:.2f}" if i.certainty else i.word
-    replies = "".join(f"<li>{r.events:,} &times; {_(r.what or r.shape)}</li>" for r in i.replies)
-    steps = "".join(f"<li>{_(s)}</li>" for s in i.steps)
+    replies = "".join(f"<li>{r.events:,} &times; {esc(r.what or r.shape)}</li>" for r in i.replies)
+    steps = "".join(f"<li>{esc(s)}</li>" for s in i.steps)
     samples = "".join(
-        "<pre>" + "\n".join(_(f"{line.source}:{line.line}: {line.text}") for line in s.lines) + "</pre>" for s in i.samples[:2]
+        "<pre>" + "\n".join(esc(f"{line.source}:{line.line}: {line.text}") for line in s.lines) + "</pre>" for s in i.samples[:2]
     )
-    where = " &rarr; ".join(_(x) for x in (i.host, i.destination) if x)
+    where = " &rarr; ".join(esc(x) for x in (i.host, i.destination) if x)
     return (
-        f'<section id="i{number}"><h2>{number}. {_(i.title)}</h2><p>{_(certainty)}; severity {_(i.severity)}; {where}'
-        f"{'; still going on' if i.ongoing else ''}</p><p>{_(i.summary)}</p>"
+        f'<section id="i{number}"><h2>{number}. {esc(i.title)}</h2><p>{esc(certainty)}; severity {esc(i.severity)}; {where}'
+        f"{'; still going on' if i.ongoing else ''}</p><p>{esc(i.summary)}</p>"
         f"<p>{i.events:,} events, {i.messages:,} messages, {i.recipients:,} recipients, {i.senders:,} senders; "
-        f"{i.lost:,} lost, {i.waiting:,} waiting, {i.delayed:,} delayed; {_(i.first or '?')} to {_(i.last or '?')}</p>"
+        f"{i.lost:,} lost, {i.waiting:,} waiting, {i.delayed:,} delayed; {esc(i.first or '?')} to {esc(i.last or '?')}</p>"
         f"{_trend('By hour', i.trend)}{f'<h3>What to do</h3><ol>{steps}</ol>' if steps else ''}"
         f"<h3>What was said</h3><ul>{replies}</ul><h3>Examples</h3>{samples}</section>"
     )
@@ -87,7 +87,7 @@ def _noise(report: BatchReport) -> str:
     if not report.noise:
         return ""
     rows = "".join(
-        f"<tr><td>{_(n.title)}</td><td>{_(n.host)}</td><td class=n>{n.events:,}</td><td class=n>{n.clients:,}</td></tr>"
+        f"<tr><td>{esc(n.title)}</td><td>{esc(n.host)}</td><td class=n>{n.events:,}</td><td class=n>{n.clients:,}</td></tr>"
         for n in report.noise[:50]
     )
     heads = "".join(f"<th scope=col>{h}</th>" for h in ("What", "Host", "Events", "Addresses"))
@@ -96,10 +96,10 @@ def _noise(report: BatchReport) -> str:
 
 def _coverage(report: BatchReport) -> str:
     rows = "".join(
-        f"<tr><td>{_(s.name)}</td><td class=n>{s.bytes:,}</td><td>{_(s.packed or '')}</td>"
-        f"<td>{_(f'year assumed: {s.year}' if s.year else '')}</td></tr>"
+        f"<tr><td>{esc(s.name)}</td><td class=n>{s.bytes:,}</td><td>{esc(s.packed or '')}</td>"
+        f"<td>{esc(f'year assumed: {s.year}' if s.year else '')}</td></tr>"
         for s in report.sources
     )
-    notes = "".join(f"<li>{_(n)}</li>" for n in report.notes)
-    gone = f"<p>Gone since the baseline: {_(', '.join(report.gone))}</p>" if report.gone else ""
+    notes = "".join(f"<li>{esc(n)}</li>" for n in report.notes)
+    gone = f"<p>Gone since the baseline: {esc(', '.join(report.gone))}</p>" if report.gone else ""
     return f"<section><h2>What was read</h2>{gone}<table>{rows}</table>{f'<ul>{notes}</ul>' if notes else ''}</section>"

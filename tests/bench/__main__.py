@@ -103,7 +103,7 @@ def table(kind: str, log: str, share: int, repeat: int) -> None:
     ]
     rows = own + [(name, best(command, 1 if name not in {"wc -l", "rg -N candidates"} else repeat)) for name, command in peers(kind, log)]
     rows.append(("rg -N one id", best(["rg", "-N", needle(log), log], repeat)) if shutil.which("rg") else rows[0])
-    times = dict((name, t) for name, (t, _) in rows)
+    times = {name: t for name, (t, _) in rows}
     print(f"\n{kind}, {size:.0f} MB, {share} % of the messages fail\n")
     print("| tool | s | MB/s | peak MiB | mailwhy batch is | on one core |")
     print("| --- | --- | --- | --- | --- | --- |")
