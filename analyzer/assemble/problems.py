@@ -81,7 +81,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
             continue
         later = d.exchanges[index + 1:]
         found.append(Problem(
-            kind="refusal", stage=e.to or "CONNECT", by="server", code=e.code, enhanced=e.enhanced, text=e.text,
+            kind="refusal", stage=e.to or "CONNECT", by="server", argument=e.argument, code=e.code, enhanced=e.enhanced, text=e.text,
             temporary=_temporary(e.code, e.enhanced, None), places=e.places, rcpt_to=rcpt, domain=domain_of(rcpt),
             where=_where(d, e.places), resolved="yes" if _repeated(e, later) else "no", what="",
             minor=e.to in {"QUIT", "NOOP", "HELP", "VRFY", "EXPN", "RSET"} or _is_retry_of_ehlo(e, later), **common,
@@ -135,6 +135,8 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
         how = d.closed.how
         # Typed before any greeting came: it is the greeting that is missing.
         after = d.closed.after if any(e.code for e in d.exchanges) else GREETING
+        if how == "timeout" and d.connected != "yes" and not d.exchanges:
+            return [Problem(kind="connect-failure", stage="CONNECT", by="client", reason="timed-out", places=d.closed.places, **common)]
         if how == "timeout":
             places = (*(open_[0].places if open_ else ()), *d.closed.places)
             return [Problem(kind="timeout", stage=after, by="server", answered=d.closed.answered, places=places, **common)]

@@ -161,6 +161,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     code: int | None = None
     enhanced: str | None = None
     text: str | None = None           # the reply without its codes, or the reason
+    argument: str | None = None       # of the command that was refused
     temporary: str | None = None      # yes for 4xx, no for 5xx
     reason: str | None = None         # of a connect failure: refused, timed-out, ...
     answered: str | None = None
