@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from analyzer.model.events import Attempt, Event, Header
 from analyzer.model.place import Place
 
@@ -29,12 +31,24 @@ _INTRO = re.compile(
     r"i'm afraid i wasn't able to deliver your message|message delivery has been delayed|"
     r"there was a temporary problem delivering your message|your message did not reach|"
     r"sorry, we were unable to deliver your message|address not found|message blocked|message not delivered|"
+    r"this is the mailer-daemon, please|your message to \S{3,300} (couldn't|could not|wasn't) be|your message did not reach|"
+    r"an error (has )?occurred while (attempting|trying) to deliver|the following addresses had (permanent|delivery)|"
+    r"-{3,} the following addresses had|this is a delivery status notification from|the attached message had permanent|"
+    r"the message that you sent was undeliverable|diagnostic information for administrators|failed to deliver to '|"
+    r"this report relates to a message you sent|the following (message|recipient\(s\)) could not be (delivered|reached)|"
+    r"the following recipient\(s\) could not be reached|technical details of (permanent|temporary) failure|"
     r"(reporting-mta|final-recipient|diagnostic-code): *[a-z0-9])"
 )
 _MACHINE = re.compile(
-    r"(?i)mailer-daemon|postmaster|mail delivery (sub)?system|mail-daemon|microsoftexchange|daemon@|<>|delivery-status|"
-    r"undeliver|returned mail|delivery (status|failure|notification|delayed)|failure notice|mail delivery failed|non ?remis|unzustellbar"
+    r"(?im)^from:.{0,200}(mailer-daemon|mail-daemon|mailerdaemon|postmaster|mail delivery (sub)?system|microsoftexchange|daemon@|"
+    r"mail administrator|system administrator|courier mail server|<@?>)|"
+    r"^subject:.{0,200}(undeliver|returned mail|delivery (status|failure|notification|delayed|error)|failure notice|mail delivery failed|"
+    r"non ?remis|unzustellbar|nicht zustellbar|could not send message|mail system error|delivery report|successful mail delivery)|"
+    r"report-type=\"?delivery-status|^x-failed-recipients:"
 )
+_HUMAN = re.compile(r"(?im)^subject: *((re|aw|fwd?|wg|tr|rv|vs|sv|antw): |out of office|automatic reply|abwesen)")
+_QUOTE = re.compile(r"^(?:[>|] ?){1,4}")
+_FORWARDED = re.compile(r"(?i)^\W{0,4}-{2,}.{0,60}-{2,}\s*$|^\W{0,4}begin forwarded message:")
 _REPLY = re.compile(r"(?<![0-9.#-])#?([45][0-9]{2})[ -]+(?:#?\(?([45]\.[0-9]{1,3}\.[0-9]{1,3})\)?:?[ -]*)?(?=\S)(.{0,600})")
 _STATUS = re.compile(r"(?<![0-9.])#?([45]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.])[>;: -]*(.{0,600})")
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+=&'/-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}")
@@ -55,9 +69,11 @@ def weight(_line: Line, _fmt: Format) -> float:
 def claim(lines: Sequence[Line]) -> list[tuple[int, int]]:
     """The ranges of *lines* that are messages: a header with at least two known fields, to the next message or the end."""
     starts: list[tuple[int, int, bool]] = []
+    lines = _unquoted(lines)
     index = 0
     while index < len(lines):
-        begins = index == 0 or not lines[index - 1].text.strip() or bool(_MBOX.match(lines[index].text))
+        before = lines[index - 1].text if index else ""
+        begins = not before.strip() or bool(_MBOX.match(lines[index].text) or _FORWARDED.match(before))
         end, names = _header(lines, index) if begins else (index, [])
         if len(_KNOWN.intersection(names)) >= 2:
             starts.append((index, end, _is_bounce(lines, index, end)))
@@ -94,13 +110,34 @@ def _header(lines: Sequence[Line], start: int) -> tuple[int, list[str]]:
 def _is_bounce(lines: Sequence[Line], start: int, end: int) -> bool:
     """Whether the message speaks as a mail system: its body is then evidence, too."""
     head = "\n".join(line.text for line in lines[start:end])
-    return bool(_MACHINE.search(head) or "multipart/" in head.lower() or "x-failed-recipients" in head.lower())
+    return speaks_as_machine(head) or "multipart/" in head.lower()
+
+
+def speaks_as_machine(head: str) -> bool:
+    """Whether the header *head* is that of a report by a mail system: not an answer to one, not an absent person's."""
+    unfolded = re.sub(r"\n[ \t]+", " ", head)
+    return bool(_MACHINE.search(unfolded)) and not _HUMAN.search(unfolded)
 
 
 def _next_message(lines: Sequence[Line], index: int) -> int:
-    while index < len(lines) and not _MBOX.match(lines[index].text):
+    """Where the message ends: at the next one of a mailbox, or where a log or a command's output was pasted after it."""
+    while index < len(lines):
+        line = lines[index]
+        if _MBOX.match(line.text):
+            break
+        logged = line.envelope is not None and line.envelope.program is not None and line.envelope.host is not None
+        if not lines[index - 1].text.strip() and (logged or line.text.startswith(("; <<>> DiG", "$ ", "# "))):
+            break
         index += 1
     return index
+
+
+def _unquoted(lines: Sequence[Line]) -> list[Line]:
+    """*lines* without the marks of quotation in front of them."""
+    return [
+        msgspec.structs.replace(line, text=line.text[found.end():]) if (found := _QUOTE.match(line.text)) else line
+        for line in lines
+    ]
 
 
 def _no_session(lines: Sequence[Line], index: int) -> bool:
@@ -116,7 +153,10 @@ def events(segment: Segment, _fmt: Format) -> tuple[list[Event], list[int]]:
 
 class _Reader:
     def __init__(self, segment: Segment) -> None:
-        self.source, self.lines = segment.source, segment.lines
+        self.source = segment.source
+        quoted = sum(1 for line in segment.lines[:12] if _QUOTE.match(line.text)) > min(len(segment.lines), 12) // 2
+        self.lines = tuple(_unquoted(segment.lines)) if quoted else segment.lines
+        segment = msgspec.structs.replace(segment, lines=self.lines)
         start = 1 if segment.lines and _MBOX.match(segment.lines[0].text) else 0
         self.body_at, names = _header(segment.lines, 0) if segment.lines else (0, [])
         if not _KNOWN.intersection(names):
@@ -130,16 +170,19 @@ class _Reader:
         """Everything that the message says, in the order of its lines."""
         found: list[Event] = list(self._headers()) if self.body_at else []
         reports, original = self._reports()
-        texts = "\n\n".join(self._texts())
+        if not reports and self.body_at and not self._is_report():
+            return found
+        said = list(_said("\n\n".join(self._texts())))
         if not reports:
-            reports = list(_said(texts))
-        if reports and not any(r.get("text") or r.get("enhanced") for r in reports):
-            reports = list(_said(texts)) or reports
-        for report in reports:
-            if len(report.get("text") or "") < 12 and (more := _about(report.get("rcpt_to"), texts)):
-                report["text"] = f"{report.get('text') or ''} {more}".strip()
+            reports = [r for r in said if self.body_at or r["rcpt_to"] or r["code"] or r["enhanced"]]
+        elif not any(r.get("rcpt_to") for r in reports) and said:
+            reports = said
+        for report in (_completed(r, said) for r in reports):
             found.append(self._attempt(report, original))
         return found
+
+    def _is_report(self) -> bool:
+        return speaks_as_machine("\n".join(line.text for line in self.lines[: self.body_at]))
 
     def _place(self, *words: str | None) -> Place:
         """The line that holds the first of *words* that is found below the header."""
@@ -197,6 +240,8 @@ class _Reader:
             if kind in {"message/delivery-status", "message/global-delivery-status"}:
                 payload = part.get_payload()
                 inner = _messages(payload) or [email.message_from_string(str(payload))]
+                if "content-transfer-encoding" in part and (plain := _unwrapped(part, inner)):
+                    inner = [email.message_from_string(block) for block in re.split(r"\n\s*\n", plain)]
                 groups += [_fields(m) for m in inner]
             elif kind == "text/rfc822-headers" and not original:
                 original = _fields(email.message_from_string(_decoded(part)))
@@ -229,6 +274,55 @@ def _messages(payload: object) -> list[Message]:
     from email.message import Message
 
     return [m for m in payload if isinstance(m, Message)] if isinstance(payload, list) else []
+
+
+def _unwrapped(part: Message, inner: Sequence[Message]) -> str | None:
+    """The fields of a report that was encoded, which RFC 3464 does not allow and some do."""
+    import base64
+    import binascii
+    import quopri
+
+    how = str(part.get("content-transfer-encoding", "")).strip().lower()
+    raw = "\n\n".join(m.as_string() for m in inner).strip()
+    if how == "quoted-printable":
+        return quopri.decodestring(raw.encode("utf-8", "replace")).decode("utf-8", "replace")
+    if how == "base64" and ":" not in raw:
+        try:
+            return base64.b64decode("".join(raw.split())).decode("utf-8", "replace").replace("\r\n", "\n")
+        except (binascii.Error, ValueError):
+            return None
+    return None
+
+
+def _completed(report: dict[str, str | None], said: Sequence[dict[str, str | None]]) -> dict[str, str | None]:
+    """*report* with what the text for people says better: a reason where there is none, all lines of a reply."""
+    found = dict(report)
+    text = found.get("text") or ""
+    rcpt = (found.get("rcpt_to") or "").lower()
+    same = [r for r in said if (r.get("rcpt_to") or "").lower() == rcpt]
+    more = same[0] if same else said[0] if len(said) == 1 and not said[0].get("rcpt_to") else None
+    told = (more or {}).get("text") or ""
+    short = len(text) < 12 or not re.search(r"[A-Za-z]{3}", text) or (len(told) > len(text) + 10 and text[:40] in told)
+    if more and told and short and found.get("status") != "sent":
+        for name in ("code", "enhanced", "stage", "said_by", "said_by_ip"):
+            if not found.get(name) or (name == "enhanced" and _generic(found[name])):
+                found[name] = more.get(name) or found.get(name)
+        found["text"], found["cite"] = told, found.get("cite") if text else more.get("cite")
+    if _generic(found.get("enhanced")) and (found.get("text") or found.get("code")):
+        found["enhanced"] = None
+    if found.get("text"):
+        found["text"] = _AFTER_ALL.sub("", found["text"] or "").strip() or found["text"]
+    return found
+
+
+_AFTER_ALL = re.compile(
+    r"(?i)(?<=\w{4}): retry timeout exceeded$|(?<=[.)]) I'm not going to try again; this message has been in the queue too long\.?$"
+)
+
+
+def _generic(enhanced: str | None) -> bool:
+    """X.0.0 says nothing (RFC 3463 3.1): the words count."""
+    return bool(enhanced) and str(enhanced).endswith(".0.0")
 
 
 def _decoded(part: Message) -> str:
@@ -345,6 +439,10 @@ def _said(text: str) -> Iterator[dict[str, str | None]]:
         lines.append(line)
     body = "\n".join(lines)
     status = "deferred" if _DELAYED.search(body[:1500]) and not re.search(r"(?i)permanent|failed permanently|could not be delivered", body) else "bounced"
+    transcript = list(_transcript(lines))
+    if transcript:
+        yield from ({**r, "status": status} for r in transcript)
+        return
     blocks = _blocks(lines)
     found = False
     for recipient, words in blocks:
@@ -355,24 +453,116 @@ def _said(text: str) -> Iterator[dict[str, str | None]]:
         yield {**reply, "rcpt_to": recipient, "status": status, "stage": _first(_STAGE, words), "said_by": _host(words) if reply["code"] else None,
                "said_by_ip": words[:300], "cite": recipient}
     if not found and body.strip():
-        reply = split_reply(body[:3000])
+        reply = split_reply(" ".join(_without_frame(lines))[:3000])
         address = _ADDRESS.search(body)
         named = address[0] if address else None
         yield {**reply, "rcpt_to": named, "status": status, "stage": _first(_STAGE, body), "said_by": None, "cite": named}
 
 
-_HEAD = re.compile(r"^\s{0,12}(?:\W{0,3})<?(" + _ADDRESS.pattern + r")>?(?:\s*\([^()]{0,200}\))?\s*(:?)\s*(.*)$")
+_FRAME = re.compile(
+    r"(?i)^\W*(subject|sent|date|from|to|cc|message[- ]id|the (subject|date|identifier) of)\b.{0,20}:|^\W*$|"
+    r"^\W*(i'm sorry|i'm afraid|please do not|for further assistance|if you do so|this message was created automatically|"
+    r"this is an automatic|the mail system|your message\W*$|hi!?\W*$|the following address|a message that you sent|recipients?\. this is a perm)"
+)
+
+
+def _without_frame(lines: Sequence[str]) -> list[str]:
+    """The lines that may hold a reason: not the fields of the message returned, not what every bounce says."""
+    return [line.strip() for line in lines if not _FRAME.match(line)]
+
+
+_TALKING = re.compile(r"(?i)^\W*(?:while talking to|connected to|connecting to) \[?([A-Za-z0-9.-]{3,255}?)\.?\]?:?\s*$")
+_TURN = re.compile(r"^(?:[^<>]{0,40}: ?)?\s{0,8}(?:(>>>|-->)|(<<<|<--)) ?(.{0,600})$")
+_SENT = re.compile(r"(?i)^\s*(?:hMailServer|Server|We) sent: (.{0,300})$")
+_REPLIED = re.compile(r"(?i)^\s*remote server (?:replied|returned|said): ([45][0-9]{2}.{0,600})$")
+_FATAL = re.compile(r"(?i)^\s{0,4}<?(" + _ADDRESS.pattern + r")>?\s*(?:\([^()]{0,200}\))?:?\s*$|^\W*failed address: *<?(" + _ADDRESS.pattern + ")")
+_OWN = re.compile(r"^([45][0-9]{2}) (?:([45]\.[0-9]{1,3}\.[0-9]{1,3}) )?<?(" + _ADDRESS.pattern + r")>?\.\.\. (.{3,300})$")
+
+
+def _transcript(lines: Sequence[str]) -> Iterator[dict[str, str | None]]:
+    """What a transcript of the session shows (Sendmail, Courier, MDaemon): each failed reply with its command."""
+    host = command = None
+    fatal: list[str] = []
+    failed: list[dict[str, str | None]] = []
+    own: list[dict[str, str | None]] = []
+    reply: list[str] = []
+    for line in lines:
+        if found := _TALKING.match(line):
+            host = found[1]
+        elif found := _FATAL.match(line):
+            fatal.append(found[1] or found[2])
+        elif found := _OWN.match(line):
+            own.append({"code": found[1], "enhanced": None if _generic(found[2]) else found[2], "text": found[4], "rcpt_to": found[3],
+                        "stage": None, "said_by": None, "cite": line})
+        elif (found := _TURN.match(line)) or _SENT.match(line) or _REPLIED.match(line):
+            sent, said = _turn(line)
+            if sent:
+                command, reply = sent, []
+            elif said:
+                reply.append(said)
+                if re.match(r"[45][0-9]{2}(?!-)", said):
+                    failed.append({**_one_reply(reply), "stage": command, "said_by": host, "cite": reply[0]})
+                if not re.match(r"[0-9]{3}-", said):
+                    reply = []
+    yield from _by_recipient(failed, own, fatal)
+
+
+def _turn(line: str) -> tuple[str | None, str | None]:
+    """``(command, reply line)`` of a line of a transcript."""
+    if found := _TURN.match(line):
+        return (found[3].strip(), None) if found[1] else (None, found[3].strip())
+    if found := _SENT.match(line):
+        return found[1].strip(), None
+    found = _REPLIED.match(line)
+    return None, found[1].strip() if found else None
+
+
+def _one_reply(lines: Sequence[str]) -> dict[str, str | None]:
+    """The reply of which these are the lines: its codes once, its words joined."""
+    enhanced = None
+    words = []
+    for line in lines:
+        found = re.match(r"([45][0-9]{2})[ -]?(?:#?([45]\.[0-9]{1,3}\.[0-9]{1,3})\b:?)?\s*(.*)$", line)
+        if found:
+            enhanced = enhanced or found[2]
+            words.append(found[3].strip())
+    return {"code": lines[-1][:3], "enhanced": None if _generic(enhanced) else enhanced, "text": " ".join(w for w in words if w) or None}
+
+
+def _by_recipient(
+    failed: Sequence[dict[str, str | None]], own: Sequence[dict[str, str | None]], fatal: Sequence[str]
+) -> Iterator[dict[str, str | None]]:
+    """One failure for each recipient: the reply to its own command, else one that names it, else the first."""
+    told = list(dict.fromkeys([*fatal, *(str(o["rcpt_to"]) for o in own)]))
+    named = [str(a[0]) for f in failed if (a := _ADDRESS.search(f["stage"] or "")) and (f["stage"] or "").upper().startswith("RCPT")]
+    for rcpt in told or list(dict.fromkeys(named)) or [None]:
+        mine = [f for f in failed if rcpt and rcpt.lower() in (f["stage"] or "").lower()]
+        mine = mine or [f for f in failed if rcpt and rcpt.lower() in (f["text"] or "").lower()]
+        mine = mine or [f for f in failed if not (f["stage"] or "").upper().startswith("RCPT")]
+        mine = mine or ([] if any(o["rcpt_to"] == rcpt for o in own) else list(failed))
+        mine = mine or [o for o in own if o["rcpt_to"] == rcpt]
+        if mine:
+            stage = re.match(r"(?i)(MAIL FROM|RCPT TO|[A-Z.]{1,8})", mine[0]["stage"] or "")
+            yield {**mine[0], "rcpt_to": rcpt, "stage": stage[1] if stage else None}
+
+
+_HEAD = re.compile(r"^\s{0,12}(?:\W{0,3})<?(" + _ADDRESS.pattern + r")>?(\s*\([^()]{0,200}\))?\s*(:?)\s*(.*)$")
 
 
 def _blocks(lines: Sequence[str]) -> list[tuple[str, str]]:
     """``(recipient, reason)``: from a line that begins with an address to the next such line."""
     blocks: list[tuple[str, list[str]]] = []
+    depth = 0
     for line in lines:
         head = _HEAD.match(line)
-        if head and (head[2] or not head[3] or line.lstrip().startswith("<")):
+        indent = len(line) - len(line.lstrip())
+        if head and blocks and indent > depth and any(w.strip() for w in blocks[-1][1]) and blocks[-1][0] == head[1]:
+            blocks[-1][1].append(line)      # a folded reply that goes on with the address
+        elif head and (head[3] or not head[4] or line.lstrip().startswith("<")):
             if blocks and not any(w.strip() for w in blocks[-1][1]) and blocks[-1][0] == head[1]:
                 continue
-            blocks.append((head[1], [head[3]]))
+            blocks.append((head[1], [head[4] or (head[2] or "").strip(" ()")]))
+            depth = indent
         elif blocks:
             blocks[-1][1].append(line)
     merged: dict[str, str] = {}
@@ -382,9 +572,3 @@ def _blocks(lines: Sequence[str]) -> list[tuple[str, str]]:
             merged.setdefault(address, text[:1500])
     return list(merged.items())
 
-
-def _about(recipient: str | None, text: str) -> str | None:
-    """What the text says of *recipient*, where its report says too little."""
-    if not recipient:
-        return None
-    return next((words[:400] for address, words in _blocks(text.splitlines()[:_MOST_BODY]) if address.lower() == recipient.lower()), None)
