@@ -316,7 +316,7 @@ def _completed(report: dict[str, str | None], said: Sequence[dict[str, str | Non
 
 
 _AFTER_ALL = re.compile(
-    r"(?i)(?<=\w{4}): retry timeout exceeded$|(?<=[.)]) I'm not going to try again; this message has been in the queue too long\.?$"
+    r"(?i)(?<=\w): retry timeout exceeded$|(?<=[.)]) I'm not going to try again; this message has been in the queue too long\.?$"
 )
 
 
@@ -395,7 +395,7 @@ def _report(g: dict[str, str], reporter: str | None) -> dict[str, str | None]:
 def split_reply(words: str) -> dict[str, str | None]:
     """The code, the enhanced code and the text of a reply somewhere in *words*; its lines are one."""
     words = " ".join(words.split())
-    said = re.search(r"(?i)(?:said|reply was|responded with|error was|returned|response(?: from the remote server)? was):?\s+['\"\u201c]?", words)
+    said = re.search(r"(?i)(?:said|reported error|remote server returned|reply was|responded with|error was|returned|response(?: from the remote server)? was):?\s+['\"\u201c]?", words)
     tail = words[said.end():] if said else words
     for text in (tail, words):
         found = _REPLY.search(text)
@@ -408,7 +408,10 @@ def split_reply(words: str) -> dict[str, str | None]:
             return {"code": code, "enhanced": enhanced, "text": rest.strip(" '\"\u201d>") or None}
     found = _STATUS.search(words)
     if found:
-        return {"code": None, "enhanced": found[1], "text": found[2].strip() or None}
+        after = found[2].strip(" )>,.;")
+        # qmail puts its code behind the words: "Sorry, no mailbox here by that name. (#5.1.1)"
+        behind = len(after) < 12 or words[: found.start()].rstrip().endswith("(")
+        return {"code": None, "enhanced": found[1], "text": (words if behind else found[2].strip()) or None}
     return {"code": None, "enhanced": None, "text": words or None}
 
 
