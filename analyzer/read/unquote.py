@@ -1,13 +1,165 @@
-"""Quoting that people and their programs put around a capture."""
+"""Quoting that people and their programs put around a capture: reply marks, fences, HTML, line numbers, hard wraps.
+
+Each step says whether it applies to the capture as a whole, and then works on its lines; line numbers stay the user's own.
+"""
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from analyzer.model.capture import Line
+
+_QUOTE = re.compile(r"(?:> ?){1,3}")
+_ANSWER = re.compile(r"<[-~*< ]")
+_TYPED = re.compile(r"(?i)> ?(?:EHLO|HELO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|AUTH|STARTTLS|NOOP|VRFY|\.|[A-Za-z-]{1,30}: |$)")
+_FENCE = re.compile(r"\s{0,4}(?:`{3,}\w{0,20}|~{3,}\w{0,20}|\{\{[<%].{0,80}[>%]\}\}|\{(?:code|noformat)[^{}]{0,40}\}|\[/?code\]|</?(?:pre|code|blockquote|samp|tt)[^<>]{0,80}>)\s*$", re.IGNORECASE)
+_TAG = re.compile(r"</?(?:pre|code|p|div|span|br|td|tr|table|tbody|li|ul|ol|b|strong|em|i|u|a|font|samp|tt|kbd|h[1-6]|hr)\b[^<>]{0,400}/?>", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|nbsp|apos|#[0-9]{1,6}|#x[0-9A-Fa-f]{1,5});")
+_NUMBERED = re.compile(r"\s{0,8}([0-9]{1,7})(?:[:|\t]|\s{1,2})\s?")
+_GREP = re.compile(r"(?:/[\w./-]{1,200}|[\w-]{1,80}\.(?:log|txt|err|info)(?:\.[0-9]{1,3})?(?:\.gz)?)[:-](?:[0-9]{1,9}[:-])?(?=\S)")
+_STAMP = re.compile(r"(?:<[0-9]{1,3}>)?(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}|[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2})")
+_GOES_ON = re.compile(
+    r"\s*(?:(?:delays?|dsn|status|relay|orig_to|conn_use|from|to|proto|helo|stat|ctladdr|mailer|pri|xdelay|size|nrcpt|message-id|client)=|\(|said:|reply to )")
+_LITERAL_END = re.compile(r"(?:\\r)?\\n$")
+_TRANSLATED = str.maketrans({
+    "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " ", "\u2007": " ", "\u202f": " ", "\u200b": None, "\u200c": None,
+    "\u200d": None, "\u2060": None, "\ufeff": None, "\u2013": "-",
+})
+_MOST_JOINED = 6
+_LEAST_WRAPPED = 55
 
 
 def unquote(lines: list[Line]) -> tuple[list[Line], list[str]]:
     """*lines* without quoting, and notes on what was removed."""
-    return lines, []
+    notes = []
+    for step, note in _STEPS:
+        changed = step(lines)
+        if changed is not None:
+            lines = changed
+            notes.append(note)
+    return lines, notes
+
+
+def _with(line: Line, text: str) -> Line:
+    return line if text == line.text else msgspec.structs.replace(line, text=text)
+
+
+def _changed(lines: list[Line], read: Callable[[str], str]) -> list[Line] | None:
+    found = [_with(line, read(line.text)) for line in lines]
+    return found if any(a is not b for a, b in zip(found, lines, strict=True)) else None
+
+
+def _share(lines: list[Line], pattern: re.Pattern[str]) -> float:
+    full = [line for line in lines if line.text.strip()]
+    return sum(bool(pattern.match(line.text)) for line in full) / len(full) if full else 0.0
+
+
+# ---- the steps -------------------------------------------------------------------------------------------------------
+def _characters(lines: list[Line]) -> list[Line] | None:
+    if all(line.text.isascii() for line in lines):
+        return None
+    return _changed(lines, lambda text: text.translate(_TRANSLATED))
+
+
+def _reply_marks(lines: list[Line]) -> list[Line] | None:
+    """``> `` before lines, unless it marks what a client sent."""
+    quoted = [line for line in lines if line.text.startswith(">")]
+    if not quoted or any(_ANSWER.match(line.text) for line in lines) or any(line.text.startswith(">>>") for line in quoted):
+        return None
+    if all(_TYPED.match(line.text) for line in quoted):
+        return None
+    return _changed(lines, lambda text: _QUOTE.sub("", text, count=1) if text.startswith(">") else text)
+
+
+def _markup(lines: list[Line]) -> list[Line] | None:
+    text = "\n".join(line.text for line in lines[:2000])
+    if "content-type:" in text.lower() or (len(_TAG.findall(text)) < 2 and not _ENTITY.search(text)):  # noqa: PLR2004
+        return None
+    return _changed(lines, lambda t: unescape(_TAG.sub("", t)) if "<" in t or "&" in t else t)
+
+
+def _fences(lines: list[Line]) -> list[Line] | None:
+    def read(text: str) -> str:
+        if _FENCE.match(text):
+            return ""
+        bare = text.strip()
+        for mark in ("**", "`"):
+            if len(bare) > 2 * len(mark) and bare.startswith(mark) and bare.endswith(mark) and mark not in bare[len(mark): -len(mark)]:
+                return bare[len(mark): -len(mark)]
+        return text
+
+    return _changed(lines, read)
+
+
+def _line_ends(lines: list[Line]) -> list[Line] | None:
+    if sum(line.text.endswith("\\n") for line in lines) * 2 < len(lines):
+        return None
+    return _changed(lines, lambda text: _LITERAL_END.sub("", text))
+
+
+def _numbers(lines: list[Line]) -> list[Line] | None:
+    """Line numbers before the lines: they must count up by one."""
+    found = [m for line in lines if line.text.strip() and (m := _NUMBERED.match(line.text))]
+    full = sum(bool(line.text.strip()) for line in lines)
+    numbers = [int(m[1]) for m in found]
+    steps = sum(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False))
+    if len(numbers) < 3 or len(numbers) < 0.9 * full or steps < 0.8 * (len(numbers) - 1):  # noqa: PLR2004
+        return None
+    return _changed(lines, lambda text: _NUMBERED.sub("", text, count=1))
+
+
+def _grep(lines: list[Line]) -> list[Line] | None:
+    if _share(lines, _GREP) < 0.6:  # noqa: PLR2004
+        return None
+    return _changed(lines, lambda text: _GREP.sub("", text, count=1))
+
+
+def _indent(lines: list[Line]) -> list[Line] | None:
+    """An indent that all lines share (a quoting ticket system, an indented code block)."""
+    full = [line.text for line in lines if line.text.strip()]
+    least = min((len(t) - len(t.lstrip(" \t")) for t in full), default=0)
+    if least < 2 or len(full) < 2:  # noqa: PLR2004
+        return None
+    return _changed(lines, lambda text: text[least:])
+
+
+def _wraps(lines: list[Line]) -> list[Line] | None:
+    """Log lines that a mail client wrapped, as one line again."""
+    joined: list[Line] = []
+    count = 0
+    for line in lines:
+        last = joined[-1] if joined else None
+        if last is not None and count < _MOST_JOINED and _continues(last.text, line.text):
+            joined[-1] = msgspec.structs.replace(last, text=f"{last.text.rstrip()} {line.text.strip()}", last=line.number)
+            count += 1
+        else:
+            joined.append(line)
+            count = 0
+    return joined if len(joined) < len(lines) else None
+
+
+def _continues(text: str, following: str) -> bool:
+    if not _STAMP.search(text[:60]) or _STAMP.search(following[:60]) or not following.strip() or len(text) < _LEAST_WRAPPED:
+        return False
+    open_ = text.count("(") > text.count(")") or text.count("<") > text.count(">")
+    return open_ or text.rstrip().endswith(",") or bool(_GOES_ON.match(following))
+
+
+_STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
+    (_characters, "typographic characters were read as plain ones"),
+    (_reply_marks, "quote marks were removed"),
+    (_markup, "HTML was removed"),
+    (_fences, "Markdown was removed"),
+    (_line_ends, "literal line ends were removed"),
+    (_grep, "file names before the lines were removed"),
+    (_numbers, "line numbers before the lines were removed"),
+    (_indent, "the common indent was removed"),
+    (_wraps, "wrapped lines were joined"),
+)
