@@ -68,7 +68,7 @@ def weight(_line: Line, _fmt: Format) -> float:
 
 def claim(lines: Sequence[Line]) -> list[tuple[int, int]]:
     """The ranges of *lines* that are messages: a header with at least two known fields, to the next message or the end."""
-    starts: list[tuple[int, int, bool]] = []
+    ranges: list[tuple[int, int]] = []
     lines = _unquoted(lines)
     index = 0
     while index < len(lines):
@@ -76,19 +76,14 @@ def claim(lines: Sequence[Line]) -> list[tuple[int, int]]:
         begins = not before.strip() or bool(_MBOX.match(lines[index].text) or _FORWARDED.match(before))
         end, names = _header(lines, index) if begins else (index, [])
         if len(_KNOWN.intersection(names)) >= 2:
-            starts.append((index, end, _is_bounce(lines, index, end)))
-            index = max(end, index + 1)
-            if starts[-1][2]:
-                index = _next_message(lines, index)
+            whole = _is_bounce(lines, index, end)
+            ranges.append((index, _next_message(lines, max(end, index + 1)) if whole else end))
+            index = max(ranges[-1][1], index + 1)
         elif begins and _INTRO.match(lines[index].text) and _no_session(lines, index):
-            starts.append((index, index, True))
-            index = _next_message(lines, index + 1)
+            ranges.append((index, _next_message(lines, index + 1)))
+            index = ranges[-1][1]
         else:
             index += 1
-    ranges = []
-    for at, (start, end, whole) in enumerate(starts):
-        following = starts[at + 1][0] if at + 1 < len(starts) else len(lines)
-        ranges.append((start, following if whole else end))
     return ranges
 
 
@@ -538,7 +533,8 @@ def _by_recipient(
     """One failure for each recipient: the reply to its own command, else one that names it, else the first."""
     told = list(dict.fromkeys([*fatal, *(str(o["rcpt_to"]) for o in own)]))
     named = [str(a[0]) for f in failed if (a := _ADDRESS.search(f["stage"] or "")) and (f["stage"] or "").upper().startswith("RCPT")]
-    for rcpt in told or list(dict.fromkeys(named)) or [None]:
+    recipients: list[str | None] = [*(told or dict.fromkeys(named))]
+    for rcpt in recipients or [None]:
         mine = [f for f in failed if rcpt and rcpt.lower() in (f["stage"] or "").lower()]
         mine = mine or [f for f in failed if rcpt and rcpt.lower() in (f["text"] or "").lower()]
         mine = mine or [f for f in failed if not (f["stage"] or "").upper().startswith("RCPT")]
