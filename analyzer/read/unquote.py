@@ -22,7 +22,7 @@ _TYPED = re.compile(r"(?i)> ?(?:EHLO|HELO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|AUTH|STA
 _FENCE = re.compile(r"\s{0,4}(?:`{3,}\w{0,20}|~{3,}\w{0,20}|\{\{[<%].{0,80}[>%]\}\}|\{(?:code|noformat)[^{}]{0,40}\}|\[/?code\]|</?(?:pre|code|blockquote|samp|tt)[^<>]{0,80}>)\s*$", re.IGNORECASE)
 _TAG = re.compile(r"</?(?:pre|code|p|div|span|br|td|tr|table|tbody|li|ul|ol|b|strong|em|i|u|a|font|samp|tt|kbd|h[1-6]|hr)\b[^<>]{0,400}/?>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|nbsp|apos|#[0-9]{1,6}|#x[0-9A-Fa-f]{1,5});")
-_NUMBERED = re.compile(r"\s{0,8}([0-9]{1,7})(?:[:|\t]|\s{1,2})\s?")
+_NUMBERED = re.compile(r"\s{0,8}([0-9]{1,7})(?:\t|[:|] ?| {1,2})")
 _GREP = re.compile(r"(?:/[\w./-]{1,200}|[\w-]{1,80}\.(?:log|txt|err|info)(?:\.[0-9]{1,3})?(?:\.gz)?)[:-](?:[0-9]{1,9}[:-])?(?=\S)")
 _STAMP = re.compile(r"(?:<[0-9]{1,3}>)?(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}|[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2})")
 _GOES_ON = re.compile(
@@ -80,7 +80,7 @@ def _reply_marks(lines: list[Line]) -> list[Line] | None:
 
 def _markup(lines: list[Line]) -> list[Line] | None:
     text = "\n".join(line.text for line in lines[:2000])
-    if "content-type:" in text.lower() or (len(_TAG.findall(text)) < 2 and not _ENTITY.search(text)):  # noqa: PLR2004
+    if "content-type:" in text.lower() or (len(_TAG.findall(text)) < 2 and not _ENTITY.search(text)):
         return None
     return _changed(lines, lambda t: unescape(_TAG.sub("", t)) if "<" in t or "&" in t else t)
 
@@ -110,13 +110,13 @@ def _numbers(lines: list[Line]) -> list[Line] | None:
     full = sum(bool(line.text.strip()) for line in lines)
     numbers = [int(m[1]) for m in found]
     steps = sum(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False))
-    if len(numbers) < 3 or len(numbers) < 0.9 * full or steps < 0.8 * (len(numbers) - 1):  # noqa: PLR2004
+    if len(numbers) < 3 or len(numbers) < 0.9 * full or steps < 0.8 * (len(numbers) - 1):
         return None
     return _changed(lines, lambda text: _NUMBERED.sub("", text, count=1))
 
 
 def _grep(lines: list[Line]) -> list[Line] | None:
-    if _share(lines, _GREP) < 0.6:  # noqa: PLR2004
+    if _share(lines, _GREP) < 0.6:
         return None
     return _changed(lines, lambda text: _GREP.sub("", text, count=1))
 
@@ -125,9 +125,17 @@ def _indent(lines: list[Line]) -> list[Line] | None:
     """An indent that all lines share (a quoting ticket system, an indented code block)."""
     full = [line.text for line in lines if line.text.strip()]
     least = min((len(t) - len(t.lstrip(" \t")) for t in full), default=0)
-    if least < 2 or len(full) < 2:  # noqa: PLR2004
+    if least < 2 or len(full) < 2:
         return None
     return _changed(lines, lambda text: text[least:])
+
+
+def _blank_lines(lines: list[Line]) -> list[Line] | None:
+    """A blank line after each line, as some programs paste."""
+    every_second = lines[1::2]
+    if len(lines) < 6 or any(line.text.strip() for line in every_second) or sum(not x.text.strip() for x in lines[::2]) > len(lines) // 4:
+        return None
+    return lines[::2]
 
 
 def _wraps(lines: list[Line]) -> list[Line] | None:
@@ -161,5 +169,6 @@ _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
     (_grep, "file names before the lines were removed"),
     (_numbers, "line numbers before the lines were removed"),
     (_indent, "the common indent was removed"),
+    (_blank_lines, "blank lines between the lines were removed"),
     (_wraps, "wrapped lines were joined"),
 )
