@@ -166,7 +166,10 @@ class _Reader:
         found: list[Event] = list(self._headers()) if self.body_at else []
         reports, original = self._reports()
         if not reports and self.body_at and not self._is_report():
-            return found
+            attached = self._attached()
+            if attached is None:
+                return found
+            self.message = attached
         said = list(_said("\n\n".join(self._texts())))
         if not reports:
             reports = [r for r in said if self.body_at or r["rcpt_to"] or r["code"] or r["enhanced"]]
@@ -178,6 +181,14 @@ class _Reader:
 
     def _is_report(self) -> bool:
         return speaks_as_machine("\n".join(line.text for line in self.lines[: self.body_at]))
+
+    def _attached(self) -> Message | None:
+        """The report by a mail system that somebody attached to a message of their own."""
+        for part in self._parts():
+            inner = _messages(part.get_payload()) if part.get_content_type() == "message/rfc822" else []
+            if inner and speaks_as_machine("\n".join(f"{k}: {v}" for k, v in inner[0].items())):
+                return inner[0]
+        return None
 
     def _place(self, *words: str | None) -> Place:
         """The line that holds the first of *words* that is found below the header."""
@@ -387,9 +398,15 @@ def _report(g: dict[str, str], reporter: str | None) -> dict[str, str | None]:
     }
 
 
+_QUOTED_REPLY = re.compile(r"(?i)returned '([45][0-9]{2} [^']{3,600})'")
+
+
 def split_reply(words: str) -> dict[str, str | None]:
     """The code, the enhanced code and the text of a reply somewhere in *words*; its lines are one."""
     words = " ".join(words.split())
+    quoted = _QUOTED_REPLY.findall(words)
+    if quoted:                                  # Exchange: the last hop's words, not its own "message delayed"
+        words = next((q for q in quoted if " 4.4.7 " not in q), quoted[0])
     said = re.search(r"(?i)(?:said|reported error|remote server returned|reply was|responded with|error was|returned|response(?: from the remote server)? was):?\s+['\"\u201c]?", words)
     tail = words[said.end():] if said else words
     for text in (tail, words):
@@ -436,7 +453,8 @@ def _said(text: str) -> Iterator[dict[str, str | None]]:
             break
         lines.append(line)
     body = "\n".join(lines)
-    status = "deferred" if _DELAYED.search(body[:1500]) and not re.search(r"(?i)permanent|failed permanently|could not be delivered", body) else "bounced"
+    warns = re.search(r"(?i)warning (message )?only|it will be retried until|not yet been delivered|will keep trying|delivery attempts will continue", body)
+    status = "deferred" if warns or _DELAYED.search(body[:1500]) and not re.search(r"(?i)permanent|failed permanently|could not be delivered", body) else "bounced"
     transcript = list(_transcript(lines))
     if transcript:
         yield from ({**r, "status": status} for r in transcript)
@@ -568,6 +586,7 @@ def _blocks(lines: Sequence[str]) -> list[tuple[str, str]]:
     for address, words in blocks:
         text = " ".join(" ".join(words).split())
         if text:
-            merged.setdefault(address, text[:1500])
+            if address not in merged or (_REPLY.search(text) and not _REPLY.search(merged[address])):
+                merged[address] = text[:1500]       # the words for administrators count more than those for everybody
     return list(merged.items())
 
