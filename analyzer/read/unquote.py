@@ -110,7 +110,7 @@ def _numbers(lines: list[Line]) -> list[Line] | None:
     full = sum(bool(line.text.strip()) for line in lines)
     numbers = [int(m[1]) for m in found]
     steps = sum(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False))
-    if len(numbers) < 3 or len(numbers) < 0.9 * full or steps < 0.8 * (len(numbers) - 1):
+    if len(numbers) < 2 or len(numbers) < 0.9 * full or steps < 0.8 * (len(numbers) - 1):
         return None
     return _changed(lines, lambda text: _NUMBERED.sub("", text, count=1))
 
@@ -125,7 +125,7 @@ def _indent(lines: list[Line]) -> list[Line] | None:
     """An indent that all lines share (a quoting ticket system, an indented code block)."""
     full = [line.text for line in lines if line.text.strip()]
     least = min((len(t) - len(t.lstrip(" \t")) for t in full), default=0)
-    if least < 2 or len(full) < 2:
+    if least < 2 or (len(full) < 2 and least < 4):
         return None
     return _changed(lines, lambda text: text[least:])
 
