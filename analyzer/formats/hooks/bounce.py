@@ -454,7 +454,7 @@ def _said(text: str) -> Iterator[dict[str, str | None]]:
         lines.append(line)
     body = "\n".join(lines)
     warns = re.search(r"(?i)warning (message )?only|it will be retried until|not yet been delivered|will keep trying|delivery attempts will continue", body)
-    status = "deferred" if warns or _DELAYED.search(body[:1500]) and not re.search(r"(?i)permanent|failed permanently|could not be delivered", body) else "bounced"
+    status = "deferred" if warns or (_DELAYED.search(body[:1500]) and not re.search(r"(?i)permanent|failed permanently|could not be delivered", body)) else "bounced"
     transcript = list(_transcript(lines))
     if transcript:
         yield from ({**r, "status": status} for r in transcript)
@@ -585,8 +585,7 @@ def _blocks(lines: Sequence[str]) -> list[tuple[str, str]]:
     merged: dict[str, str] = {}
     for address, words in blocks:
         text = " ".join(" ".join(words).split())
-        if text:
-            if address not in merged or (_REPLY.search(text) and not _REPLY.search(merged[address])):
-                merged[address] = text[:1500]       # the words for administrators count more than those for everybody
+        if text and (address not in merged or (_REPLY.search(text) and not _REPLY.search(merged[address]))):
+            merged[address] = text[:1500]       # the words for administrators count more than those for everybody
     return list(merged.items())
 
