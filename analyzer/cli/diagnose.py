@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer.cli.sources import knowledge, sources
-from analyzer.diagnose import diagnose
-from analyzer.errors import UnreadableInput
+from analyzer.diagnose import case_of, diagnose
+from analyzer.errors import MailwhyError, UnreadableInput
 from analyzer.formats.load import load_formats
 from analyzer.model.report import EXIT_STATUS
 from analyzer.render import FORMATS, render
@@ -16,6 +16,11 @@ from analyzer.rulebook import load_rules
 
 if TYPE_CHECKING:
     import argparse
+
+    from analyzer.formats.load import Formats
+    from analyzer.model.capture import Source
+    from analyzer.model.report import Report
+    from analyzer.model.rule import RuleBook
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,9 +47,7 @@ def run(options: argparse.Namespace) -> int:
         print(explain(found, formats))
         return 0
     if options.redact:
-        from analyzer.redact import redacted
-
-        found = redacted(found, book, formats)
+        found = _redacted(found, book, formats)
     report = diagnose(found, book, formats, options.point_of_view, events=options.format == "json")
     width = None
     colour = options.output is None and sys.stdout.isatty()
@@ -61,3 +64,18 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         print(text, end="" if text.endswith("\n") else "\n")
     return EXIT_STATUS[report.verdict]
+
+
+def _redacted(found: list[Source], book: RuleBook, formats: Formats) -> list[Source]:
+    """*found* with pseudonyms.  Raises `MailwhyError` where the answer would not be the same."""
+    from analyzer.redact import redacted
+
+    changed = redacted(found, case_of(found, book, formats), book)
+    before, after = (_answer(diagnose(x, book, formats)) for x in (found, changed))
+    if before != after:
+        raise MailwhyError(f"redaction changes the answer from {before} to {after}: nothing was written; please report this")
+    return changed
+
+
+def _answer(report: Report) -> str:
+    return " ".join([report.verdict, *(d.fault for d in report.diagnoses[:1])])

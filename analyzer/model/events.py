@@ -49,6 +49,7 @@ class ConnectFailed(Event, frozen=True, tag="connect_failed"):
     port: int | None = None
     reason: str | None = None
     text: str | None = None
+    queue_id: str | None = None
 
 
 class Reply(Event, frozen=True, tag="reply"):
@@ -120,6 +121,7 @@ class TlsFailed(Event, frozen=True, tag="tls_failed"):
     port: int | None = None
     client_name: str | None = None
     client_ip: str | None = None
+    helo: str | None = None
     queue_id: str | None = None
     code: int | None = None
     enhanced: str | None = None
@@ -161,6 +163,8 @@ class ClientConnected(Event, frozen=True, tag="client_connected"):
     client_ip: str | None = None
     port: int | None = None
     session: str | None = None        # a session id, where the MTA has one
+    helo: str | None = None
+    queue_id: str | None = None
 
 
 class ClientGone(Event, frozen=True, tag="client_gone"):
@@ -172,6 +176,8 @@ class ClientGone(Event, frozen=True, tag="client_gone"):
     stage: str | None = None          # after or during which command
     text: str | None = None
     session: str | None = None
+    helo: str | None = None
+    queue_id: str | None = None
 
 
 class Refused(Event, frozen=True, tag="refused"):
@@ -258,8 +264,10 @@ class Trouble(Event, frozen=True, tag="trouble"):
     queue_id: str | None = None
     client_name: str | None = None
     client_ip: str | None = None
+    helo: str | None = None
     server: str | None = None
     server_ip: str | None = None
+    port: int | None = None
     rcpt_to: str | None = None
     mail_from: str | None = None
     user: str | None = None
@@ -276,6 +284,8 @@ class AuthResult(Event, frozen=True, tag="auth"):
     user: str | None = None
     text: str | None = None
     session: str | None = None
+    helo: str | None = None
+    queue_id: str | None = None
 
 
 # ---- DNS -----------------------------------------------------------------------------------------------------------

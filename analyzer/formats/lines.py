@@ -1,0 +1,64 @@
+"""A grammar's reading of a segment, line by line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.model.events import Command, Content, DataEnd, Event, Reply
+from analyzer.model.place import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.formats.load import Format
+    from analyzer.model.capture import Line, Segment
+
+
+def events_of(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
+    """What *fmt*'s grammar reads, line by line, and the lines that it cannot read."""
+    events: list[Event] = []
+    missed: list[int] = []
+    data = False
+    for index, line in enumerate(segment.lines):
+        if data:
+            event = _data(line, fmt, segment.source)
+            data = isinstance(event, Content)
+            events.append(event)
+            continue
+        read = fmt.event(line, segment.source)
+        if read is None and _typed(index, segment.lines, fmt, events):
+            read = Command(place=Place(segment.source, line.number), format=fmt.name, text=line.text)
+        if read is None:
+            if line.text.strip():
+                missed.append(line.number)
+            continue
+        events.append(read)
+        data = fmt.header.session and isinstance(read, Reply) and read.code == 354 and _data_was_asked(events)
+    return events, missed
+
+
+_MOST_TYPED = 120
+
+
+def _typed(index: int, lines: Sequence[Line], fmt: Format, events: list[Event]) -> bool:
+    """Whether a line that is no command as it stands was typed as one: a reply follows, and the server has greeted."""
+    if not fmt.header.session or len(lines[index].text) > _MOST_TYPED or not any(isinstance(e, Reply) for e in events):
+        return False
+    following = next((line for line in lines[index + 1:] if line.text.strip()), None)
+    return following is not None and isinstance(fmt.event(following, 0), Reply)
+
+
+def _data_was_asked(events: list[Event]) -> bool:
+    last = next((e for e in reversed(events) if isinstance(e, Command)), None)
+    return last is None or (last.verb or last.text or "").upper().startswith("DATA")
+
+
+def _data(line: Line, fmt: Format, source: int) -> Event:
+    """Message data, its end, or what ended the session before its end."""
+    place = Place(source, line.number)
+    if line.text.rstrip() == ".":
+        return DataEnd(place=place, format=fmt.name)
+    read = fmt.event(line, source)
+    if read is not None and not isinstance(read, Command) and fmt.weight(line.body) == 1.0:
+        return read
+    return Content(place=place, format=fmt.name, text=line.text)
