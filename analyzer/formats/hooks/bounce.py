@@ -269,7 +269,7 @@ class _Reader:
         said_ip = re.search(r"\[?((?:[0-9]{1,3}\.){3}[0-9]{1,3})\]?", r.get("said_by_ip") or "")
         return Attempt(
             place=self._place(r.get("cite"), r.get("text"), r.get("rcpt_to")), format="bounce", mail_from=found[0] if found else None,
-            rcpt_to=r.get("rcpt_to"), enhanced=r.get("enhanced"), status=r.get("status") or "bounced",
+            rcpt_to=(r.get("rcpt_to") or "").strip("'") or None, enhanced=r.get("enhanced"), status=r.get("status") or "bounced",
             code=int(code) if code else None, text=r.get("text"), said_by=r.get("said_by"), stage=r.get("stage"),
             said_by_ip=said_ip[1] if said_ip else None, message_id=original.get("message-id"),
             time=self.message.get("Date"),
