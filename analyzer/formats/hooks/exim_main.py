@@ -9,7 +9,7 @@ import msgspec
 
 from analyzer.formats.hooks.postfix import without_codes
 from analyzer.model.events import Attempt, Event, Refused
-from analyzer.parse import events_of
+from analyzer.formats.lines import events_of
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
