@@ -29,7 +29,7 @@ _TOKEN = re.compile(
     rf"|(?<![\w.-])(?P<reverse>{_V4})(?=\.(?:in-addr\.arpa|[A-Za-z]))"
     rf"|(?<![\w.-])(?P<v4>{_V4})(?![\w-]|\.[0-9])"
     r"|(?<![\w:.])(?P<v6>(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4})(?![\w:])"
-    rf"|(?<![\w./@-])(?P<name>(?:{_LABEL}\.){{1,8}}[A-Za-z][A-Za-z0-9-]{{1,24}})\b(?!\()"
+    rf"|(?:(?<![\w./@-])|(?<=[2-5][0-9]{{2}}-))(?![2-5][0-9]{{2}}-)(?P<name>(?:{_LABEL}\.){{1,8}}[A-Za-z][A-Za-z0-9-]{{1,24}})\b(?!\()"
 )
 _CREDENTIALS = re.compile(r"(?i)((?:^|\s|>|:)AUTH\s+(?:PLAIN|LOGIN|CRAM-MD5|XOAUTH2|NTLM|OAUTHBEARER)\s+)(\S+)")
 _BASE64 = re.compile(r"^(\W{0,6}(?:C:|->|~>|>>>)?\s*)([A-Za-z0-9+/]{8,}={0,2})\s*$")
