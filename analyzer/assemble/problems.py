@@ -202,7 +202,7 @@ def complaints_of(events: Iterable[ev.Event]) -> dict[Place, ev.Trouble | ev.Tls
         process = (e.place.source, e.host, e.agent, e.pid) if e.pid else None
         queue_id = getattr(e, "queue_id", None)
         message = (e.place.source, e.host, queue_id) if queue_id and queue_id != "NOQUEUE" else None
-        if isinstance(e, ev.TlsFailed) or (isinstance(e, ev.Trouble) and e.severity != "info"):
+        if isinstance(e, ev.TlsFailed) or (isinstance(e, ev.Trouble) and (e.severity != "info" or message is not None)):
             for key in (process, message):
                 if key is not None:
                     last[key] = e
@@ -305,7 +305,7 @@ def _trouble(e: ev.Trouble, software: str | None, view: str | None) -> Problem |
     if e.severity == "info":
         return None
     return Problem(**_fields(e, software, view) | {
-        "kind": "local-failure", "by": "local", "severity": e.severity, "minor": e.severity not in {"fatal", "panic"},
+        "kind": "local-failure", "by": "local", "severity": e.severity, "minor": bool(e.agent) and e.severity not in {"fatal", "panic"},
     })
 
 
