@@ -20,16 +20,14 @@ if TYPE_CHECKING:
     from analyzer.model.rule import RuleBook
 
 
-def diagnose(
-    sources: Iterable[Source], book: RuleBook, formats: Formats, view: str | None = None, *, events: bool = False
-) -> Report:
+def diagnose(sources: Iterable[Source], book: RuleBook, formats: Formats, view: str | None = None, *, events: bool = False) -> Report:
     """One case from everything pasted or named, as a report.  Never raises on bad *input*."""
     return infer(case_of(sources, book, formats), book, view, events=events)
 
 
 def case_of(sources: Iterable[Source], book: RuleBook, formats: Formats) -> Case:
     """Everything pasted or named, as a case."""
-    captures = [read(source, i) for i, source in enumerate(sources)]        # bytes   -> Capture
-    segments = [s for c in captures for s in segment(c, formats)]           # Capture -> Segment
-    parsed = [parse(s, formats) for s in segments]                          # Segment -> Parsed
-    return assemble(captures, parsed, formats, book.providers)              # Events  -> Case
+    captures = [read(source, i) for i, source in enumerate(sources)]  # bytes   -> Capture
+    segments = [s for c in captures for s in segment(c, formats)]  # Capture -> Segment
+    parsed = [parse(s, formats) for s in segments]  # Segment -> Parsed
+    return assemble(captures, parsed, formats, book.providers)  # Events  -> Case

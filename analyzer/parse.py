@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from analyzer.formats.load import Formats
     from analyzer.model.capture import Segment
 
-LOOSE = "loose"   # the format that looks for quoted replies in prose
+LOOSE = "loose"  # the format that looks for quoted replies in prose
 
 
 def parse(segment: Segment, formats: Formats) -> Parsed:

@@ -34,9 +34,77 @@ _TOKEN = re.compile(
 _CREDENTIALS = re.compile(r"(?i)((?:^|\s|>|:)AUTH\s+(?:PLAIN|LOGIN|CRAM-MD5|XOAUTH2|NTLM|OAUTHBEARER)\s+)(\S+)")
 _BASE64 = re.compile(r"^(\W{0,6}(?:C:|->|~>|>>>)?\s*)([A-Za-z0-9+/]{8,}={0,2})\s*$")
 _NOT_NAMES = frozenset(
-    ["cf", "conf", "log", "pid", "sock", "so", "py", "pl", "sh", "txt", "yaml", "yml", "json", "db", "lmdb", "cdb", "c", "h", "service", "local0", "gz", "bz2", "xz", "eml", "html", "pem", "key", "crt", "php", "cgi", "exe"])
+    [
+        "cf",
+        "conf",
+        "log",
+        "pid",
+        "sock",
+        "so",
+        "py",
+        "pl",
+        "sh",
+        "txt",
+        "yaml",
+        "yml",
+        "json",
+        "db",
+        "lmdb",
+        "cdb",
+        "c",
+        "h",
+        "service",
+        "local0",
+        "gz",
+        "bz2",
+        "xz",
+        "eml",
+        "html",
+        "pem",
+        "key",
+        "crt",
+        "php",
+        "cgi",
+        "exe",
+    ]
+)
 _KEPT_LABELS = frozenset(
-    ["mx", "mx1", "mx2", "mx3", "mail", "mail1", "mail2", "smtp", "imap", "www", "ns", "ns1", "ns2", "_dmarc", "_domainkey", "_spf", "spf", "default", "in-addr", "ip6", "arpa", "localhost", "localdomain", "local", "lan", "internal", "home", "invalid", "test", "example", "com", "net", "org"])
+    [
+        "mx",
+        "mx1",
+        "mx2",
+        "mx3",
+        "mail",
+        "mail1",
+        "mail2",
+        "smtp",
+        "imap",
+        "www",
+        "ns",
+        "ns1",
+        "ns2",
+        "_dmarc",
+        "_domainkey",
+        "_spf",
+        "spf",
+        "default",
+        "in-addr",
+        "ip6",
+        "arpa",
+        "localhost",
+        "localdomain",
+        "local",
+        "lan",
+        "internal",
+        "home",
+        "invalid",
+        "test",
+        "example",
+        "com",
+        "net",
+        "org",
+    ]
+)
 _KEPT_DOMAINS = ("in-addr.arpa", "ip6.arpa", "localhost.localdomain")
 _SECOND_LEVEL = frozenset(["co", "com", "net", "org", "ac", "gov", "edu", "or", "ne", "go"])
 _DIGEST = 16

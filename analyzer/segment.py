@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from analyzer.formats.load import Format, Formats
     from analyzer.model.capture import Capture, Line
 
-_SWITCH = 1.2          # what a change of format must be worth
-_MISS = -1.0           # a line that the format cannot read
-_OWN_PROGRAM = 0.3     # a log line of the format's program with words that it does not know
-_DATA = 0.6            # message data inside a session
+_SWITCH = 1.2  # what a change of format must be worth
+_MISS = -1.0  # a line that the format cannot read
+_OWN_PROGRAM = 0.3  # a log line of the format's program with words that it does not know
+_DATA = 0.6  # message data inside a session
 _PROSE = 0.1
 _MOST_WRAPPERS = 4
-_MOST_DATA = 5_000     # lines of message data after a 354 without a final dot
+_MOST_DATA = 5_000  # lines of message data after a 354 without a final dot
 
 
 def segment(capture: Capture, formats: Formats) -> list[Segment]:
@@ -81,9 +81,7 @@ def enveloped(line: Line, formats: Formats) -> Line:
     return msgspec.structs.replace(line, envelope=found)
 
 
-def _claimed(
-    capture: Capture, lines: list[Line], formats: Formats
-) -> tuple[set[int], list[Segment]]:
+def _claimed(capture: Capture, lines: list[Line], formats: Formats) -> tuple[set[int], list[Segment]]:
     """Line ranges that a format's own module takes whole (messages, JSON), before any scoring."""
     taken: set[int] = set()
     segments: list[Segment] = []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lark.grammar import Rule
 
 _ALPHABET = "abcxyzABCXYZ0123456789 .:;,=<>[]()@/-_*'\"%"
-_MOST = 6          # repeats of an unbounded terminal
+_MOST = 6  # repeats of an unbounded terminal
 _BYTES = 128
 
 
@@ -49,7 +49,7 @@ class Lines:
     def _terminal(self, name: str) -> str:
         pattern = re.compile(self.terminals[name].pattern.to_regexp(), re.ASCII)
         text = ""
-        for _ in range(8):      # look-arounds are ignored at first: try again where they do not hold
+        for _ in range(8):  # look-arounds are ignored at first: try again where they do not hold
             text = self._items(self.parsed[name])
             if pattern.match(text):
                 break
@@ -62,7 +62,7 @@ class Lines:
                 case 0:
                     text = text[:at] + self.random.choice(_ALPHABET) + text[at:]
                 case 1:
-                    text = text[:at] + text[at + self.random.randint(1, 4):]
+                    text = text[:at] + text[at + self.random.randint(1, 4) :]
                 case 2:
                     text = text[:at] + text[at:].swapcase()
                 case _:
@@ -94,7 +94,7 @@ class Lines:
                 times = self.random.randint(least, min(int(most), least + _MOST))
                 return "".join(self._items(inner) for _ in range(times))
             case _:
-                return ""       # assertions and anchors take no room
+                return ""  # assertions and anchors take no room
 
     def _other_than(self, wrong: str) -> str:
         return next(c for c in self.random.sample(_ALPHABET, len(_ALPHABET)) if c != wrong)
@@ -104,13 +104,19 @@ class Lines:
         for _ in range(4):
             if pattern.match(c := self.random.choice(_ALPHABET)):
                 return c
-        fitting = [chr(n) for n in range(32, _BYTES - 1) if pattern.match(chr(n))] or [chr(n) for n in range(_BYTES) if pattern.match(chr(n))]
+        fitting = [chr(n) for n in range(32, _BYTES - 1) if pattern.match(chr(n))] or [
+            chr(n) for n in range(_BYTES) if pattern.match(chr(n))
+        ]
         return self.random.choice(fitting)
 
 
 _CATEGORIES = {
-    "CATEGORY_DIGIT": r"\d", "CATEGORY_NOT_DIGIT": r"\D", "CATEGORY_SPACE": r"\s", "CATEGORY_NOT_SPACE": r"\S",
-    "CATEGORY_WORD": r"\w", "CATEGORY_NOT_WORD": r"\W",
+    "CATEGORY_DIGIT": r"\d",
+    "CATEGORY_NOT_DIGIT": r"\D",
+    "CATEGORY_SPACE": r"\s",
+    "CATEGORY_NOT_SPACE": r"\S",
+    "CATEGORY_WORD": r"\w",
+    "CATEGORY_NOT_WORD": r"\W",
 }
 
 

@@ -61,7 +61,7 @@ def test_zstandard_is_read(tmp_path):
 
 def test_a_damaged_gz_is_used_up_to_the_damage(tmp_path):
     data = bytearray(gzip.compress((message() * 3000).encode(), 1))
-    (tmp_path / "m.gz").write_bytes(bytes(data[:len(data) // 2]))
+    (tmp_path / "m.gz").write_bytes(bytes(data[: len(data) // 2]))
     report = run([tmp_path])
     assert report.totals["bounced"] > 100
     assert any("cut off" in n or "damaged" in n for n in report.notes)
@@ -77,8 +77,10 @@ def test_a_copy_of_a_log_is_left_out(tmp_path):
 
 def test_journals_are_read(tmp_path):
     lines = [line.split("]: ", 1)[1] for line in message().splitlines()]
-    entries = [{"__REALTIME_TIMESTAMP": "1795168801000000", "_HOSTNAME": "mx1", "SYSLOG_IDENTIFIER": p, "_PID": "7", "MESSAGE": m}
-               for p, m in zip(("postfix/smtpd", "postfix/qmgr", "postfix/smtp", "postfix/qmgr"), lines)]
+    entries = [
+        {"__REALTIME_TIMESTAMP": "1795168801000000", "_HOSTNAME": "mx1", "SYSLOG_IDENTIFIER": p, "_PID": "7", "MESSAGE": m}
+        for p, m in zip(("postfix/smtpd", "postfix/qmgr", "postfix/smtp", "postfix/qmgr"), lines)
+    ]
     (tmp_path / "a.json").write_text("".join(json.dumps(e) + "\n" for e in entries))
     (tmp_path / "b.export").write_text("\n".join("__CURSOR=x\n" + "".join(f"{k}={v}\n" for k, v in e.items()) for e in entries) + "\n")
     for name in ("a.json", "b.export"):
@@ -107,7 +109,9 @@ def test_a_log_ends_no_later_than_its_last_change():
 
 
 def test_filters(tmp_path):
-    (tmp_path / "m").write_text(message() + message().replace("4ABCDEF0123", "5ABCDEF0123").replace("bob@", "eve@").replace("anna@a", "otto@c"))
+    (tmp_path / "m").write_text(
+        message() + message().replace("4ABCDEF0123", "5ABCDEF0123").replace("bob@", "eve@").replace("anna@a", "otto@c")
+    )
     assert run([tmp_path]).totals["bounced"] == 2
     assert run([tmp_path], recipient="bob@b.example").totals["bounced"] == 1
     assert run([tmp_path], sender="c.example").totals["bounced"] == 1
@@ -181,7 +185,12 @@ def test_a_trace_follows_a_message_through_the_filter(tmp_path, what):
 
 def test_what_is_searched_is_recognised():
     assert [kind_of(w) for w in ("a@b.example", "4ABCDEF0124", "1abcDE-000123-AB", "192.0.2.1", "mx.example")] == [
-        "address or message id", "queue id", "queue id", "IP address", "host"]
+        "address or message id",
+        "queue id",
+        "queue id",
+        "IP address",
+        "host",
+    ]
 
 
 def test_trace_prints_the_story_and_its_verdict(tmp_path):
@@ -189,7 +198,9 @@ def test_trace_prints_the_story_and_its_verdict(tmp_path):
     found = command("trace", "bob@b.example", str(tmp_path / "m"))
     assert found.returncode == 1, found.stderr
     assert re.search(r"bounced", found.stdout)
-    assert json.loads(command("trace", "--json", "bob@b.example", str(tmp_path / "m")).stdout)["messages"][0]["fault"] == "recipient-unknown"
+    assert (
+        json.loads(command("trace", "--json", "bob@b.example", str(tmp_path / "m")).stdout)["messages"][0]["fault"] == "recipient-unknown"
+    )
     assert command("trace", "nobody@x.example", str(tmp_path / "m")).returncode == 3
 
 
@@ -208,7 +219,14 @@ def test_events_are_exported(tmp_path):
 
     (tmp_path / "m").write_text(message())
     items, notes = sources.find([str(tmp_path / "m")])
-    batch(items, notes, knowledge(*KEY), load_rules(()), Options(zone=UTC), Local(1, KEY),
-          events=lambda tally, gathered: write(str(tmp_path / "e.jsonl"), tally, gathered))
+    batch(
+        items,
+        notes,
+        knowledge(*KEY),
+        load_rules(()),
+        Options(zone=UTC),
+        Local(1, KEY),
+        events=lambda tally, gathered: write(str(tmp_path / "e.jsonl"), tally, gathered),
+    )
     rows = [json.loads(line) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
     assert [(r["recipient"], r["sender"], r["status"]) for r in rows] == [("bob@b.example", "anna@a.example", "bounced")]

@@ -31,7 +31,9 @@ def logs(tmp_path_factory):
     r = random.Random(7)
     lines = list(postfix(150_000, 0.3, 3))
     strangers = [
-        "\n", "not a log line at all\n", 'Nov 20 00:00:03 mx1 postfix/smtp[1]: 3826A498BA3: to=<"status=sent "@example.net>, relay=none, '
+        "\n",
+        "not a log line at all\n",
+        'Nov 20 00:00:03 mx1 postfix/smtp[1]: 3826A498BA3: to=<"status=sent "@example.net>, relay=none, '
         "delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred (x status=sent )\n",
         "Nov 20 00:00:04 mx1 postfix/smtpd[1]: NOQUEUE: reject: RCPT from u\xff[192.0.2.1]: 550 5.1.1 <a@b.example>: no; from=<> to=<a@b.example> proto=SMTP helo=<x>\n",
         "mail | Nov 20 00:00:05 mx2 postfix/smtp[9]: AAAA11BBBB2: to=<a@b.example>, relay=none, delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred (connect to b.example[192.0.2.9]:25: Connection refused)\n",

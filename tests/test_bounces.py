@@ -48,9 +48,17 @@ def report(text: str = "It failed.", action: str = "failed", status: str = "5.1.
     return attempts(REPORT.format(text=text, action=action, status=status, diagnostic=diagnostic and f"Diagnostic-Code: {diagnostic}\n"))
 
 
-@pytest.mark.parametrize(("action", "status"), [
-    ("failed", "bounced"), ("Failed (expired)", "bounced"), ("delayed", "deferred"), ("delivered", "sent"), ("relayed", "sent"), ("expanded", "sent"),
-])
+@pytest.mark.parametrize(
+    ("action", "status"),
+    [
+        ("failed", "bounced"),
+        ("Failed (expired)", "bounced"),
+        ("delayed", "deferred"),
+        ("delivered", "sent"),
+        ("relayed", "sent"),
+        ("expanded", "sent"),
+    ],
+)
 def test_action(action: str, status: str) -> None:
     assert [a.status for a in report(action=action)] == [status]
 
@@ -77,8 +85,9 @@ def test_kinds_of_diagnosis(kind: str) -> None:
 
 
 def test_an_encoded_report() -> None:
-    head, _, rest = REPORT.format(text="It failed.", action="failed", status="5.2.2", diagnostic="Diagnostic-Code: smtp; 552 Mailbox is full\n").partition(
-        "message/delivery-status\n\n")
+    head, _, rest = REPORT.format(
+        text="It failed.", action="failed", status="5.2.2", diagnostic="Diagnostic-Code: smtp; 552 Mailbox is full\n"
+    ).partition("message/delivery-status\n\n")
     body = base64.encodebytes(rest.removesuffix("--b--\n").encode()).decode()
     [found] = attempts(f"{head}message/delivery-status\nContent-Transfer-Encoding: base64\n\n{body}\n--b--\n")
     assert (found.rcpt_to, found.code, found.text) == ("bob@example.net", 552, "Mailbox is full")
@@ -97,23 +106,35 @@ def test_a_transcript_tells_recipients_apart() -> None:
         "From: MAILER-DAEMON@mx.example.com\nTo: a@example.com\nSubject: Returned mail\n\n"
         "   ----- The following addresses had permanent fatal errors -----\n<bob@example.net>\n<carol@example.net>\n\n"
         "   ----- Transcript of session follows -----\n... while talking to mx.example.net.:\n"
-        ">>> RCPT To:<bob@example.net>\n<<< 550-5.1.1 No such\n<<< 550 5.1.1 user\n>>> RCPT To:<carol@example.net>\n<<< 552 5.2.2 Mailbox full\n")
+        ">>> RCPT To:<bob@example.net>\n<<< 550-5.1.1 No such\n<<< 550 5.1.1 user\n>>> RCPT To:<carol@example.net>\n<<< 552 5.2.2 Mailbox full\n"
+    )
     assert [(a.rcpt_to, a.code, a.enhanced, a.text, a.said_by) for a in found] == [
-        ("bob@example.net", 550, "5.1.1", "No such user", "mx.example.net"), ("carol@example.net", 552, "5.2.2", "Mailbox full", "mx.example.net")]
+        ("bob@example.net", 550, "5.1.1", "No such user", "mx.example.net"),
+        ("carol@example.net", 552, "5.2.2", "Mailbox full", "mx.example.net"),
+    ]
 
 
-@pytest.mark.parametrize("text", [
-    HUMAN.format(subject="Out of office", more="Auto-Submitted: auto-replied", text="I am away. 550 5.1.1 is my number."),
-    HUMAN.format(subject="Re: Undelivered Mail Returned to Sender", more="", text="bob@example.net:\n550 5.1.1 means that I left."),
-    HUMAN.format(subject="Numbers", more='Content-Type: multipart/alternative; boundary="c"', text="--c\nContent-Type: text/plain\n\n550 5.1.1 User unknown?\n--c--"),
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        HUMAN.format(subject="Out of office", more="Auto-Submitted: auto-replied", text="I am away. 550 5.1.1 is my number."),
+        HUMAN.format(subject="Re: Undelivered Mail Returned to Sender", more="", text="bob@example.net:\n550 5.1.1 means that I left."),
+        HUMAN.format(
+            subject="Numbers",
+            more='Content-Type: multipart/alternative; boundary="c"',
+            text="--c\nContent-Type: text/plain\n\n550 5.1.1 User unknown?\n--c--",
+        ),
+    ],
+)
 def test_people_are_no_mail_systems(text: str) -> None:
     assert attempts(text) == []
 
 
 def test_a_log_pasted_after_a_bounce_stays_a_log() -> None:
     log = "Mar  3 10:12:14 mx postfix/smtp[71]: 4XyZ1ab2c3z9t: to=<carol@example.org>, relay=none, delay=1, delays=1/0/0/0, dsn=4.4.1, status=deferred (connect to mx.example.org[198.51.100.9]:25: Connection refused)"
-    found = attempts(f"This is the mail system at host mx.example.com.\n\n<bob@example.net>: host mx.example.net[198.51.100.25] said: 550 5.1.1 User unknown\n\n{log}\n")
+    found = attempts(
+        f"This is the mail system at host mx.example.com.\n\n<bob@example.net>: host mx.example.net[198.51.100.25] said: 550 5.1.1 User unknown\n\n{log}\n"
+    )
     assert [(a.rcpt_to, a.status) for a in found] == [("bob@example.net", "bounced"), ("carol@example.org", "deferred")]
 
 

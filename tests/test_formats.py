@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TEXTS = FORMAT_FOLDERS.texts()
 NAMES = sorted(name for name, text in TEXTS.items() if text.lstrip().startswith("//-"))
-GENERATED = 100_000             # lines, over all formats
+GENERATED = 100_000  # lines, over all formats
 _DIGITS = re.compile(r"[0-9]+")
 
 Reading = tuple[str, dict[str, str]] | None
@@ -150,7 +150,24 @@ def test_hostile_lines_cost_linear_time(name: str) -> None:
     """Strangers write into logs: no repetition may make an expression slow."""
     fmt = formats()[name]
     fmt.regex.match("")
-    pieces = {"a", " ", "[", "<", "(", ",", ";", ": ", " from a", " after A", "a[1]: ", ", sasl_user", "; from", " (in reply to", "queued as ", "= "}
+    pieces = {
+        "a",
+        " ",
+        "[",
+        "<",
+        "(",
+        ",",
+        ";",
+        ": ",
+        " from a",
+        " after A",
+        "a[1]: ",
+        ", sasl_user",
+        "; from",
+        " (in reply to",
+        "queued as ",
+        "= ",
+    }
     starts = ["", *fmt.header.samples[:40]]
     slow = []
     for piece in sorted(pieces):

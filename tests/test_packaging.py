@@ -40,5 +40,10 @@ def test_the_installed_wheel_diagnoses(wheel, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "HEALTHY" in done.stdout
     where = subprocess.run(
-        [python, "-c", "from analyzer.resources import folder; print(folder('rules'))"], cwd=tmp_path, capture_output=True, text=True, check=True)
+        [python, "-c", "from analyzer.resources import folder; print(folder('rules'))"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert str(tmp_path) in where.stdout

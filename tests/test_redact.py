@@ -39,5 +39,5 @@ def test_names_and_credentials_go_and_relations_stay(book, formats):
     for secret in ("secret-corp", "jane", "203.0.113", "AGJvYk", "other.org"):
         assert secret not in after
     names = [w for w in after.replace(">", " ").replace("@", " ").split() if w.endswith(".example")]
-    assert len({n.split(".", 1)[1] for n in names if n.count(".") == 2}) == 1     # still below one domain
-    assert after.count("198.18.1.") == 3                                             # still in one /24
+    assert len({n.split(".", 1)[1] for n in names if n.count(".") == 2}) == 1  # still below one domain
+    assert after.count("198.18.1.") == 3  # still in one /24

@@ -28,7 +28,9 @@ _SESSION = (ev.Dial, ev.Connected, ev.ConnectFailed, ev.Reply, ev.Command, ev.Ti
 
 
 def assemble(
-    captures: Sequence[Capture], parsed: Sequence[Parsed], formats: Formats,
+    captures: Sequence[Capture],
+    parsed: Sequence[Parsed],
+    formats: Formats,
     providers: tuple[tuple[str, tuple[str, ...]], ...] = (),
 ) -> Case:
     """One case from everything parsed."""
@@ -62,10 +64,16 @@ def assemble(
         return tuple(sorted(mine.get((kind, at), ())))
 
     case = Case(
-        captures=tuple(captures), parsed=tuple(parsed), events=events, lookups=lookups, records=records,
+        captures=tuple(captures),
+        parsed=tuple(parsed),
+        events=events,
+        lookups=lookups,
+        records=records,
         dialogues=tuple(msgspec.structs.replace(d, problems=owned("dialogue", i)) for i, d in enumerate(dialogues)),
         deliveries=tuple(msgspec.structs.replace(d, problems=owned("delivery", i)) for i, d in enumerate(deliveries)),
-        certificates=certificates, messages=messages_of(events), problems=tuple(whole),
+        certificates=certificates,
+        messages=messages_of(events),
+        problems=tuple(whole),
     )
     return msgspec.structs.replace(case, facts=facts_of(case, providers))
 
@@ -118,16 +126,21 @@ _DNS = (ev.DnsQuestion, ev.DnsHeader, ev.DnsSection, ev.DnsRecord, ev.DnsServer,
 
 
 def _linked(
-    p: Problem, dialogues: Sequence[Dialogue], deliveries: Sequence[Delivery],
-    providers: tuple[tuple[str, tuple[str, ...]], ...], events: Sequence[ev.Event],
+    p: Problem,
+    dialogues: Sequence[Dialogue],
+    deliveries: Sequence[Delivery],
+    providers: tuple[tuple[str, tuple[str, ...]], ...],
+    events: Sequence[ev.Event],
 ) -> Problem:
     """*p* with what only the rest of the case can tell: its provider, whether the same succeeded later."""
     changes: dict[str, str] = {}
     if provider := provider_of(p.server or p.banner, providers):
         changes["provider"] = provider
-    if (p.resolved == "no" and p.rcpt_to and _succeeded(p, dialogues, deliveries, events)) or (p.resolved == "no" and p.kind == "connect-failure" and any(
-        d.connected == "yes" and d.places > p.places and (d.server == p.server or d.server is None) for d in dialogues
-    )):
+    if (p.resolved == "no" and p.rcpt_to and _succeeded(p, dialogues, deliveries, events)) or (
+        p.resolved == "no"
+        and p.kind == "connect-failure"
+        and any(d.connected == "yes" and d.places > p.places and (d.server == p.server or d.server is None) for d in dialogues)
+    ):
         changes["resolved"] = "yes"
     return msgspec.structs.replace(p, **changes) if changes else p
 
@@ -152,7 +165,11 @@ def _succeeded(p: Problem, dialogues: Sequence[Dialogue], deliveries: Sequence[D
     """Whether the same recipient of the same sender was served further on (a retry that passed)."""
     at = p.places[-1]
     for d in dialogues:
-        if d.places[0] > at and p.rcpt_to in d.rcpt_to and (d.accepted == "yes" or (p.stage != "END-OF-MESSAGE" and d.rcpt_accepted == "yes")):
+        if (
+            d.places[0] > at
+            and p.rcpt_to in d.rcpt_to
+            and (d.accepted == "yes" or (p.stage != "END-OF-MESSAGE" and d.rcpt_accepted == "yes"))
+        ):
             return d.mail_from == p.mail_from
     if p.view == "receiving" and p.temporary == "yes":
         taken = [d for d in deliveries if d.mail_from is not None and d.mail_from == p.mail_from and d.places[0] > at]

@@ -29,7 +29,7 @@ def zones() -> dict[str, dict[str, Any]]:
         text = next((t for path, t in resources.walk(folder, "dnsbl.yaml") if path.endswith("reference/dnsbl.yaml")), "")
     except MissingData:
         return {}
-    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)     # the same, in C where PyYAML was built with it
+    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, in C where PyYAML was built with it
     value = yaml.load(text, Loader=fast) if text else []  # noqa: S506
     entries = value if isinstance(value, list) else (value or {}).get("zones", [])
     return {str(e["zone"]).lower(): e for e in entries if isinstance(e, dict) and "zone" in e}
@@ -117,11 +117,11 @@ def _code(zone: str, known: dict[str, Any], address: str) -> tuple[str | None, s
     if value in _REFUSED:
         return "refused", meaning or "the query was refused, which says nothing about the address"
     if value not in _LOOPBACK:
-        return None, None                 # an expired list, or a resolver that answers everything
+        return None, None  # an expired list, or a resolver that answers everything
     if address in {"127.0.0.10", "127.0.0.11"} and "spamhaus" in zone:
         return "policy", meaning
     if not known and not _NAMED_LIKE_A_BLOCKLIST.search(zone):
-        return None, None                 # whatever it is, it may as well be a list of good senders
+        return None, None  # whatever it is, it may as well be a list of good senders
     return "listed", meaning
 
 

@@ -37,6 +37,6 @@ def _certificate(events: Sequence[Event]) -> Certificate:
         where["verify_code"] = where["verify_text"] = (bad.place,)
     names = tuple(dict.fromkeys(e.name for e in leaf if e.name))
     of = next((e.server for e in shown if e.server), None) or next(
-        (e.server for e in events if isinstance(e, Fact | Dial) and e.server), None)
-    return Certificate(
-        places=tuple(e.place for e in shown), where=where, complete=bool(checks), of=of, names=names, **values)  # type: ignore[arg-type]
+        (e.server for e in events if isinstance(e, Fact | Dial) and e.server), None
+    )
+    return Certificate(places=tuple(e.place for e in shown), where=where, complete=bool(checks), of=of, names=names, **values)  # type: ignore[arg-type]

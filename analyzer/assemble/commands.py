@@ -8,7 +8,46 @@ import re
 import msgspec
 
 TYPES = frozenset(
-    ["A", "AAAA", "AFSDB", "ANY", "AXFR", "CAA", "CDNSKEY", "CDS", "CERT", "CNAME", "DNAME", "DNSKEY", "DS", "HINFO", "HTTPS", "IXFR", "KEY", "LOC", "MX", "NAPTR", "NS", "NSEC", "NSEC3", "NSEC3PARAM", "OPENPGPKEY", "PTR", "RP", "RRSIG", "SMIMEA", "SOA", "SPF", "SRV", "SSHFP", "SVCB", "TLSA", "TXT", "URI", "WKS"]
+    [
+        "A",
+        "AAAA",
+        "AFSDB",
+        "ANY",
+        "AXFR",
+        "CAA",
+        "CDNSKEY",
+        "CDS",
+        "CERT",
+        "CNAME",
+        "DNAME",
+        "DNSKEY",
+        "DS",
+        "HINFO",
+        "HTTPS",
+        "IXFR",
+        "KEY",
+        "LOC",
+        "MX",
+        "NAPTR",
+        "NS",
+        "NSEC",
+        "NSEC3",
+        "NSEC3PARAM",
+        "OPENPGPKEY",
+        "PTR",
+        "RP",
+        "RRSIG",
+        "SMIMEA",
+        "SOA",
+        "SPF",
+        "SRV",
+        "SSHFP",
+        "SVCB",
+        "TLSA",
+        "TXT",
+        "URI",
+        "WKS",
+    ]
 )
 _TOOLS = frozenset({"dig", "drill", "kdig", "delv", "host", "nslookup", "nslookup.exe"})
 _CLASSES = frozenset({"IN", "CH", "HS", "ANY"})
@@ -24,7 +63,7 @@ class Asked(msgspec.Struct, frozen=True):
     queries: tuple[tuple[str, str | None], ...] = ()
     server: str | None = None
     options: frozenset[str] = frozenset()
-    set_type: str | None = None       # nslookup: from now on
+    set_type: str | None = None  # nslookup: from now on
     set_server: str | None = None
     type: str | None = None
 
@@ -163,7 +202,9 @@ def _host(words: list[str], tool: str | None) -> Asked:
     server = names[1] if len(names) > 1 else None
     kinds: tuple[str | None, ...] = (kind,) if kind else ("PTR",) if _is_address(names[0]) else ("A", "AAAA", "MX")
     return Asked(
-        tool=tool, queries=tuple((names[0], k) for k in kinds), server=server,
+        tool=tool,
+        queries=tuple((names[0], k) for k in kinds),
+        server=server,
         options=frozenset(options | ({"several"} if len(kinds) > 1 else set())),
     )
 

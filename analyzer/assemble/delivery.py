@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from analyzer.model.place import Place
 
-_GIVEN_UP = frozenset({"expired", "force-expired", "killed"})     # says more than the removal that follows
+_GIVEN_UP = frozenset({"expired", "force-expired", "killed"})  # says more than the removal that follows
 GOOD = frozenset({"sent", "delivered", "deliverable", "relayed", "expanded"})
 
 
@@ -66,7 +66,14 @@ def _delivery(queue_id: str | None, story: Sequence[ev.Event], software: dict[st
     last: dict[str | None, str | None] = {a.rcpt_to: a.status for a in attempts}
     delivered = None if not last else "yes" if all(s in GOOD for s in last.values()) else "no"
     return Delivery(
-        places=tuple(e.place for e in story), where=where,
-        complete=ended is not None, queue_id=queue_id, host=story[0].host, software=software.get(story[0].format),
-        attempts=tuple(attempts), ended=ended, delivered=delivered, **facts,  # type: ignore[arg-type]
+        places=tuple(e.place for e in story),
+        where=where,
+        complete=ended is not None,
+        queue_id=queue_id,
+        host=story[0].host,
+        software=software.get(story[0].format),
+        attempts=tuple(attempts),
+        ended=ended,
+        delivered=delivered,
+        **facts,  # type: ignore[arg-type]
     )

@@ -21,8 +21,18 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.IP
 _ADDRESS = re.compile(r"\[([0-9A-Fa-f.:]{3,45})\]|\b((?:[0-9]{1,3}\.){3}[0-9]{1,3})\b")
 _PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7", "::1/128")))
 _SESSION = (
-    ev.Dial, ev.Connected, ev.ConnectFailed, ev.Reply, ev.Command, ev.Content, ev.DataEnd, ev.Closed, ev.TimedOut,
-    ev.TlsStarted, ev.TlsFailed, ev.Fact,
+    ev.Dial,
+    ev.Connected,
+    ev.ConnectFailed,
+    ev.Reply,
+    ev.Command,
+    ev.Content,
+    ev.DataEnd,
+    ev.Closed,
+    ev.TimedOut,
+    ev.TlsStarted,
+    ev.TlsFailed,
+    ev.Fact,
 )
 
 
@@ -145,7 +155,7 @@ class _Replay:
         self._flush()
         text = event.text if event.text is not None else f"{event.verb or ''}{event.argument or ''}"
         if self.in_data:
-            if text.strip() == "." or text.endswith(("\\r\\n.", "\\n.")):   # smtplib shows the message in one line
+            if text.strip() == "." or text.endswith(("\\r\\n.", "\\n.")):  # smtplib shows the message in one line
                 self._ask(DOT, None, event.place)
                 self.in_data = self.data_open = False
             else:
@@ -196,12 +206,11 @@ class _Replay:
         elif not self.exchanges:
             verb, argument, asked, unknown = GREETING, None, (), False
         elif self.in_data:
-            verb, argument, asked, unknown = DOT, None, (), False     # many clients do not show the message
+            verb, argument, asked, unknown = DOT, None, (), False  # many clients do not show the message
             self.in_data = self.data_open = False
         else:
-            verb, argument, asked, unknown = "", None, (), False   # said without being asked
-        self.exchanges.append(Exchange(
-            verb, argument, first.code, enhanced, text, (*asked, *places), places, "yes" if unknown else None))
+            verb, argument, asked, unknown = "", None, (), False  # said without being asked
+        self.exchanges.append(Exchange(verb, argument, first.code, enhanced, text, (*asked, *places), places, "yes" if unknown else None))
         if verb == "DATA" and first.code == 354:
             self.in_data = self.data_open = True
 
@@ -222,9 +231,7 @@ class _Replay:
     def dialogue(self) -> Dialogue:
         """The dialogue as far as it was shown."""
         self._flush()
-        unanswered = tuple(
-            Exchange(v, a, places=(p,), unknown="yes" if u else None) for v, a, p, u in self.pending
-        )
+        unanswered = tuple(Exchange(v, a, places=(p,), unknown="yes" if u else None) for v, a, p, u in self.pending)
         done = tuple(self.exchanges)
         greeting = next((e for e in done if e.to == GREETING), None)
         helo = _last(e for e in (*done, *unanswered) if e.to in {"EHLO", "HELO", "LHLO"})
@@ -246,25 +253,40 @@ class _Replay:
             self.client_ip = greeted[1] or greeted[2]
             self.where["client_ip"] = list(said_hello.reply_places)
         return Dialogue(
-            places=tuple(self.places), where={k: tuple(v) for k, v in self.where.items()},
+            places=tuple(self.places),
+            where={k: tuple(v) for k, v in self.where.items()},
             complete=self.closed is not None or any(e.to == "QUIT" and e.code for e in done) or self.connected == "no",
-            format=self.format, software=self.software, view=self.view, server=self.server, server_ip=self.server_ip,
-            port=self.port, client_ip=self.client_ip, client_name=self.client_name, connected=self.connected,
-            banner=greeting.text if greeting else None, banner_name=banner_name[0] if banner_name else None,
+            format=self.format,
+            software=self.software,
+            view=self.view,
+            server=self.server,
+            server_ip=self.server_ip,
+            port=self.port,
+            client_ip=self.client_ip,
+            client_name=self.client_name,
+            connected=self.connected,
+            banner=greeting.text if greeting else None,
+            banner_name=banner_name[0] if banner_name else None,
             greeting=greeting.code if greeting else None,
-            helo=Helo(helo.to, (helo.argument or "").split(" ")[0] or None) if helo else (
-                Helo("EHLO", self.stated["helo"]) if "helo" in self.stated else None),
+            helo=Helo(helo.to, (helo.argument or "").split(" ")[0] or None)
+            if helo
+            else (Helo("EHLO", self.stated["helo"]) if "helo" in self.stated else None),
             greeted_as=(said_hello.text or "").split(" ")[0] if said_hello else None,
             extensions=_extensions(said_hello) if said_hello and said_hello.to != "HELO" else None,
-            tls=self.tls, authenticated=None if auth is None else "yes" if auth.code == 235 else "failed",
+            tls=self.tls,
+            authenticated=None if auth is None else "yes" if auth.code == 235 else "failed",
             mail_from=_path(mail.argument) if mail else self.stated.get("mail_from"),
             rcpt_to=tuple(rcpt) or ((self.stated["rcpt_to"],) if "rcpt_to" in self.stated else ()),
-            exchanges=(*done, *unanswered), closed=self.closed,
+            exchanges=(*done, *unanswered),
+            closed=self.closed,
             reached=next((e.to for e in reversed(done) if e.to and _good(e)), None),
             rcpt_accepted="yes" if any(_good(e) for e in recipients) else "no" if any(e.code for e in recipients) else None,
             accepted=None if final is None or final.code is None else "yes" if _good(final) else "no",
-            data_open="yes" if self.data_open else None, other_words=self.other_words,
-            rcpt_domain=next((p.rpartition("@")[2].lower() for e in reversed(recipients) if _good(e) and (p := _path(e.argument)) and "@" in p), None),
+            data_open="yes" if self.data_open else None,
+            other_words=self.other_words,
+            rcpt_domain=next(
+                (p.rpartition("@")[2].lower() for e in reversed(recipients) if _good(e) and (p := _path(e.argument)) and "@" in p), None
+            ),
             client_private=None if self.client_ip is None else "yes" if _private(self.client_ip) else "no",
         )
 
@@ -297,4 +319,6 @@ def _path(argument: str | None) -> str | None:
 def _extensions(hello: Exchange) -> tuple[str, ...]:
     words = (hello.text or "").split()
     known = {"STARTTLS", "PIPELINING", "SIZE", "8BITMIME", "AUTH", "DSN", "SMTPUTF8", "CHUNKING", "ENHANCEDSTATUSCODES", "ETRN"}
-    return tuple(sorted({w.upper() for w in words if w.upper() in known} | ({"AUTH"} if any(w.startswith("AUTH=") for w in words) else set())))
+    return tuple(
+        sorted({w.upper() for w in words if w.upper() in known} | ({"AUTH"} if any(w.startswith("AUTH=") for w in words) else set()))
+    )

@@ -22,15 +22,25 @@ __all__ = ["lookups_of", "records_of", "spf_allows", "spf_result"]
 
 _DNS = (ev.DnsQuestion, ev.DnsHeader, ev.DnsSection, ev.DnsRecord, ev.DnsServer, ev.DnsFailed)
 _ADDRESSES = frozenset({"A", "AAAA"})
-_TOLD = frozenset({"A", "AAAA", "MX", "NS", "PTR", "TXT", "CNAME", "SOA"})   # what is worth telling apart
+_TOLD = frozenset({"A", "AAAA", "MX", "NS", "PTR", "TXT", "CNAME", "SOA"})  # what is worth telling apart
 _MOST_ALIASES = 12
-_SHOWING = ("of", "status", "ede", "dnssec", "referral", "warnings")   # the fields whose lines show a look-up
-USUAL = "the usual resolver"     # asked where a command names no server
+_SHOWING = ("of", "status", "ede", "dnssec", "referral", "warnings")  # the fields whose lines show a look-up
+USUAL = "the usual resolver"  # asked where a command names no server
 _RCODES = {0: "NOERROR", 1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 _STATUS_WORDS = (
-    ("nxdomain", "NXDOMAIN"), ("non-existent", "NXDOMAIN"), ("servfail", "SERVFAIL"), ("server failed", "SERVFAIL"),
-    ("refused", "REFUSED"), ("no response", "TIMEOUT"), ("timed out", "TIMEOUT"), ("timed-out", "TIMEOUT"),
-    ("no answer", "NOERROR"), ("nxrrset", "NOERROR"), ("formerr", "FORMERR"), ("notimp", "NOTIMP"), ("not implemented", "NOTIMP"),
+    ("nxdomain", "NXDOMAIN"),
+    ("non-existent", "NXDOMAIN"),
+    ("servfail", "SERVFAIL"),
+    ("server failed", "SERVFAIL"),
+    ("refused", "REFUSED"),
+    ("no response", "TIMEOUT"),
+    ("timed out", "TIMEOUT"),
+    ("timed-out", "TIMEOUT"),
+    ("no answer", "NOERROR"),
+    ("nxrrset", "NOERROR"),
+    ("formerr", "FORMERR"),
+    ("notimp", "NOTIMP"),
+    ("not implemented", "NOTIMP"),
 )
 _BOGUS_WORDS = re.compile(r"(?i)broken trust chain|no valid (?:rrsig|ds|key|signature)|insecurity proof|must be secure|bogus|signature")
 _RESOLVING = re.compile(r"resolving '([^'/]{1,255})/([A-Z0-9-]{1,12})/IN'")
@@ -150,7 +160,7 @@ class _Block:
         self.warnings: list[str] = []
         self.dnssec: str | None = None
         self.failed: str | None = None
-        self.absent: list[tuple[str, str | None, str, Place]] = []    # (name, type, status, place)
+        self.absent: list[tuple[str, str | None, str, Place]] = []  # (name, type, status, place)
         self.referral: str | None = None
         self.places: list[Place] = []
         self.where: dict[str, list[Place]] = {}
@@ -158,7 +168,7 @@ class _Block:
         self.steps = 0
         self.header = False
         self.shown_question = False
-        self.told = False                 # every line was a look-up of its own
+        self.told = False  # every line was a look-up of its own
         self.format = ""
 
     def cite(self, field: str, place: Place) -> None:
@@ -183,7 +193,7 @@ class _Reader:
         self.block: _Block | None = None
         self.default_type: str | None = None
         self.default_server: str | None = None
-        self.pending: str | None = None          # nslookup: the name whose addresses follow
+        self.pending: str | None = None  # nslookup: the name whose addresses follow
         self.pending_soa: ev.DnsRecord | None = None
         self.format = ""
 
@@ -234,7 +244,7 @@ class _Reader:
             return
         waiting = block is not None and not (block.header or block.records or block.ended)
         if not asked.tool and block is not None and waiting and (block.asked.tool or block.failed):
-            block.places.append(event.place)      # dig repeats the command in its first line
+            block.places.append(event.place)  # dig repeats the command in its first line
             if not block.asked.queries:
                 block.asked = asked
             block.cite("type", event.place)
@@ -252,7 +262,7 @@ class _Reader:
         else:
             block = self._open(event.place)
         owner = event.owner or ""
-        if event.rtype is None:                   # nslookup's own prompt
+        if event.rtype is None:  # nslookup's own prompt
             kind = self.default_type or ("PTR" if address_of(owner) else None)
             block.asked = Asked(tool="nslookup", queries=((owner, kind),), server=self.default_server)
         else:
@@ -302,7 +312,7 @@ class _Reader:
 
     def _section(self, event: ev.DnsSection) -> None:
         text = (event.section or "").strip().upper()
-        if text.endswith(("$", "#", "%", "❯")):          # the shell's next prompt: the command before has said all
+        if text.endswith(("$", "#", "%", "❯")):  # the shell's next prompt: the command before has said all
             self.finish()
             return
         block = self._open(event.place)
@@ -328,10 +338,10 @@ class _Reader:
         rtype = event.rtype
         if event.server:
             block.server_ip = block.server_ip or event.server
-        if rtype == "SOA" and owner is None and event.server:     # +nssearch: one line a server
+        if rtype == "SOA" and owner is None and event.server:  # +nssearch: one line a server
             self._nssearch(block, event)
             return
-        if rtype and rtype.startswith("\\-"):                      # delv's negative cache
+        if rtype and rtype.startswith("\\-"):  # delv's negative cache
             status = "NXDOMAIN" if "NXDOMAIN" in text else "NOERROR"
             block.absent.append((owner or "", rtype[2:], status, event.place))
             return
@@ -377,11 +387,23 @@ class _Reader:
         name = block.asked.queries[0][0] if block.asked.queries else None
         values = (event.rdata or "").split()
         serial = int(values[2]) if len(values) > 2 and values[2].isdigit() else None
-        self.found.append(Lookup(
-            places=(event.place,), complete=name is not None, format=event.format, type="SOA", of=plain_name(name) if name else None,
-            name=name, purpose="name", status="NOERROR", answered="yes", serial=serial, server=event.server, server_ip=event.server,
-            where={"serial": (event.place,), "server": (event.place,)},
-        ))
+        self.found.append(
+            Lookup(
+                places=(event.place,),
+                complete=name is not None,
+                format=event.format,
+                type="SOA",
+                of=plain_name(name) if name else None,
+                name=name,
+                purpose="name",
+                status="NOERROR",
+                answered="yes",
+                serial=serial,
+                server=event.server,
+                server_ip=event.server,
+                where={"serial": (event.place,), "server": (event.place,)},
+            )
+        )
         block.told = True
 
     def _server(self, event: ev.DnsServer) -> None:
@@ -478,7 +500,15 @@ class _Reader:
         else:
             status = status_in(text) or (_RCODES.get(int(code[1])) if code else None) or "NXDOMAIN"
         rtype = event.rtype
-        for word, known in (("(mx)", "MX"), ("text (txt)", "TXT"), ("(ns)", "NS"), ("pointer", "PTR"), ("aaaa)", "A"), ("(a)", "A"), ("(aaaa)", "AAAA")):
+        for word, known in (
+            ("(mx)", "MX"),
+            ("text (txt)", "TXT"),
+            ("(ns)", "NS"),
+            ("pointer", "PTR"),
+            ("aaaa)", "A"),
+            ("(a)", "A"),
+            ("(aaaa)", "AAAA"),
+        ):
             if reason == "no-record" and rtype is None and word in text.lower():
                 rtype = known
         if event.server:
@@ -503,9 +533,7 @@ def status_in(text: str) -> str | None:
 class _Finished:
     def __init__(self, block: _Block, last: bool) -> None:
         self.block, self.last = block, last
-        self.aliases = {
-            plain_name(r.owner): r for r in block.records if r.type == "CNAME" and r.owner and r.section != "QUESTION"
-        }
+        self.aliases = {plain_name(r.owner): r for r in block.records if r.type == "CNAME" and r.owner and r.section != "QUESTION"}
         self.used: set[int] = set()
 
     def lookups(self) -> list[Lookup]:
@@ -518,7 +546,7 @@ class _Finished:
         if block.absent:
             queries = [q for q in queries if not self._told_absent(q)]
         if block.failed and not block.records:
-            queries = queries[:1]                 # host asks further only after an answer
+            queries = queries[:1]  # host asks further only after an answer
         if block.asked.short:
             queries = self._spread(queries)
         for name, rtype in queries:
@@ -533,8 +561,12 @@ class _Finished:
         """A failure, the question not shown."""
         block = self.block
         return Lookup(
-            places=tuple(sorted(set(block.places))), where={k: tuple(v) for k, v in block.where.items()}, complete=True,
-            format=block.format, status=block.failed, **self._circumstances(block.failed),
+            places=tuple(sorted(set(block.places))),
+            where={k: tuple(v) for k, v in block.where.items()},
+            complete=True,
+            format=block.format,
+            status=block.failed,
+            **self._circumstances(block.failed),
         )
 
     def _told_absent(self, query: tuple[str | None, str | None]) -> bool:
@@ -579,10 +611,18 @@ class _Finished:
             address = reversed_address(owner)
             kind = rtype or (query[1] if query[0] else None) or ("PTR" if address else "A")
             answered = "no" if status in {"NXDOMAIN", "NOERROR"} else None
-            found.append(self._lookup(
-                owner, kind, status=status, answered=answered, complete=True, places=[*_until(block.places, place), place],
-                values={}, cited={"status": [place], "of": [place]},
-            ))
+            found.append(
+                self._lookup(
+                    owner,
+                    kind,
+                    status=status,
+                    answered=answered,
+                    complete=True,
+                    places=[*_until(block.places, place), place],
+                    values={},
+                    cited={"status": [place], "of": [place]},
+                )
+            )
 
     def _chain(self, name: str) -> tuple[list[_Record], str]:
         """The aliases from *name* on, and where they end."""
@@ -602,7 +642,7 @@ class _Finished:
         final = f"STEP{block.steps}" if block.steps else "ANSWER"
         answer = [r for r in block.records if r.section == final]
         if block.steps > 1 and not answer and not block.failed and not any(r.section == "ANSWER" for r in block.records):
-            block.referral = block.referral or "empty"     # the last server had nothing to say, not even a negative answer
+            block.referral = block.referral or "empty"  # the last server had nothing to say, not even a negative answer
         own = [r for r in answer if r.type == kind and r.owner is not None and plain_name(r.owner) in {end, plain_name(owner)}]
         if sole and not own and kind == "PTR":
             own = [r for r in answer if r.type == "PTR"]
@@ -629,14 +669,21 @@ class _Finished:
         values = self._values(kind, own, chain, end)
         cited = {k: list(v) for k, v in block.where.items()}
         for field in ("of", "type"):
-            cited[field] = cited.get(field, [])[-1:]        # the command, dig's copy of it, the question: the last says it best
+            cited[field] = cited.get(field, [])[-1:]  # the command, dig's copy of it, the question: the last says it best
         data = [p for r in (*chain, *own) for p in r.places]
         if data or block.where.get("flags"):
             cited.setdefault("answered", []).extend(data or block.where["flags"])
         shown = [p for field in _SHOWING for p in cited.get(field, ())]
         return self._lookup(
-            owner, kind, status=status, answered=answered, complete=complete, values=values, cited=cited,
-            places=sorted({*shown, *data}) or block.places[:1], main=True,
+            owner,
+            kind,
+            status=status,
+            answered=answered,
+            complete=complete,
+            values=values,
+            cited=cited,
+            places=sorted({*shown, *data}) or block.places[:1],
+            main=True,
             errors=[r.error for r in own if r.error],
         )
 
@@ -662,7 +709,8 @@ class _Finished:
         if not name or block.steps or (not block.asked.short and not block.asked.quiet):
             return None
         return self._lookup(
-            name, kind, status=None, answered=None, complete=False, values={}, places=block.places, cited=dict(block.where), main=True)
+            name, kind, status=None, answered=None, complete=False, values={}, places=block.places, cited=dict(block.where), main=True
+        )
 
     def _values(self, kind: str, own: list[_Record], chain: list[_Record], end: str) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -692,8 +740,7 @@ class _Finished:
     def _also(self, names: Iterable[str]) -> tuple[str, ...]:
         wanted = set(names)
         return tuple(
-            r.read()[0] for r in self.block.records
-            if r.type in _ADDRESSES and r.owner is not None and plain_name(r.owner) in wanted
+            r.read()[0] for r in self.block.records if r.type in _ADDRESSES and r.owner is not None and plain_name(r.owner) in wanted
         )
 
     def _besides(self) -> list[Lookup]:
@@ -703,7 +750,7 @@ class _Finished:
         for record in block.records:
             if id(record) in self.used or record.type not in _TOLD or record.owner is None:
                 if record.owner is None and (record.type == "TXT" or record.text.startswith('"')):
-                    record.type = "TXT"                  # a policy record says what it is; other bare data do not
+                    record.type = "TXT"  # a policy record says what it is; other bare data do not
                     groups.setdefault((record.text, "TXT"), []).append(record)
                 continue
             if record.type == "SOA" and (block.queries_known or record.section == "AUTHORITY"):
@@ -716,10 +763,18 @@ class _Finished:
             chain, end = self._chain(owner) if records[0].owner else ([], owner)
             values = self._values(rtype, records, [], end)
             cited = {"answered": [p for r in records for p in r.places]}
-            found.append(self._lookup(
-                records[0].owner or "", rtype, status="NOERROR", answered="yes", complete=False, values=values, cited=cited,
-                places=cited["answered"],
-            ))
+            found.append(
+                self._lookup(
+                    records[0].owner or "",
+                    rtype,
+                    status="NOERROR",
+                    answered="yes",
+                    complete=False,
+                    values=values,
+                    cited=cited,
+                    places=cited["answered"],
+                )
+            )
             if rtype == "CNAME" and chain:
                 found += self._over_alias(records[0], chain, end)
         return found
@@ -730,15 +785,33 @@ class _Finished:
             records = [r for r in self.block.records if r.type == rtype and r.owner is not None and plain_name(r.owner) == end]
             if records:
                 places = [p for r in (*chain, *records) for p in r.places]
-                found.append(self._lookup(
-                    first.owner or "", rtype, status="NOERROR", answered="yes", complete=False, places=places,
-                    values=self._values(rtype, records, chain, end), cited={"answered": places},
-                ))
+                found.append(
+                    self._lookup(
+                        first.owner or "",
+                        rtype,
+                        status="NOERROR",
+                        answered="yes",
+                        complete=False,
+                        places=places,
+                        values=self._values(rtype, records, chain, end),
+                        cited={"answered": places},
+                    )
+                )
         return found
 
     def _lookup(
-        self, owner: str, kind: str, *, status: str | None, answered: str | None, complete: bool, values: dict[str, Any],
-        places: Iterable[Place], cited: dict[str, list[Place]], main: bool = False, errors: Sequence[str] = (),
+        self,
+        owner: str,
+        kind: str,
+        *,
+        status: str | None,
+        answered: str | None,
+        complete: bool,
+        values: dict[str, Any],
+        places: Iterable[Place],
+        cited: dict[str, list[Place]],
+        main: bool = False,
+        errors: Sequence[str] = (),
     ) -> Lookup:
         block = self.block
         of = reversed_address(owner) if kind == "PTR" else None
@@ -747,7 +820,7 @@ class _Finished:
         of = of or (plain_name(owner) if owner else None)
         fields: dict[str, Any] = {k: v for k, v in values.items() if v is not None}
         if answered is None:
-            fields = {k: v for k, v in fields.items() if v != ()}    # not shown is not the same as none
+            fields = {k: v for k, v in fields.items() if v != ()}  # not shown is not the same as none
         if status == "NXDOMAIN" or (answered == "no" and status == "NOERROR"):
             fields = {**_nothing(kind), **{k: v for k, v in fields.items() if v}}
         fields |= purpose_of(of, kind)
@@ -764,8 +837,17 @@ class _Finished:
             if fields.get(name) and "answered" in spread:
                 spread.setdefault(name, spread["answered"])
         return Lookup(
-            places=tuple(sorted(set(places))), where=spread, complete=complete, format=block.format, type=kind,
-            of=of, name=owner or None, status=status, answered=answered, short="yes" if block.asked.short and main else None, **fields,
+            places=tuple(sorted(set(places))),
+            where=spread,
+            complete=complete,
+            format=block.format,
+            type=kind,
+            of=of,
+            name=owner or None,
+            status=status,
+            answered=answered,
+            short="yes" if block.asked.short and main else None,
+            **fields,
         )
 
     def _circumstances(self, status: str | None) -> dict[str, Any]:
@@ -775,9 +857,12 @@ class _Finished:
         soa = next((r for r in block.records if r.type == "SOA" and r.section == "AUTHORITY"), None)
         ns = [r for r in block.records if r.type == "NS" and r.section == "AUTHORITY"]
         found: dict[str, Any] = {
-            "server": block.server or block.asked.server or (USUAL if block.asked.tool else None), "server_ip": block.server_ip or address_of(block.asked.server or ""),
-            "flags": flags, "dnssec": block.dnssec or ("validated" if flags is not None and "ad" in flags else None),
-            "ede": tuple(block.ede) if block.ede else None, "warnings": tuple(dict.fromkeys(block.warnings)),
+            "server": block.server or block.asked.server or (USUAL if block.asked.tool else None),
+            "server_ip": block.server_ip or address_of(block.asked.server or ""),
+            "flags": flags,
+            "dnssec": block.dnssec or ("validated" if flags is not None and "ad" in flags else None),
+            "ede": tuple(block.ede) if block.ede else None,
+            "warnings": tuple(dict.fromkeys(block.warnings)),
             "negative_of": plain_name(soa.owner) if soa is not None and soa.owner else None,
             "referral": block.referral,
         }
@@ -849,4 +934,3 @@ def purpose_of(of: str | None, kind: str) -> dict[str, Any]:
     if labels[0].startswith("_"):
         return {"purpose": "service"} | ({"spf_of": of} if kind == "TXT" else {})
     return {"purpose": "name"} | ({"spf_of": of} if kind == "TXT" else {})
-

@@ -57,12 +57,21 @@ def _message(fields: Sequence[Header]) -> Message:
     if at:
         where["slowest_hop"] = at
     return Message(
-        places=tuple(f.place for f in fields), where=where, complete=bool(hops), slowest_hop=slowest,
-        hops=tuple(m[1] if (m := _BY.search(h.value or "")) else "?" for h in reversed(hops)), **values)  # type: ignore[arg-type]
+        places=tuple(f.place for f in fields),
+        where=where,
+        complete=bool(hops),
+        slowest_hop=slowest,
+        hops=tuple(m[1] if (m := _BY.search(h.value or "")) else "?" for h in reversed(hops)),
+        **values,
+    )  # type: ignore[arg-type]
 
 
 _PLAIN = {
-    "return-path": "return_path", "from": "from_", "to": "to", "subject": "subject", "message-id": "message_id",
+    "return-path": "return_path",
+    "from": "from_",
+    "to": "to",
+    "subject": "subject",
+    "message-id": "message_id",
     "auto-submitted": "auto_submitted",
 }
 

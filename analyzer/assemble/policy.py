@@ -103,7 +103,7 @@ def terms_of(text: str) -> tuple[list[Term], str | None]:
         return [], "no blank follows v=spf1, so that this is no SPF record at all"
     found: list[Term] = []
     error: str | None = None
-    for word in text.split()[1 : _MOST_TERMS]:
+    for word in text.split()[1:_MOST_TERMS]:
         match = _TERM.match(word)
         wrong = None
         if match is None:
@@ -172,9 +172,19 @@ def _spf(of: str | None, text: str, count: int, places: tuple[Place, ...]) -> Re
     reached = _up_to_all(terms)
     networks = tuple(t.value for t in reached if t.name in {"ip4", "ip6"} and t.qualifier == "+")
     return Record(
-        places=places, where={"text": places}, complete=True, kind="SPF", of=of, text=text, error=error,
-        valid=_valid(text, error), copies=count, all=every, networks=networks,
-        mechanisms=tuple(_written(t) for t in terms), includes=tuple(t.value.lower().rstrip(".") for t in reached if t.name in {"include", "redirect"}),
+        places=places,
+        where={"text": places},
+        complete=True,
+        kind="SPF",
+        of=of,
+        text=text,
+        error=error,
+        valid=_valid(text, error),
+        copies=count,
+        all=every,
+        networks=networks,
+        mechanisms=tuple(_written(t) for t in terms),
+        includes=tuple(t.value.lower().rstrip(".") for t in reached if t.name in {"include", "redirect"}),
         lookups=sum(t.name in _ASKS or t.name == "redirect" for t in reached),
     )
 
@@ -211,8 +221,7 @@ def _with_includes(record: Record, spf: dict[str | None, Record]) -> Record:
                 seen.add(name)
                 networks += inner.networks
                 stack.append((inner, depth + 1))
-    return msgspec.structs.replace(
-        record, lookups=lookups, networks=tuple(dict.fromkeys(networks)), unseen=tuple(dict.fromkeys(unseen)))
+    return msgspec.structs.replace(record, lookups=lookups, networks=tuple(dict.fromkeys(networks)), unseen=tuple(dict.fromkeys(unseen)))
 
 
 def spf_allows(record: Record, ip: str, case_lookups: Sequence[Lookup]) -> str | None:
@@ -330,7 +339,7 @@ class _Check:
 
 def _target(term: Term, domain: str) -> tuple[str, tuple[int, int]]:
     """The name that an a or mx mechanism asks for, and its prefix lengths."""
-    name, _, cidr = (term.value.partition("/") if term.separator == ":" else ("", "", term.value))
+    name, _, cidr = term.value.partition("/") if term.separator == ":" else ("", "", term.value)
     found = _CIDR.match("/" + cidr) if cidr else None
     lengths = (int(found[1]) if found and found[1] else 32, int(found[2]) if found and found[2] else 128)
     return (name or domain).lower().rstrip("."), lengths
@@ -356,8 +365,13 @@ def tags_of(text: str) -> tuple[list[tuple[str, str]], str | None]:
 
 
 _DMARC_VALUES = {
-    "p": ("none", "quarantine", "reject"), "sp": ("none", "quarantine", "reject"), "np": ("none", "quarantine", "reject"),
-    "adkim": ("r", "s"), "aspf": ("r", "s"), "t": ("y", "n"), "psd": ("y", "n", "u"),
+    "p": ("none", "quarantine", "reject"),
+    "sp": ("none", "quarantine", "reject"),
+    "np": ("none", "quarantine", "reject"),
+    "adkim": ("r", "s"),
+    "aspf": ("r", "s"),
+    "t": ("y", "n"),
+    "psd": ("y", "n", "u"),
 }
 
 
@@ -374,8 +388,18 @@ def _dmarc(of: str | None, text: str, count: int, places: tuple[Place, ...]) -> 
         error = None
     strict = [n for n in ("adkim", "aspf") if tags.get(n, "").lower() == "s"]
     return Record(
-        places=places, where={"text": places}, complete=True, kind="DMARC", of=of, text=text, error=error, valid=_valid(text, error),
-        copies=count, policy=tags.get("p", "").lower() or None, subdomain_policy=tags.get("sp"), alignment=" ".join(strict) or None,
+        places=places,
+        where={"text": places},
+        complete=True,
+        kind="DMARC",
+        of=of,
+        text=text,
+        error=error,
+        valid=_valid(text, error),
+        copies=count,
+        policy=tags.get("p", "").lower() or None,
+        subdomain_policy=tags.get("sp"),
+        alignment=" ".join(strict) or None,
     )
 
 
@@ -407,9 +431,20 @@ def _dkim(lookup: Lookup, text: str, places: tuple[Place, ...]) -> Record:
         kind = tags.get("k", "rsa").lower()
         error, bits = _key_error(kind, key)
     return Record(
-        places=places, where={"text": places}, complete=True, kind="DKIM", of=lookup.dkim_of, selector=lookup.selector, text=text,
-        error=error, valid=None if revoked == "yes" else _valid(text, error), copies=len(lookup.texts or ()), revoked=revoked,
-        testing="yes" if "y" in tags.get("t", "").split(":") else None, key_type=tags.get("k", "rsa").lower(), key_bits=bits,
+        places=places,
+        where={"text": places},
+        complete=True,
+        kind="DKIM",
+        of=lookup.dkim_of,
+        selector=lookup.selector,
+        text=text,
+        error=error,
+        valid=None if revoked == "yes" else _valid(text, error),
+        copies=len(lookup.texts or ()),
+        revoked=revoked,
+        testing="yes" if "y" in tags.get("t", "").split(":") else None,
+        key_type=tags.get("k", "rsa").lower(),
+        key_bits=bits,
     )
 
 

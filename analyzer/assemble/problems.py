@@ -19,18 +19,34 @@ if TYPE_CHECKING:
     from analyzer.model.place import Place
 
 STAGES = {
-    "RCPT TO": "RCPT", "MAIL FROM": "MAIL", "END OF DATA": DOT, "END OF MESSAGE": DOT, "END-OF-MESSAGE": DOT,
-    "SENDING MESSAGE BODY": DOT, "MESSAGE BODY": DOT, "DATA CONTENT": DOT, "END-OF-DATA": DOT, ".": DOT, "EOM": DOT,
-    "INITIAL SERVER GREETING": GREETING, "SERVER GREETING": GREETING, "BANNER": GREETING,
-    "INITIAL CONNECTION": GREETING, "CONNECTION": "CONNECT", "END OF HEADER": DOT, "EOH": DOT,
-    "DATA COMMAND": "DATA", "HEADERS": DOT, "BODY": DOT,
+    "RCPT TO": "RCPT",
+    "MAIL FROM": "MAIL",
+    "END OF DATA": DOT,
+    "END OF MESSAGE": DOT,
+    "END-OF-MESSAGE": DOT,
+    "SENDING MESSAGE BODY": DOT,
+    "MESSAGE BODY": DOT,
+    "DATA CONTENT": DOT,
+    "END-OF-DATA": DOT,
+    ".": DOT,
+    "EOM": DOT,
+    "INITIAL SERVER GREETING": GREETING,
+    "SERVER GREETING": GREETING,
+    "BANNER": GREETING,
+    "INITIAL CONNECTION": GREETING,
+    "CONNECTION": "CONNECT",
+    "END OF HEADER": DOT,
+    "EOH": DOT,
+    "DATA COMMAND": "DATA",
+    "HEADERS": DOT,
+    "BODY": DOT,
 }
 # "Name service error for name=mx.example.net type=A: Host not found"
 _UNRESOLVED = re.compile(r"name=([^\s;:]{1,255}) type=")
 _FORWARDED = re.compile(r"forwarded as ([A-Za-z0-9]{4,30})")
 _DIGITS = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\S{1,64}@\S{1,255}")
-_ASIDE = frozenset({"VRFY", "EXPN", "HELP", "NOOP", "RSET", "ETRN"})   # refusing these stops no mail
+_ASIDE = frozenset({"VRFY", "EXPN", "HELP", "NOOP", "RSET", "ETRN"})  # refusing these stops no mail
 _SAID_BYE = frozenset({421, 221, 554})
 
 
@@ -66,10 +82,21 @@ def _temporary(code: int | None, enhanced: str | None, status: str | None) -> st
 def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
     """The problems of dialogue *d*; *failed* are its events that no exchange holds (failed dials, TLS, time-outs)."""
     common: dict[str, Any] = {
-        "format": d.format, "software": None, "view": d.view or "sending", "complete": d.complete,
-        "client_ip": d.client_ip, "client_name": d.client_name, "helo": d.helo.name if d.helo else None,
-        "greeted_as": d.greeted_as, "mail_from": d.mail_from, "sender_domain": domain_of(d.mail_from),
-        "server": d.server or d.banner_name, "server_ip": d.server_ip, "port": d.port, "banner": d.banner, "tls": d.tls,
+        "format": d.format,
+        "software": None,
+        "view": d.view or "sending",
+        "complete": d.complete,
+        "client_ip": d.client_ip,
+        "client_name": d.client_name,
+        "helo": d.helo.name if d.helo else None,
+        "greeted_as": d.greeted_as,
+        "mail_from": d.mail_from,
+        "sender_domain": domain_of(d.mail_from),
+        "server": d.server or d.banner_name,
+        "server_ip": d.server_ip,
+        "port": d.port,
+        "banner": d.banner,
+        "tls": d.tls,
         "authenticated": d.authenticated,
     }
     found: list[Problem] = []
@@ -79,26 +106,59 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
             rcpt = _rcpt(e) or rcpt
         if e.code is None or e.code < 400:
             continue
-        later = d.exchanges[index + 1:]
-        found.append(Problem(
-            kind="refusal", stage=e.to or "CONNECT", by="server", argument=e.argument, code=e.code, enhanced=e.enhanced, text=e.text,
-            temporary=_temporary(e.code, e.enhanced, None), places=e.places, rcpt_to=rcpt, domain=domain_of(rcpt),
-            where=_where(d, e.places), resolved="yes" if _repeated(e, later) else "no", what="",
-            minor=e.to in {"QUIT", "NOOP", "HELP", "VRFY", "EXPN", "RSET"} or _is_retry_of_ehlo(e, later), **common,
-        ))
+        later = d.exchanges[index + 1 :]
+        found.append(
+            Problem(
+                kind="refusal",
+                stage=e.to or "CONNECT",
+                by="server",
+                argument=e.argument,
+                code=e.code,
+                enhanced=e.enhanced,
+                text=e.text,
+                temporary=_temporary(e.code, e.enhanced, None),
+                places=e.places,
+                rcpt_to=rcpt,
+                domain=domain_of(rcpt),
+                where=_where(d, e.places),
+                resolved="yes" if _repeated(e, later) else "no",
+                what="",
+                minor=e.to in {"QUIT", "NOOP", "HELP", "VRFY", "EXPN", "RSET"} or _is_retry_of_ehlo(e, later),
+                **common,
+            )
+        )
     common |= {"rcpt_to": rcpt, "domain": domain_of(rcpt)}
     found += _ending(d, common)
     for event in failed:
         if isinstance(event, ev.ConnectFailed):
-            found.append(Problem(**{**common,
-                "kind": "connect-failure", "stage": "CONNECT", "by": "client", "places": (event.place,), "text": event.text,
-                "reason": event.reason, "server": event.server or common["server"],
-                "server_ip": event.server_ip or common["server_ip"], "resolved": "yes" if d.connected == "yes" else "no",
-            }))
+            found.append(
+                Problem(
+                    **{
+                        **common,
+                        "kind": "connect-failure",
+                        "stage": "CONNECT",
+                        "by": "client",
+                        "places": (event.place,),
+                        "text": event.text,
+                        "reason": event.reason,
+                        "server": event.server or common["server"],
+                        "server_ip": event.server_ip or common["server_ip"],
+                        "resolved": "yes" if d.connected == "yes" else "no",
+                    }
+                )
+            )
         elif isinstance(event, ev.TlsFailed):
-            found.append(Problem(
-                kind="tls-failure", stage="STARTTLS", places=(event.place,), text=event.text, code=event.code,
-                enhanced=event.enhanced, **common))
+            found.append(
+                Problem(
+                    kind="tls-failure",
+                    stage="STARTTLS",
+                    places=(event.place,),
+                    text=event.text,
+                    code=event.code,
+                    enhanced=event.enhanced,
+                    **common,
+                )
+            )
     return found
 
 
@@ -141,7 +201,7 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
             places = (*(open_[0].places if open_ else ()), *d.closed.places)
             return [Problem(kind="timeout", stage=after, by="server", answered=d.closed.answered, places=places, **common)]
         gave_up = d.closed.by == "client" and (open_ or not d.exchanges) and not any(e.to == "QUIT" for e in d.exchanges)
-        if gave_up:        # the person left while an answer was still due
+        if gave_up:  # the person left while an answer was still due
             places = (*(open_[0].places if open_ else ()), *d.closed.places)
             return [Problem(kind="timeout", stage=after, by="server", answered="no", places=places, **common)]
         if any(e.to == "QUIT" for e in d.exchanges) or d.closed.by == "client":
@@ -149,13 +209,23 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
         if last and last.code in _SAID_BYE and not open_:
             return []
         if last and last.code and last.code >= 500 and last.places and not open_ and d.closed.answered == "yes":
-            return []       # refused, then closed: the refusal is the problem
+            return []  # refused, then closed: the refusal is the problem
         if after == DOT and d.closed.answered == "yes" and d.accepted == "yes":
             return []
         places = (*(open_[0].places if open_ else last.places if last else ()), *d.closed.places)
         kind = {"reset": "hang-up", "closed": "hang-up"}.get(how or "", "hang-up")
-        return [Problem(kind=kind, stage=after, by=d.closed.by, reason=how, answered=d.closed.answered, places=places,
-                        where={"closed": d.closed.places, **_where(d, places)}, **common)]
+        return [
+            Problem(
+                kind=kind,
+                stage=after,
+                by=d.closed.by,
+                reason=how,
+                answered=d.closed.answered,
+                places=places,
+                where={"closed": d.closed.places, **_where(d, places)},
+                **common,
+            )
+        ]
     if open_ and open_[0].to != "QUIT" and d.accepted != "yes":
         stage = open_[0].to if any(e.code for e in d.exchanges) else GREETING
         return [Problem(kind="no-answer", stage=stage, by=None, answered="no", places=open_[0].places, **common)]
@@ -177,7 +247,7 @@ def of_deliveries(
         for at, a in enumerate(d.attempts):
             if a.status in GOOD or a.status is None:
                 continue
-            later = d.attempts[at + 1:]
+            later = d.attempts[at + 1 :]
             done = any(x.rcpt_to == a.rcpt_to and x.status in GOOD for x in later)
             problem = _attempt(a, d, software, resolved=done)
             if d.queue_id in forwards:
@@ -185,13 +255,27 @@ def of_deliveries(
             complaint = complaints.get(a.place)
             found.append((index, _complained(problem, complaint) if complaint else problem))
         if d.ended == "expired" and not any(a.status == "expired" for a in d.attempts):
-            found.append((index, Problem(
-                kind="delivery-failure", by="local", status="expired", text="status=expired, returned to sender", places=d.places[:1],
-                software=d.software, view="sending", mail_from=d.mail_from, queue_id=d.queue_id, complete=True)))
+            found.append(
+                (
+                    index,
+                    Problem(
+                        kind="delivery-failure",
+                        by="local",
+                        status="expired",
+                        text="status=expired, returned to sender",
+                        places=d.places[:1],
+                        software=d.software,
+                        view="sending",
+                        mail_from=d.mail_from,
+                        queue_id=d.queue_id,
+                        complete=True,
+                    ),
+                )
+            )
     return found
 
 
-_NEAR = 12   # lines between a complaint and what it led to
+_NEAR = 12  # lines between a complaint and what it led to
 
 
 def complaints_of(events: Iterable[ev.Event]) -> dict[Place, ev.Trouble | ev.TlsFailed]:
@@ -224,14 +308,33 @@ def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, res
     sender = a.mail_from if d.mail_from is None else d.mail_from
     server = a.said_by or (a.relay if a.relay not in {"none", "local", "virtual", None} else None)
     return Problem(
-        kind="refusal" if said else "delivery-failure", stage=stage_of(a.stage), by="server" if said else "local",
-        code=a.code, enhanced=a.enhanced, text=a.text, temporary=_temporary(a.code, None if said and a.code else a.enhanced, a.status),
-        status=a.status, agent=a.agent, software=software.get(a.format), format=a.format, view="sending",
-        client_ip=None, mail_from=sender, sender_domain=domain_of(sender),
-        rcpt_to=a.rcpt_to, domain=domain_of(a.rcpt_to), server=server, server_ip=a.said_by_ip or a.relay_ip, port=a.relay_port,
-        helo=a.helo, queue_id=d.queue_id, time=a.time, places=(a.place,), resolved="yes" if resolved else "no",
+        kind="refusal" if said else "delivery-failure",
+        stage=stage_of(a.stage),
+        by="server" if said else "local",
+        code=a.code,
+        enhanced=a.enhanced,
+        text=a.text,
+        temporary=_temporary(a.code, None if said and a.code else a.enhanced, a.status),
+        status=a.status,
+        agent=a.agent,
+        software=software.get(a.format),
+        format=a.format,
+        view="sending",
+        client_ip=None,
+        mail_from=sender,
+        sender_domain=domain_of(sender),
+        rcpt_to=a.rcpt_to,
+        domain=domain_of(a.rcpt_to),
+        server=server,
+        server_ip=a.said_by_ip or a.relay_ip,
+        port=a.relay_port,
+        helo=a.helo,
+        queue_id=d.queue_id,
+        time=a.time,
+        places=(a.place,),
+        resolved="yes" if resolved else "no",
         unresolved=name[1] if (name := _UNRESOLVED.search(a.text or "")) else None,
-        minor=a.status in {"undeliverable", "deliverable"},   # a probe of an address, not a message
+        minor=a.status in {"undeliverable", "deliverable"},  # a probe of an address, not a message
     )
 
 
@@ -239,14 +342,17 @@ _WARNED = frozenset({"warn", "reject_warning", "info", "prepend", "filter", "red
 
 
 def of_events(
-    events: Sequence[ev.Event], software: dict[str, str | None], views: dict[str, str | None], complaints: dict[Place, ev.Trouble | ev.TlsFailed]
+    events: Sequence[ev.Event],
+    software: dict[str, str | None],
+    views: dict[str, str | None],
+    complaints: dict[Place, ev.Trouble | ev.TlsFailed],
 ) -> list[Problem]:
     """Problems that stand on a log line of their own: refusals by this server, hang-ups, TLS, complaints, logins."""
     found = []
     told = " ".join(f"{e.relay_ip} {e.text}" for e in events if isinstance(e, ev.Attempt) and e.status not in GOOD)[:200_000]
     for e in events:
         if isinstance(e, ev.ConnectFailed) and e.server_ip and e.server_ip in told:
-            continue        # the attempt to which this led says the same
+            continue  # the attempt to which this led says the same
         if e.format == "loose" and isinstance(e, ev.Reply):
             found.append(_quoted(e))
             continue
@@ -260,8 +366,15 @@ def of_events(
 
 def _quoted(e: ev.Reply) -> Problem:
     return Problem(
-        kind="refusal", by="server", code=e.code, enhanced=e.enhanced, text=e.text, format=e.format,
-        temporary=_temporary(e.code, e.enhanced, None), places=(e.place,), minor=(e.code or 500) < 400,
+        kind="refusal",
+        by="server",
+        code=e.code,
+        enhanced=e.enhanced,
+        text=e.text,
+        format=e.format,
+        temporary=_temporary(e.code, e.enhanced, None),
+        places=(e.place,),
+        minor=(e.code or 500) < 400,
     )
 
 
@@ -269,8 +382,13 @@ def _fields(e: Any, software: str | None, view: str | None) -> dict[str, Any]:
     names = ("client_name", "client_ip", "helo", "mail_from", "rcpt_to", "queue_id", "server", "server_ip", "port", "user", "time", "agent")
     found = {n: v for n in names if (v := getattr(e, n, None)) is not None}
     return found | {
-        "places": (e.place,), "software": software, "format": e.format, "view": view, "text": getattr(e, "text", None),
-        "sender_domain": domain_of(getattr(e, "mail_from", None)), "domain": domain_of(getattr(e, "rcpt_to", None)),
+        "places": (e.place,),
+        "software": software,
+        "format": e.format,
+        "view": view,
+        "text": getattr(e, "text", None),
+        "sender_domain": domain_of(getattr(e, "mail_from", None)),
+        "domain": domain_of(getattr(e, "rcpt_to", None)),
     }
 
 
@@ -278,55 +396,104 @@ def _refused(e: ev.Refused, software: str | None, view: str | None) -> Problem |
     action = (e.action or "").lower().replace("milter-", "")
     if action in _WARNED:
         return None
-    return Problem(**_fields(e, software, view) | {
-        "kind": "refusal", "stage": stage_of(e.stage), "by": "local", "code": e.code, "enhanced": e.enhanced,
-        "action": action or None, "temporary": _temporary(e.code, e.enhanced, None), "view": "receiving",
-    })
+    return Problem(
+        **_fields(e, software, view)
+        | {
+            "kind": "refusal",
+            "stage": stage_of(e.stage),
+            "by": "local",
+            "code": e.code,
+            "enhanced": e.enhanced,
+            "action": action or None,
+            "temporary": _temporary(e.code, e.enhanced, None),
+            "view": "receiving",
+        }
+    )
 
 
 def _gone(e: ev.ClientGone, software: str | None, view: str | None) -> Problem | None:
     if e.how in {None, "disconnect", "quit"}:
         return None
     kind = "timeout" if e.how == "timeout" else "hang-up"
-    return Problem(**_fields(e, software, view) | {
-        "kind": kind, "stage": stage_of(e.stage), "by": "client", "reason": e.how, "minor": True, "view": "receiving",
-    })
+    return Problem(
+        **_fields(e, software, view)
+        | {
+            "kind": kind,
+            "stage": stage_of(e.stage),
+            "by": "client",
+            "reason": e.how,
+            "minor": True,
+            "view": "receiving",
+        }
+    )
 
 
 def _tls(e: ev.TlsFailed, software: str | None, view: str | None) -> Problem:
     stranger = e.client_ip is not None or e.client_name is not None
-    return Problem(**_fields(e, software, view) | {
-        "kind": "tls-failure", "stage": "STARTTLS", "code": e.code, "enhanced": e.enhanced, "minor": True,
-        "view": "receiving" if stranger else view,
-    })
+    return Problem(
+        **_fields(e, software, view)
+        | {
+            "kind": "tls-failure",
+            "stage": "STARTTLS",
+            "code": e.code,
+            "enhanced": e.enhanced,
+            "minor": True,
+            "view": "receiving" if stranger else view,
+        }
+    )
 
 
 def _trouble(e: ev.Trouble, software: str | None, view: str | None) -> Problem | None:
     if e.severity == "info":
         return None
-    return Problem(**_fields(e, software, view) | {
-        "kind": "local-failure", "by": "local", "severity": e.severity, "minor": bool(e.agent) and e.severity not in {"fatal", "panic"},
-    })
+    return Problem(
+        **_fields(e, software, view)
+        | {
+            "kind": "local-failure",
+            "by": "local",
+            "severity": e.severity,
+            "minor": bool(e.agent) and e.severity not in {"fatal", "panic"},
+        }
+    )
 
 
 def _login(e: ev.AuthResult, software: str | None, view: str | None) -> Problem | None:
     if e.result in {None, "ok"}:
         return None
-    return Problem(**_fields(e, software, view) | {
-        "kind": "auth-failure", "stage": "AUTH", "by": "local", "minor": True, "view": "receiving",
-    })
+    return Problem(
+        **_fields(e, software, view)
+        | {
+            "kind": "auth-failure",
+            "stage": "AUTH",
+            "by": "local",
+            "minor": True,
+            "view": "receiving",
+        }
+    )
 
 
 def _no_connection(e: ev.ConnectFailed, software: str | None, view: str | None) -> Problem | None:
     if not e.agent:
-        return None     # a session's own: its dialogue tells it
-    return Problem(**_fields(e, software, view) | {
-        "kind": "connect-failure", "stage": "CONNECT", "by": "client", "reason": e.reason, "minor": True, "view": "sending",
-    })
+        return None  # a session's own: its dialogue tells it
+    return Problem(
+        **_fields(e, software, view)
+        | {
+            "kind": "connect-failure",
+            "stage": "CONNECT",
+            "by": "client",
+            "reason": e.reason,
+            "minor": True,
+            "view": "sending",
+        }
+    )
 
 
 _LOG: dict[type[ev.Event], Callable[[Any, str | None, str | None], Problem | None]] = {
-    ev.Refused: _refused, ev.ClientGone: _gone, ev.TlsFailed: _tls, ev.Trouble: _trouble, ev.AuthResult: _login,
+    ev.Refused: _refused,
+    ev.ClientGone: _gone,
+    ev.TlsFailed: _tls,
+    ev.Trouble: _trouble,
+    ev.AuthResult: _login,
     ev.ConnectFailed: _no_connection,
 }
 
@@ -351,8 +518,21 @@ def merged(problems: Iterable[Problem]) -> tuple[list[Problem], list[int]]:
 
 def _alike(p: Problem) -> tuple[object, ...]:
     return (
-        p.kind, p.stage, p.by, p.code, p.enhanced, shape(p.text), p.software, p.view, p.severity, p.resolved, p.reason, p.status,
-        shape(p.complaint), p.unresolved == p.domain, p.client_ip if p.kind in {"refusal", "hang-up"} and p.view == "sending" else None,
+        p.kind,
+        p.stage,
+        p.by,
+        p.code,
+        p.enhanced,
+        shape(p.text),
+        p.software,
+        p.view,
+        p.severity,
+        p.resolved,
+        p.reason,
+        p.status,
+        shape(p.complaint),
+        p.unresolved == p.domain,
+        p.client_ip if p.kind in {"refusal", "hang-up"} and p.view == "sending" else None,
         p.server_ip if p.by != "local" else None,
     )
 
@@ -362,9 +542,14 @@ def _as_one(group: Sequence[Problem]) -> Problem:
     if len(group) == 1:
         return first
     return msgspec.structs.replace(
-        first, count=len(group), places=tuple(x for p in group[:_MOST_CITED] for x in p.places), minor=all(p.minor for p in group),
+        first,
+        count=len(group),
+        places=tuple(x for p in group[:_MOST_CITED] for x in p.places),
+        minor=all(p.minor for p in group),
         queue_id=first.queue_id if all(p.queue_id == first.queue_id for p in group) else None,
-        clients=_different(group, "client_ip"), recipients=_different(group, "rcpt_to"), senders=_different(group, "mail_from"),
+        clients=_different(group, "client_ip"),
+        recipients=_different(group, "rcpt_to"),
+        senders=_different(group, "mail_from"),
         users=_different(group, "user"),
     )
 

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 def coverage(book: RuleBook, paths: Sequence[str]) -> str:
     """Lines recognised, and rules that no capture exercised, over the files below *paths* (default: samples/)."""
-    files = [f for p in (paths or ["samples"]) for f in ([Path(p)] if Path(p).is_file() else sorted(Path(p).rglob("*"))) if f.suffix in {".txt", ".log", ".eml"}]
+    files = [
+        f
+        for p in (paths or ["samples"])
+        for f in ([Path(p)] if Path(p).is_file() else sorted(Path(p).rglob("*")))
+        if f.suffix in {".txt", ".log", ".eml"}
+    ]
     fired: dict[str, int] = {}
     lines = missed = 0
     for file in files:
@@ -29,7 +34,10 @@ def coverage(book: RuleBook, paths: Sequence[str]) -> str:
             fired[outcome.rule.rule] = fired.get(outcome.rule.rule, 0) + 1
     silent = [r.rule for r in book.rules if r.rule not in fired]
     share = 100 * (lines - missed) / lines if lines else 0.0
-    return "\n".join([
-        f"{len(files)} files, {lines} lines, {share:.2f} % of the lines recognised",
-        f"{len(fired)} of {len(book.rules)} rules exercised; never:", *(f"  {name}" for name in silent),
-    ])
+    return "\n".join(
+        [
+            f"{len(files)} files, {lines} lines, {share:.2f} % of the lines recognised",
+            f"{len(fired)} of {len(book.rules)} rules exercised; never:",
+            *(f"  {name}" for name in silent),
+        ]
+    )

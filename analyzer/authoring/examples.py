@@ -44,7 +44,10 @@ def problem_of_reply(text: str, rule: Rule | None = None) -> Problem:
     enhanced = _ENHANCED.search(text[:60])
     words = " ".join(_CODES.sub("", line, count=1).strip() for line in lines)
     fields: dict[str, object] = {
-        "kind": "refusal", "code": int(code[1]) if code else None, "enhanced": enhanced[1] if enhanced else None, "text": words,
+        "kind": "refusal",
+        "code": int(code[1]) if code else None,
+        "enhanced": enhanced[1] if enhanced else None,
+        "text": words,
     }
     for name, condition in rule.when.fields if rule else ():
         value = getattr(condition, "value", None)
@@ -78,9 +81,7 @@ def _example(rule: Rule, example: Example, book: RuleBook) -> str | None:
     fired = [o for o in judged.outcomes if o.rule.rule == rule.rule]
     open_ = any(o.rule.rule == rule.rule for o in judged.open)
     answer = "yes" if fired else "unknown" if open_ else "no"
-    if answer == "no" and example.answer == "unknown" and not any(
-        o.rule.rule == rule.rule for o in judged.outcomes
-    ):
+    if answer == "no" and example.answer == "unknown" and not any(o.rule.rule == rule.rule for o in judged.outcomes):
         # Nothing of that kind is shown at all: as unknown as can be.
         from analyzer.model.case import THINGS
 

@@ -115,5 +115,11 @@ def _variables(condition: m.AnyMatcher, found: list[str]) -> None:
 
 
 CHECKS: tuple[Callable[[RuleBook], Iterator[Mistake]], ...] = (
-    yes_and_no, faults_reachable, file_is_id, no_refines_cycle, says_something, literal_enough, variables_bound,
+    yes_and_no,
+    faults_reachable,
+    file_is_id,
+    no_refines_cycle,
+    says_something,
+    literal_enough,
+    variables_bound,
 )

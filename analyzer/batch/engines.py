@@ -50,7 +50,7 @@ def _grep(task: Task, texts: tuple[bytes, ...], key: tuple[Any, ...]) -> list[Fo
     return grep(task, texts, knowledge(*key))
 
 
-_SOUGHT: list[Sought] = []      # what forked workers look for: inherited, not sent
+_SOUGHT: list[Sought] = []  # what forked workers look for: inherited, not sent
 
 
 def _gather_inherited(task: Task, key: tuple[Any, ...]) -> Gathered:
@@ -137,16 +137,19 @@ class Dask:
                 raise UnreadableInput(f"{address}: {error}") from None
         else:
             self.cluster = LocalCluster(  # type: ignore[no-untyped-call]
-                n_workers=jobs, threads_per_worker=1, processes=True, dashboard_address=None, scheduler_port=0, host="127.0.0.1",
+                n_workers=jobs,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                scheduler_port=0,
+                host="127.0.0.1",
             )
             self.client = Client(self.cluster)  # type: ignore[no-untyped-call]
 
     def scan(self, tasks: Sequence[Task], progress: Progress | None) -> Tally:
         """The sum over *tasks*.  Raises `Interrupted` with what is known."""
         total = Tally()
-        for tally in self._results([
-            self.client.submit(_scan, task, self.key, pure=False) for task in tasks
-        ], total):
+        for tally in self._results([self.client.submit(_scan, task, self.key, pure=False) for task in tasks], total):
             merge(total, tally)
             if progress:
                 progress(tally.bytes, sum(g.count for g in tally.groups.values()))

@@ -26,10 +26,15 @@ def rows_of(tally: Tally, gathered: Gathered) -> list[dict[str, Any]]:
         for of in sorted(group.of):
             host, queue_id, recipient = of.split(b" ", 2)
             sender = gathered.senders.get(b"%b %b" % (host, queue_id))
-            rows.append(common | {
-                "queue_id": _text(queue_id) or None, "recipient": _text(recipient) or None,
-                "sender": _text(sender[2]) if sender else None, "delivered_later": of in gathered.sent,
-            })
+            rows.append(
+                common
+                | {
+                    "queue_id": _text(queue_id) or None,
+                    "recipient": _text(recipient) or None,
+                    "sender": _text(sender[2]) if sender else None,
+                    "delivered_later": of in gathered.sent,
+                }
+            )
     return rows
 
 

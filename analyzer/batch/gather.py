@@ -14,7 +14,7 @@ from analyzer.batch.stamps import Clock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Order = tuple[float, int, int]      # time, source, offset: the order of lines over all logs
+Order = tuple[float, int, int]  # time, source, offset: the order of lines over all logs
 
 
 class Sought(msgspec.Struct, frozen=True):
@@ -27,15 +27,15 @@ class Sought(msgspec.Struct, frozen=True):
     whole: frozenset[bytes] = frozenset()
     samples: frozenset[tuple[int, int]] = frozenset()
     odd: bool = False
-    before: dict[tuple[int, int], int] = {}     # lines before the block at (source, offset)
+    before: dict[tuple[int, int], int] = {}  # lines before the block at (source, offset)
 
 
 class Gathered(msgspec.Struct):
     """What was found.  *sent*: host, queue id and recipient of deliveries."""
 
-    senders: dict[bytes, tuple[int, int, bytes]] = {}                # source, offset, sender: the first one
+    senders: dict[bytes, tuple[int, int, bytes]] = {}  # source, offset, sender: the first one
     sent: set[bytes] = set()
-    stories: dict[bytes, list[tuple[Order, bytes, int]]] = {}      # line and its number
+    stories: dict[bytes, list[tuple[Order, bytes, int]]] = {}  # line and its number
     numbers: dict[tuple[int, int], int] = {}
 
 
@@ -57,19 +57,19 @@ def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[
         number = sought.before.get((task.source, offset), 0)
         done = -1
         find, rfind = block.find, block.rfind
-        for which, start, end in (finder.find(block) if names else ()):
+        for which, start, end in finder.find(block) if names else ():
             if start < done:
                 continue
             if roles[which] == STATUS and not block.startswith(_GOOD_WORDS, end):
                 continue
             begin = rfind(b"\n", 0, start) + 1
             at = find(b": ", begin, end) + 2
-            name = block[at:find(b":", at, end)]
+            name = block[at : find(b":", at, end)]
             if name not in names:
-                if block[begin:begin + 1].isalpha() and not sought.odd:
+                if block[begin : begin + 1].isalpha() and not sought.odd:
                     continue
                 name = token(block, begin, end)
-                if name not in names and not (sought.odd and any(w in names for w in _IDS.findall(block[begin:end + 160]))):
+                if name not in names and not (sought.odd and any(w in names for w in _IDS.findall(block[begin : end + 160]))):
                     continue
             done = find(b"\n", end)
             done = len(block) if done < 0 else done
@@ -89,10 +89,17 @@ _GOOD_WORDS = (b"sent", b"delivered", b"relayed", b"deliverable", b"expanded")
 
 
 def _line(
-    found: Gathered, sought: Sought, reader: Reader, at: tuple[int, int], line: bytes, name: bytes, *, info: bool,
+    found: Gathered,
+    sought: Sought,
+    reader: Reader,
+    at: tuple[int, int],
+    line: bytes,
+    name: bytes,
+    *,
+    info: bool,
 ) -> None:
     if info and b"%b %b" % (reader.split(line)[0].host, name) in found.senders:
-        return   # once is enough
+        return  # once is enough
     read = reader.read(line)
     if read is None:
         return
@@ -117,7 +124,15 @@ _GOOD = frozenset({b"sent", b"delivered", b"deliverable", b"relayed", b"expanded
 
 
 def _stories(
-    found: Gathered, sought: Sought, reader: Reader, clock: Clock, source: int, offset: int, block: bytes, stories: Finder, number: int,
+    found: Gathered,
+    sought: Sought,
+    reader: Reader,
+    clock: Clock,
+    source: int,
+    offset: int,
+    block: bytes,
+    stories: Finder,
+    number: int,
 ) -> None:
     done = -1
     for which, start, end in stories.find(block):

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from analyzer.model.rule import Fault, RuleBook
 
 UNEXPLAINED = "unexplained"
-MOST_SHAPES = 2_000       # judged; rarer ones stay unexplained
+MOST_SHAPES = 2_000  # judged; rarer ones stay unexplained
 _SURE = 0.5
 _NOISE = frozenset({"password-guessing", "relay-probing", "address-harvesting"})
 _WEIGHT = {"critical": 4.0, "high": 2.0, "medium": 1.0, "low": 0.5, "info": 0.2}
-_STILL = 6 * 3600         # seconds before the end of the logs
+_STILL = 6 * 3600  # seconds before the end of the logs
 _SAMPLES = 3
 _MOST_STORY = 12
 
@@ -95,7 +95,7 @@ def _judged(group: Group, gathered: Gathered, reader: Reader, book: RuleBook) ->
     assert group.sample is not None
     at = next(i for i, (order, _, _) in enumerate(story) if order == group.sample[:3])
     # What came after the failure would only say that it passed.
-    case = case_of([line for _, line, _ in story[:at + 1]][-200:], reader, book)
+    case = case_of([line for _, line, _ in story[: at + 1]][-200:], reader, book)
     last = case.captures[0].lines[-1].number
     judged = judge(case, book)
     found = [i for i, p in enumerate(judged.case.problems) if any(x.line == last for x in p.places) and p.kind != "observed"]
@@ -109,7 +109,10 @@ def _judged(group: Group, gathered: Gathered, reader: Reader, book: RuleBook) ->
     if not shares or shares[0][1] < _SURE or shares[0][0] not in book.faults:
         guess = shares[0] if shares else ("", 0.0)
         return Judgement(
-            certainty=round(guess[1], 2), what=words, minor=problem.minor, harmless=index in judged.harmless,
+            certainty=round(guess[1], 2),
+            what=words,
+            minor=problem.minor,
+            harmless=index in judged.harmless,
             summary=f"Possible: {book.faults[guess[0]].title}" if guess[0] in book.faults else "",
             severity="low" if problem.minor else "medium",
         )
@@ -122,9 +125,17 @@ def _judged(group: Group, gathered: Gathered, reader: Reader, book: RuleBook) ->
     have = {side, problem.software or ""}
     steps = [s for s in fault.steps if all(w in have for w in s.for_)]
     return Judgement(
-        fault=fault.fault, certainty=round(shares[0][1], 2), title=_plain(fault.title), summary=fill(fault.summary, values),
-        severity=fault.severity, fixed_by=fault.fixed_by, steps=tuple(fill(s.do, values) for s in steps[:5]), what=words,
-        noise=fault.fault in _NOISE, harmless=index in judged.harmless, minor=problem.minor,
+        fault=fault.fault,
+        certainty=round(shares[0][1], 2),
+        title=_plain(fault.title),
+        summary=fill(fault.summary, values),
+        severity=fault.severity,
+        fixed_by=fault.fixed_by,
+        steps=tuple(fill(s.do, values) for s in steps[:5]),
+        what=words,
+        noise=fault.fault in _NOISE,
+        harmless=index in judged.harmless,
+        minor=problem.minor,
         rules=tuple(sorted({o.rule.rule for o in voices})),
     )
 
@@ -136,10 +147,7 @@ def _plain(title: str) -> str:
 def case_of(story: Sequence[bytes], reader: Reader, book: RuleBook) -> Any:
     """A case from log lines alone, by the same formats, `assemble` included."""
     formats = reader.formats
-    lines = [
-        enveloped(Line(n, text, text, n), formats)
-        for n, text in enumerate((b.decode("utf-8", "replace") for b in story), 1)
-    ]
+    lines = [enveloped(Line(n, text, text, n), formats) for n, text in enumerate((b.decode("utf-8", "replace") for b in story), 1)]
     segments: dict[str, list[Line]] = {}
     events: dict[str, list[Any]] = {}
     for line, raw in zip(lines, story, strict=True):
@@ -212,7 +220,7 @@ def _words(key: Key) -> str:
 def _incident(name: tuple[Any, ...], o: _Open, gathered: Gathered, names: Sequence[str], now: int | None) -> Incident:
     fault, host, remote, _, shape = name
     g, j = o.group, o.judgement
-    queued = {x for x in g.of if b"  " not in x[:len(host.encode()) + 2]}
+    queued = {x for x in g.of if b"  " not in x[: len(host.encode()) + 2]}
     lost = o.final
     later = o.temporary - lost
     delayed = later & gathered.sent
@@ -221,20 +229,38 @@ def _incident(name: tuple[Any, ...], o: _Open, gathered: Gathered, names: Sequen
     senders = {s.lower() for s in g.senders} | {gathered.senders[m][2].lower() for m in messages if m in gathered.senders}
     ongoing = now is not None and g.last is not None and now - g.last <= _STILL
     weight = _WEIGHT.get(j.severity, 1.0)
-    harm = round((3 * len(lost & queued) + 0.3 * len(lost - queued) + 2 * len(waiting) + 0.5 * len(delayed)) * weight * (1.5 if ongoing else 1.0), 1)
+    harm = round(
+        (3 * len(lost & queued) + 0.3 * len(lost - queued) + 2 * len(waiting) + 0.5 * len(delayed)) * weight * (1.5 if ongoing else 1.0), 1
+    )
     chosen = sorted((s for s in o.samples if s.sample is not None), key=lambda s: s.sample[:3] if s.sample else ())
     return Incident(
-        id="/".join(p for p in (fault, host or "-", remote or "-", shape[:60]) if p), fault=fault,
-        title=j.title or j.what or "Unexplained failure", certainty=j.certainty if fault != UNEXPLAINED else 0.0,
-        word=word_of(j.certainty) if fault != UNEXPLAINED else "unexplained", severity=j.severity, fixed_by=j.fixed_by,
-        summary=j.summary, host=host, destination=remote, first=iso(g.first), last=iso(g.last), ongoing=ongoing,
-        events=g.count, messages=len(messages), recipients=len({x.rpartition(b" ")[2].lower() for x in g.of} - {b""}),
-        senders=len(senders - {b""}), clients=len(g.clients), lost=len(lost), waiting=len(waiting), delayed=len(delayed),
-        harm=harm, trend={str(iso(h * 3600)): n for h, n in sorted(g.hours.items())},
-        replies=tuple(
-            Reply(words, text, n) for (text, words), n in sorted(o.shapes.items(), key=lambda x: (-x[1], x[0]))[:5]
-        ),
-        samples=tuple(_sample(s, gathered, names) for s in chosen[:_SAMPLES]), steps=j.steps, rules=j.rules,
+        id="/".join(p for p in (fault, host or "-", remote or "-", shape[:60]) if p),
+        fault=fault,
+        title=j.title or j.what or "Unexplained failure",
+        certainty=j.certainty if fault != UNEXPLAINED else 0.0,
+        word=word_of(j.certainty) if fault != UNEXPLAINED else "unexplained",
+        severity=j.severity,
+        fixed_by=j.fixed_by,
+        summary=j.summary,
+        host=host,
+        destination=remote,
+        first=iso(g.first),
+        last=iso(g.last),
+        ongoing=ongoing,
+        events=g.count,
+        messages=len(messages),
+        recipients=len({x.rpartition(b" ")[2].lower() for x in g.of} - {b""}),
+        senders=len(senders - {b""}),
+        clients=len(g.clients),
+        lost=len(lost),
+        waiting=len(waiting),
+        delayed=len(delayed),
+        harm=harm,
+        trend={str(iso(h * 3600)): n for h, n in sorted(g.hours.items())},
+        replies=tuple(Reply(words, text, n) for (text, words), n in sorted(o.shapes.items(), key=lambda x: (-x[1], x[0]))[:5]),
+        samples=tuple(_sample(s, gathered, names) for s in chosen[:_SAMPLES]),
+        steps=j.steps,
+        rules=j.rules,
     )
 
 
@@ -246,11 +272,12 @@ def _sample(group: Group, gathered: Gathered, names: Sequence[str]) -> Sample:
     host, queue_id = group.example
     sender = gathered.senders.get(b"%b %b" % (host, queue_id)) if queue_id else None
     return Sample(
-        queue_id.decode("utf-8", "replace") if queue_id else None, host.decode("utf-8", "replace"),
+        queue_id.decode("utf-8", "replace") if queue_id else None,
+        host.decode("utf-8", "replace"),
         sender[2].decode("utf-8", "replace") if sender else None,
         tuple(
             SampleLine(names[order[1]], number, line.decode("utf-8", "replace")[:600])
-            for order, line, number in story[start:start + _MOST_STORY]
+            for order, line, number in story[start : start + _MOST_STORY]
         ),
     )
 

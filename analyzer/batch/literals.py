@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 AnyOf = frozenset[str]
 _LEAST = 3
-_MOST = 48      # alternatives of one literal
+_MOST = 48  # alternatives of one literal
 _REPEATS = (MAX_REPEAT, MIN_REPEAT, POSSESSIVE_REPEAT)
 
 
@@ -47,9 +47,7 @@ def required(fmt: Format) -> dict[int, list[list[str]]]:
 
 def _required(fmt: Format) -> dict[int, list[list[str]]]:
     tree = list(sre.parse(fmt.compiled.pattern))
-    return {
-        marker: [sorted(s) for s in sorted(candidates(path_to(tree, marker) or []), key=sorted)] for marker in fmt.compiled.kinds
-    }
+    return {marker: [sorted(s) for s in sorted(candidates(path_to(tree, marker) or []), key=sorted)] for marker in fmt.compiled.kinds}
 
 
 def path_to(items: Any, marker: int) -> list[Any] | None:

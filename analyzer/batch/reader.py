@@ -22,8 +22,25 @@ if TYPE_CHECKING:
     from analyzer.model.events import Event
 
 FIELDS = (
-    "queue_id", "rcpt_to", "mail_from", "relay", "said_by", "enhanced", "status", "code", "stage", "text", "action", "how",
-    "severity", "reason", "result", "client_ip", "client_name", "server", "user",
+    "queue_id",
+    "rcpt_to",
+    "mail_from",
+    "relay",
+    "said_by",
+    "enhanced",
+    "status",
+    "code",
+    "stage",
+    "text",
+    "action",
+    "how",
+    "severity",
+    "reason",
+    "result",
+    "client_ip",
+    "client_name",
+    "server",
+    "user",
 )
 SLOT = {name: i for i, name in enumerate(FIELDS)}
 _FAILING = frozenset({"attempt", "refused", "trouble", "tls_failed", "client_gone", "auth", "connect_failed"})
@@ -31,7 +48,9 @@ _LOGS = _FAILING - {"tls_failed", "connect_failed"} | {"message_info", "finished
 _PASSED = frozenset({"warn", "reject_warning", "info", "prepend", "filter", "redirect", "bcc", "pass", "whitelist", "permit"})
 _MOST_HEADS = 200_000
 _STATUS = b"status="
-_PLAIN = re.compile(rb"(?:<[0-9]{1,3}>)?([A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.,]{8,18}(?:Z|[+-][0-9:]{4,6})?) ")
+_PLAIN = re.compile(
+    rb"(?:<[0-9]{1,3}>)?([A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.,]{8,18}(?:Z|[+-][0-9:]{4,6})?) "
+)
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -116,7 +135,7 @@ class Reader:
         # 'Nov 23 10:00:01 mx postfix/smtp[71]: ...' is most of what is read: its head is looked up whole.
         first = line[:1]
         at = 16 if first.isalpha() else line.find(b" ") + 1
-        if first == b"<" or at == 0 or not (stamp := line[:at - 1]).endswith(_DIGIT_OR_Z) or b":" not in stamp:
+        if first == b"<" or at == 0 or not (stamp := line[: at - 1]).endswith(_DIGIT_OR_Z) or b":" not in stamp:
             return self._slowly(line)
         colon = line.find(b": ", at)
         if colon < 0:
@@ -127,7 +146,7 @@ class Reader:
             head = self._learn(line, key)
             if head is None:
                 return self._slowly(line)
-        return head, stamp, line[colon + 2:]
+        return head, stamp, line[colon + 2 :]
 
     def _learn(self, line: bytes, key: bytes) -> Head | None:
         """The head of a line, where it can be told from *key* alone for all lines that have it."""
@@ -135,7 +154,7 @@ class Reader:
         if not tag or b" " in tag or b"[" in host or not _TAG.fullmatch(tag):
             return None
         head, _, body = self._slowly(line)
-        if head.host != host or head.program is None or line[line.find(key) + len(key) + 2:] != body:
+        if head.host != host or head.program is None or line[line.find(key) + len(key) + 2 :] != body:
             return None
         if len(self._heads) > _MOST_HEADS:
             self._heads.clear()
@@ -206,7 +225,13 @@ def plans_of(index: int, fmt: Format) -> dict[int, Plan]:
             if name in SLOT:
                 values[SLOT[name]] = str(value).encode()
         plans[marker] = Plan(
-            index, alias, kind, may_fail(kind, constants), tuple(g for g, _ in wanted), tuple(s for _, s in wanted), tuple(values),
+            index,
+            alias,
+            kind,
+            may_fail(kind, constants),
+            tuple(g for g, _ in wanted),
+            tuple(s for _, s in wanted),
+            tuple(values),
         )
     return plans
 
@@ -216,8 +241,10 @@ def may_fail(kind: str, constants: dict[str, Any]) -> bool:
     if kind not in _FAILING:
         return False
     return not (
-        constants.get("status") in GOOD or (kind == "client_gone" and constants.get("how") in {"disconnect", "quit"})
-        or (kind == "auth" and constants.get("result") == "ok") or (kind == "trouble" and constants.get("severity") == "info")
+        constants.get("status") in GOOD
+        or (kind == "client_gone" and constants.get("how") in {"disconnect", "quit"})
+        or (kind == "auth" and constants.get("result") == "ok")
+        or (kind == "trouble" and constants.get("severity") == "info")
         or (kind == "refused" and constants.get("action") in _PASSED)
     )
 
@@ -313,12 +340,12 @@ def _needles(reader: Reader) -> Needles:
                 if roles.get(text.encode(), 99) > role:
                     roles[text.encode()] = role
     for longer in [t for t in roles if any(o != t and o in t and roles[o] == roles[t] for o in roles)]:
-        del roles[longer]     # the shorter one finds it too
+        del roles[longer]  # the shorter one finds it too
     _fewer(roles, [FAIL], harmless)
     return Needles(tuple(sorted(roles)), tuple(roles[t] for t in sorted(roles)), every, frozenset(received), frozenset(senders))
 
 
-_MOST_TEXTS = 44     # more than 64 patterns, and the search leaves its fast path
+_MOST_TEXTS = 44  # more than 64 patterns, and the search leaves its fast path
 
 
 def _fewer(roles: dict[bytes, int], which: list[int], harmless: list[str]) -> None:

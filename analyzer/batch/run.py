@@ -35,7 +35,7 @@ class Options(msgspec.Struct, frozen=True):
     zone: Any = None
     wanted: Wanted = Wanted()
     automaton: bool = True
-    range: int | None = None        # bytes of a log that one task reads
+    range: int | None = None  # bytes of a log that one task reads
 
 
 def years_of(items: Sequence[Item]) -> list[Years]:
@@ -85,7 +85,7 @@ _PREFIX = re.compile(rb"<[0-9]{1,3}>|[A-Za-z0-9_.-]{1,60} *\| ")
 
 def _bare(line: bytes) -> bytes:
     found = _PREFIX.match(line)
-    return line[found.end():] if found else line
+    return line[found.end() :] if found else line
 
 
 def _tail(item: Item) -> bytes:
@@ -102,15 +102,29 @@ def tasks_of(items: Sequence[Item], years: Sequence[Years], options: Options) ->
         step = options.range or max(options.block, 8 << 20, -(-item.size // max(1, options.jobs * 3)))
         starts = range(0, item.size, step) if item.splits else (0,)
         tasks += [
-            Task(source, item, start, start + step if item.splits else None, options.block, years[source], options.zone,
-                 options.wanted, options.automaton)
+            Task(
+                source,
+                item,
+                start,
+                start + step if item.splits else None,
+                options.block,
+                years[source],
+                options.zone,
+                options.wanted,
+                options.automaton,
+            )
             for start in starts
         ]
     return tasks
 
 
 def batch(
-    items: Sequence[Item], notes: Sequence[str], known: Knowledge, book: RuleBook, options: Options, engine: Local | Dask,
+    items: Sequence[Item],
+    notes: Sequence[str],
+    known: Knowledge,
+    book: RuleBook,
+    options: Options,
+    engine: Local | Dask,
     progress: Callable[[str, int], Callable[[int, int], None]] | None = None,
     events: Callable[[Tally, Gathered], None] | None = None,
 ) -> BatchReport:
@@ -164,15 +178,20 @@ def _of_sender(items: Sequence[Item], years: Sequence[Years], options: Options, 
     tasks = tasks_of(items, years, wide)
     tally = engine.scan(tasks, None)
     gathered = engine.gather(tasks, sought_of(tally, {}), None)
-    ids = frozenset(
-        i for i, (_, _, s) in gathered.senders.items() if options.wanted.sender and same_mail(s, options.wanted.sender)
-    )
+    ids = frozenset(i for i, (_, _, s) in gathered.senders.items() if options.wanted.sender and same_mail(s, options.wanted.sender))
     return msgspec.structs.replace(options, wanted=msgspec.structs.replace(options.wanted, ids=ids))
 
 
 def report_of(
-    items: Sequence[Item], years: Sequence[Years], notes: Sequence[str], tally: Tally, gathered: Gathered,
-    judged: dict[Key, Any], book: RuleBook, *, partial: bool = False,
+    items: Sequence[Item],
+    years: Sequence[Years],
+    notes: Sequence[str],
+    tally: Tally,
+    gathered: Gathered,
+    judged: dict[Key, Any],
+    book: RuleBook,
+    *,
+    partial: bool = False,
 ) -> BatchReport:
     """The report on what was scanned and gathered."""
     now = max((t for _, t in tally.ends.values() if t is not None), default=None)
@@ -185,21 +204,38 @@ def report_of(
     recognised = totals["failures"] + totals["received"] + totals["delivered"]
     verdict = "incidents" if found else "healthy" if recognised else "unrecognised"
     return BatchReport(
-        VERSION, verdict, headline(verdict, totals, found, noise), totals, tuple(found), tuple(noise), (),
+        VERSION,
+        verdict,
+        headline(verdict, totals, found, noise),
+        totals,
+        tuple(found),
+        tuple(noise),
+        (),
         {str(iso(h * 3600)): n for h, n in sorted(hours.items())},
         tuple(
             Source(i.name, i.size, i.packed, y.first_year if y.assumed else None, iso(tally.ends.get(s, (0, None))[1]))
             for s, (i, y) in enumerate(zip(items, years, strict=True))
         ),
-        tuple(sorted(set(notes))), partial, book.version, __version__,
+        tuple(sorted(set(notes))),
+        partial,
+        book.version,
+        __version__,
     )
 
 
 def totals_of(tally: Tally, found: Sequence[Incident]) -> dict[str, int]:
     """Counts of events by what they are."""
     totals = {
-        "lines": tally.lines, "bytes": tally.bytes, "received": tally.counts.get("received", 0),
-        "delivered": tally.counts.get("delivered", 0), "deferred": 0, "bounced": 0, "expired": 0, "rejected": 0, "other": 0, "failures": 0,
+        "lines": tally.lines,
+        "bytes": tally.bytes,
+        "received": tally.counts.get("received", 0),
+        "delivered": tally.counts.get("delivered", 0),
+        "deferred": 0,
+        "bounced": 0,
+        "expired": 0,
+        "rejected": 0,
+        "other": 0,
+        "failures": 0,
     }
     for key, group in tally.groups.items():
         status = (key[3] or b"").decode()
@@ -244,7 +280,8 @@ def compared(report: BatchReport, baseline: dict[str, Any]) -> BatchReport:
 
     mine = {i.id for i in report.incidents}
     return msgspec.structs.replace(
-        report, incidents=tuple(msgspec.structs.replace(i, state=state(i)) for i in report.incidents),
+        report,
+        incidents=tuple(msgspec.structs.replace(i, state=state(i)) for i in report.incidents),
         gone=tuple(sorted(k for k in old if k not in mine)),
     )
 

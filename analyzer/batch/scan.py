@@ -66,8 +66,8 @@ class Group(msgspec.Struct):
     of: set[bytes] = set()
     senders: set[bytes] = set()
     clients: set[bytes] = set()
-    sample: tuple[float, int, int, bytes] | None = None     # time, source, offset, line
-    example: tuple[bytes, bytes | None] = (b"", None)       # host and queue id of the sample
+    sample: tuple[float, int, int, bytes] | None = None  # time, source, offset, line
+    example: tuple[bytes, bytes | None] = (b"", None)  # host and queue id of the sample
 
 
 Key = tuple[Any, ...]
@@ -80,9 +80,9 @@ class Tally(msgspec.Struct):
     bytes: int = 0
     counts: dict[str, int] = {}
     groups: dict[Key, Group] = {}
-    ends: dict[int, tuple[int, int | None]] = {}            # source -> offset and time of its last line
-    blocks: dict[tuple[int, int], int] = {}                 # (source, offset) -> lines of the block there
-    odd: bool = False                                       # queue ids stand where `token` does not look
+    ends: dict[int, tuple[int, int | None]] = {}  # source -> offset and time of its last line
+    blocks: dict[tuple[int, int], int] = {}  # (source, offset) -> lines of the block there
+    odd: bool = False  # queue ids stand where `token` does not look
     notes: list[str] = []
 
 
@@ -127,6 +127,7 @@ class Knowledge:
         self.suffixes = {s.encode(): p.encode() for p, all_of in book.providers for s in all_of}
         self.remotes: dict[bytes | None, bytes | None] = {None: None}
         self.shapes: dict[bytes, str] = {b"": ""}
+
     def provider(self, name: bytes | None) -> bytes | None:
         """The provider to whose names *name* belongs."""
         if name not in self.remotes:
@@ -166,7 +167,7 @@ def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] 
         tally.blocks[task.source, offset] = lines = block.count(b"\n") + (not block.endswith(b"\n"))
         tally.lines += lines
         tally.bytes += len(block)
-        tail = block[block.rfind(b"\n", 0, -1) + 1:].rstrip(b"\r\n")
+        tail = block[block.rfind(b"\n", 0, -1) + 1 :].rstrip(b"\r\n")
         tally.ends[task.source] = (offset + len(block), counter.clock.seconds(knowledge.reader.split(tail)[1]) if tail else None)
         if progress:
             progress(len(block), counter.failures - before)
@@ -234,7 +235,7 @@ class Counter_:  # noqa: N801
         kind = read.plan.kind
         if not every and kind != "message_info":
             for text in self.k.needles.received:
-                if text in line:    # in a stranger's text
+                if text in line:  # in a stranger's text
                     self.received -= line.count(text)
         if failed(read):
             self.sent -= counted
@@ -264,8 +265,21 @@ class Counter_:  # noqa: N801
         elif v[17] is not None:
             remote = self.k.provider(v[17]) or v[17]
         text = v[9]
-        key = (plan.format, plan.alias, host, v[6], v[8], v[7], v[5], v[10], v[11], v[12], v[13],
-               self.k.shape(text, rcpt) if text else "", remote)
+        key = (
+            plan.format,
+            plan.alias,
+            host,
+            v[6],
+            v[8],
+            v[7],
+            v[5],
+            v[10],
+            v[11],
+            v[12],
+            v[13],
+            self.k.shape(text, rcpt) if text else "",
+            remote,
+        )
         group = self.tally.groups.get(key)
         if group is None:
             group = self.tally.groups[key] = Group()
@@ -320,7 +334,7 @@ def same_mail(address: bytes | None, wanted: str) -> bool:
 
 def token(block: bytes, begin: int, end: int) -> bytes:
     """The word at which log lines carry the queue id: behind the program, or behind Exim's stamp."""
-    if block[begin + 10:begin + 11] == b" " and block[begin:begin + 1].isdigit():
+    if block[begin + 10 : begin + 11] == b" " and block[begin : begin + 1].isdigit():
         at = begin + 20
         for _ in range(3):
             stop = block.find(b" ", at, end + 64)
@@ -333,7 +347,7 @@ def token(block: bytes, begin: int, end: int) -> bytes:
     if at < 0:
         return b""
     stop = block.find(b":", at + 2, end + 1)
-    return block[at + 2:stop] if stop > 0 else b""
+    return block[at + 2 : stop] if stop > 0 else b""
 
 
 def merge(into: Tally, other: Tally) -> Tally:
@@ -368,5 +382,3 @@ def add_group(mine: Group, group: Group) -> None:
     mine.clients |= group.clients
     if mine.sample is None or (group.sample is not None and group.sample[:3] < mine.sample[:3]):
         mine.sample, mine.example = group.sample, group.example
-
-

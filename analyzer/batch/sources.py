@@ -23,9 +23,9 @@ from analyzer.errors import UnreadableInput
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-_PIECE = 16 * 1024          # of compressed bytes: as much as a damaged file can cost
+_PIECE = 16 * 1024  # of compressed bytes: as much as a damaged file can cost
 _HEAD = 64 * 1024
-LONGEST_LINE = 1 << 20      # a longer one is cut there
+LONGEST_LINE = 1 << 20  # a longer one is cut there
 _SUFFIXES = {".gz": "gz", ".bz2": "bz2", ".xz": "xz", ".lzma": "xz", ".zst": "zst"}
 _MAGIC = ((b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd", "zst"))
 _NUMBERS = re.compile(r"([0-9]+)")
@@ -268,7 +268,7 @@ def _journal_lines(kind: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
     entries = _json_entries(pieces) if kind == "json" else _export_entries(pieces)
     for entry in entries:
         message = entry.get("MESSAGE")
-        if isinstance(message, list):   # journald writes bytes that are no UTF-8 as a list of numbers
+        if isinstance(message, list):  # journald writes bytes that are no UTF-8 as a list of numbers
             message = bytes(b for b in message if isinstance(b, int) and 0 <= b < 256).decode("utf-8", "replace")
         if not isinstance(message, str):
             continue
@@ -342,9 +342,9 @@ class _Pieces(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if not self._rest:
             self._rest = next(self._pieces, b"")
-        taken = self._rest[:len(buffer)]
-        buffer[:len(taken)] = taken
-        self._rest = self._rest[len(taken):]
+        taken = self._rest[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._rest = self._rest[len(taken) :]
         return len(taken)
 
 

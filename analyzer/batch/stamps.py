@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MONTHS = {m: i for i, m in enumerate((b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"), 1)}
-_SLACK = 2               # days that a line may stand out of order
+_SLACK = 2  # days that a line may stand out of order
 _HALF_YEAR = 183
 
 
@@ -40,7 +40,7 @@ class Clock:
                 key, rest = stamp[:13] + zone, stamp[14:19]
             else:
                 key, rest = stamp[:-6], stamp[-5:]
-                if stamp[-6:-5] != b":":       # Nov 23 10:00:01.123
+                if stamp[-6:-5] != b":":  # Nov 23 10:00:01.123
                     stamp = stamp.partition(b".")[0]
                     key, rest = stamp[:-6], stamp[-5:]
             base = self._hours[key] if key in self._hours else self._hour(key)
@@ -86,7 +86,7 @@ def year_of(month: int, day: int, years: Years) -> int:
     if days < first - _SLACK and (days < first - _HALF_YEAR or last < first):
         return years.first_year + 1
     if days > first + _HALF_YEAR and last >= first and days > last + _SLACK:
-        return years.first_year - 1   # a straggler of the old year in a log that begins with the new one
+        return years.first_year - 1  # a straggler of the old year in a log that begins with the new one
     return years.first_year
 
 

@@ -88,16 +88,18 @@ def _spans(block: bytes, texts: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
 
 def _cut(block: bytes, start: int, end: int) -> bool:
     """Whether what was found is only part of a word."""
-    before, first = block[start - 1:start] if start else b"", block[start:start + 1]
-    after, last = block[end:end + 1], block[end - 1:end]
+    before, first = block[start - 1 : start] if start else b"", block[start : start + 1]
+    after, last = block[end : end + 1], block[end - 1 : end]
     return bool(
-        (_INSIDE.match(before) and _INSIDE.match(first)) or (_INSIDE.match(last) and (_INSIDE.match(after) or (
-            after in {b".", b"-"} and _INSIDE.match(block[end + 1:end + 2]))))
+        (_INSIDE.match(before) and _INSIDE.match(first))
+        or (_INSIDE.match(last) and (_INSIDE.match(after) or (after in {b".", b"-"} and _INSIDE.match(block[end + 1 : end + 2]))))
     )
 
 
 def trace(
-    what: str, knowledge: Knowledge, search: Callable[[tuple[bytes, ...]], Iterable[Found]],
+    what: str,
+    knowledge: Knowledge,
+    search: Callable[[tuple[bytes, ...]], Iterable[Found]],
 ) -> list[Story]:
     """The stories of all messages that *what* is about; *search* gives the lines that hold one of some texts."""
     text = what.strip()

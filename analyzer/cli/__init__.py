@@ -67,7 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     width = max(map(len, COMMANDS))
     commands = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(
-        prog="mailwhy", formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="mailwhy",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="mailwhy [diagnose] [FILE ...|-]\n       mailwhy COMMAND [-h] ...",
         description="Why did my mail not arrive? Offline: it never opens a network connection.",
         epilog=f"commands:\n{commands}\n\nexit status: 0 healthy, 1 a fault was diagnosed, 2 bad usage or unreadable input,\n"

@@ -56,7 +56,9 @@ def options_of(options: argparse.Namespace, **wanted: Any) -> Any:
 
     zone = zone_of(options.timezone)
     return Options(
-        jobs=max(1, options.jobs or jobs_here()), block=size_of(options.block_size), zone=zone,
+        jobs=max(1, options.jobs or jobs_here()),
+        block=size_of(options.block_size),
+        zone=zone,
         wanted=Wanted(since=seconds_of(options.since, zone), until=seconds_of(options.until, zone), **wanted),
     )
 
@@ -70,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     from analyzer.rulebook import load_rules
 
     _ctrl_c()
-    gc.set_threshold(500_000, 50, 100)   # millions of small values without cycles: looking for some costs a fifth of the time
+    gc.set_threshold(500_000, 50, 100)  # millions of small values without cycles: looking for some costs a fifth of the time
     lower = {n: (v.lower() if (v := getattr(options, n)) else None) for n in ("sender", "recipient", "host")}
     how = options_of(options, **lower)
     baseline = _baseline(options.baseline)
@@ -80,7 +82,13 @@ def run(options: argparse.Namespace) -> int:
         engine = Dask(options.scheduler, how.jobs, key) if options.engine == "dask" else Local(how.jobs, key)
         try:
             report = batch(
-                items, notes, knowledge(*key), load_rules(key[0]), how, engine, progress=_progress if sys.stderr.isatty() else None,
+                items,
+                notes,
+                knowledge(*key),
+                load_rules(key[0]),
+                how,
+                engine,
+                progress=_progress if sys.stderr.isatty() else None,
                 events=_events(options.events),
             )
         finally:
@@ -194,7 +202,9 @@ def _progress(what: str, size: int) -> Callable[[int, int], None]:
         bar = "#" * int(20 * share)
         print(
             f"\r{what} [{bar:<20}] {state[0] / 1e6:,.0f} MB  {rate / 1e6:,.0f} MB/s  {left:,.0f} s left  {state[1]:,} failures\x1b[K",
-            end="\n" if share >= 1 else "", file=sys.stderr, flush=True,
+            end="\n" if share >= 1 else "",
+            file=sys.stderr,
+            flush=True,
         )
 
     return step

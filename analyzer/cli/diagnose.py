@@ -52,7 +52,13 @@ def run(options: argparse.Namespace) -> int:
     width = None
     colour = options.output is None and sys.stdout.isatty()
     text = render(
-        report, options.format, sources=found, colour=colour, width=width, explain=options.explain, pedantic=options.pedantic,
+        report,
+        options.format,
+        sources=found,
+        colour=colour,
+        width=width,
+        explain=options.explain,
+        pedantic=options.pedantic,
     )
     if options.output:
         try:

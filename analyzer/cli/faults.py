@@ -40,9 +40,21 @@ def page(fault: Fault, book: RuleBook) -> str:
     """All that is known of *fault*."""
     rules = [r for r in book.rules if fault.fault in r.suggests]
     steps = [f"  {i}. {s.do}" + (f"   [{', '.join(s.for_)}]" if s.for_ else "") for i, s in enumerate(fault.steps, start=1)]
-    return "\n".join([
-        f"{fault.fault}: {fault.title}", f"{fault.kind}, severity {fault.severity}, fixed by {fault.fixed_by}", "", fault.summary, "",
-        "Steps", *steps, "", f"Fixed when: {fault.verify}", *(["", "Message to the other party", fault.message] if fault.message else []),
-        "", f"Suggested by {len(rules)} rules", *(f"  {r.suggests[fault.fault]:.2f} {r.rule}" for r in rules[:40]),
-        *(["", "See " + "; ".join(fault.refs)] if fault.refs else []),
-    ])
+    return "\n".join(
+        [
+            f"{fault.fault}: {fault.title}",
+            f"{fault.kind}, severity {fault.severity}, fixed by {fault.fixed_by}",
+            "",
+            fault.summary,
+            "",
+            "Steps",
+            *steps,
+            "",
+            f"Fixed when: {fault.verify}",
+            *(["", "Message to the other party", fault.message] if fault.message else []),
+            "",
+            f"Suggested by {len(rules)} rules",
+            *(f"  {r.suggests[fault.fault]:.2f} {r.rule}" for r in rules[:40]),
+            *(["", "See " + "; ".join(fault.refs)] if fault.refs else []),
+        ]
+    )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analyzer.batch.trace import Story
 
 _MOST_SHOWN = 50
-_GAP = 60       # seconds that are worth a word
+_GAP = 60  # seconds that are worth a word
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,15 +41,12 @@ def run(options: argparse.Namespace) -> int:
     try:
         items, notes = sources.find(options.paths)
         tasks = tasks_of(items, years_of(items), how)
-        small = sum(i.size for i in items) < 64 << 20    # processes take longer to start than the search
+        small = sum(i.size for i in items) < 64 << 20  # processes take longer to start than the search
         stories = trace(options.what, knowledge(*key), searcher(tasks, Local(1 if small else how.jobs, key)))
     finally:
         sources.clean()
     since, until = how.wanted.since, how.wanted.until
-    stories = [
-        s for s in stories
-        if (since is None or s.lines[-1].time >= since) and (until is None or s.lines[0].time < until)
-    ]
+    stories = [s for s in stories if (since is None or s.lines[-1].time >= since) and (until is None or s.lines[0].time < until)]
     for note in notes:
         print(f"mailwhy: {note}", file=sys.stderr)
     book, formats = load_rules(key[0]), knowledge(*key).reader.formats
@@ -87,17 +84,34 @@ def _told(story: Story, names: Sequence[str], book: Any, formats: Any) -> dict[s
         time = None if found.time == float("inf") else int(found.time)
         gap = time - before if time is not None and before is not None else None
         before = time if time is not None else before
-        lines.append({
-            "time": iso(time), "gap": gap, "host": event.host, "source": names[found.source], "offset": found.offset,
-            "kind": str(type(event).__struct_config__.tag), "text": found.line.decode("utf-8", "replace"),
-        })
+        lines.append(
+            {
+                "time": iso(time),
+                "gap": gap,
+                "host": event.host,
+                "source": names[found.source],
+                "offset": found.offset,
+                "kind": str(type(event).__struct_config__.tag),
+                "text": found.line.decode("utf-8", "replace"),
+            }
+        )
     recipients = dict.fromkeys(r for e in story.events if (r := getattr(e, "rcpt_to", None)))
     attempts = [e for e in story.events if type(e).__struct_config__.tag == "attempt"]
     return {
-        "ids": [{"host": h, "queue_id": q} for h, q in story.ids], "message_id": first("message_id"), "from": first("mail_from"),
-        "to": list(recipients), "client": first("client_name") or first("client_ip"), "attempts": len(attempts),
-        "first": lines[0]["time"], "last": lines[-1]["time"], "state": state_of(story), "verdict": verdict, "headline": headline,
-        "fault": fault, "certainty": certainty, "lines": lines,
+        "ids": [{"host": h, "queue_id": q} for h, q in story.ids],
+        "message_id": first("message_id"),
+        "from": first("mail_from"),
+        "to": list(recipients),
+        "client": first("client_name") or first("client_ip"),
+        "attempts": len(attempts),
+        "first": lines[0]["time"],
+        "last": lines[-1]["time"],
+        "state": state_of(story),
+        "verdict": verdict,
+        "headline": headline,
+        "fault": fault,
+        "certainty": certainty,
+        "lines": lines,
     }
 
 

@@ -13,8 +13,9 @@ class _Folders:
 
     def texts(self, extra: tuple[str, ...] = ()) -> dict[str, str]:
         """Every grammar's text by name.  Raises `MissingData`; a later folder may not hide an earlier one's format."""
-        found = {path.removesuffix(".lark").rpartition("/")[2]: text
-                 for path, text in resources.walk(resources.folder("grammars"), ".lark")}
+        found = {
+            path.removesuffix(".lark").rpartition("/")[2]: text for path, text in resources.walk(resources.folder("grammars"), ".lark")
+        }
         for folder in extra:
             path = Path(folder)
             if not path.is_dir():

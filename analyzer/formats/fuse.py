@@ -63,7 +63,7 @@ class _Node:
 _Edges = dict[str, tuple[str | None, _Node]]
 _Fields = tuple[tuple[int, str], ...]
 _MOST_NODES = 50_000
-_SHORTEST = 3              # of a literal worth looking for
+_SHORTEST = 3  # of a literal worth looking for
 
 
 def field_of(terminal: str) -> str:
@@ -81,9 +81,7 @@ class _Fuser:
         self.path = path
         self.terminals: dict[str, TerminalDef] = {t.name: t for t in lark.terminals}
         self.regexp = {name: t.pattern.to_regexp() for name, t in self.terminals.items()}
-        order = sorted(
-            lark.terminals, key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name)
-        )
+        order = sorted(lark.terminals, key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name))
         self.rank = {t.name: i for i, t in enumerate(order)}
         self.first = {name: _first_chars(text) for name, text in self.regexp.items()}
         self.rules: dict[str, list[Rule]] = {}
@@ -382,7 +380,7 @@ def _is_plain(terminal: TerminalDef) -> bool:
     return bool(terminal.pattern.type == "str" and not terminal.pattern.flags)
 
 
-_BEYOND = "\x80"          # stands for everything that is not ASCII
+_BEYOND = "\x80"  # stands for everything that is not ASCII
 _ALL = frozenset(map(chr, range(129)))
 
 
@@ -438,7 +436,8 @@ def _ascii(code: int) -> str:
 
 
 _CATEGORIES = {
-    "DIGIT": frozenset("0123456789"), "SPACE": frozenset(" \t\n\r\f\v"),
+    "DIGIT": frozenset("0123456789"),
+    "SPACE": frozenset(" \t\n\r\f\v"),
     "WORD": frozenset(c for c in _ALL if c == "_" or (c.isascii() and c.isalnum())),
 }
 

@@ -44,7 +44,7 @@ def _typed(index: int, lines: Sequence[Line], fmt: Format, events: list[Event]) 
     """Whether a line that is no command as it stands was typed as one: a reply follows, and the server has greeted."""
     if not fmt.header.session or len(lines[index].text) > _MOST_TYPED or not any(isinstance(e, Reply) for e in events):
         return False
-    following = next((line for line in lines[index + 1:] if line.text.strip()), None)
+    following = next((line for line in lines[index + 1 :] if line.text.strip()), None)
     return following is not None and isinstance(fmt.event(following, 0), Reply)
 
 

@@ -57,19 +57,19 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The ``//-`` comment of a grammar, as YAML."""
 
     title: str
-    over: str = "text"                       # text | log | envelope: what its lines stand in
-    programs: tuple[str, ...] = ()           # over log: shell patterns for the program's name
-    software: str | None = None              # the MTA or tool that writes it: postfix, exim, swaks ...
-    view: str | None = None                  # client | server | local: who captured it
-    session: bool = False                    # lines between 354 and the final dot are message data
-    kinds: dict[str, dict[str, str]] = {}    # alias -> {kind: ..., field: constant}
-    weak: tuple[str, ...] = ()               # aliases whose lines other formats share
-    bare: tuple[str, ...] = ()               # over log: aliases that are also told without stamp and program
-    rank: int = 0                            # higher wins where two formats claim a line equally
-    hook: str | None = None                  # module of analyzer/formats/hooks, where not the format's own name
+    over: str = "text"  # text | log | envelope: what its lines stand in
+    programs: tuple[str, ...] = ()  # over log: shell patterns for the program's name
+    software: str | None = None  # the MTA or tool that writes it: postfix, exim, swaks ...
+    view: str | None = None  # client | server | local: who captured it
+    session: bool = False  # lines between 354 and the final dot are message data
+    kinds: dict[str, dict[str, str]] = {}  # alias -> {kind: ..., field: constant}
+    weak: tuple[str, ...] = ()  # aliases whose lines other formats share
+    bare: tuple[str, ...] = ()  # over log: aliases that are also told without stamp and program
+    rank: int = 0  # higher wins where two formats claim a line equally
+    hook: str | None = None  # module of analyzer/formats/hooks, where not the format's own name
     refs: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()
-    about: str = ""                          # prose for the documentation
+    about: str = ""  # prose for the documentation
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -100,7 +100,10 @@ class Format:
             for name in numbers & constants.keys():
                 constants[name] = int(constants[name])
             self._plans[marker] = (
-                alias, KINDS[kind], constants, tuple((group, name, name in numbers) for group, name in fields),
+                alias,
+                KINDS[kind],
+                constants,
+                tuple((group, name, name in numbers) for group, name in fields),
             )
 
     @cached_property
@@ -196,7 +199,7 @@ class Format:
         return cls(place=Place(source, line.number), last_line=last, format=self.name, **values)
 
 
-NULL_ADDRESS = "<>"      # the null sender is an empty address, which is not an unknown one
+NULL_ADDRESS = "<>"  # the null sender is an empty address, which is not an unknown one
 
 
 def _integer(value: str) -> int | None:
@@ -278,8 +281,12 @@ def build_lark(name: str, texts: dict[str, str]) -> Lark:
 
     try:
         return Lark(
-            texts[name], parser="lalr", lexer="contextual", maybe_placeholders=False,
-            import_paths=[_Finder(texts)], g_regex_flags=re.ASCII,
+            texts[name],
+            parser="lalr",
+            lexer="contextual",
+            maybe_placeholders=False,
+            import_paths=[_Finder(texts)],
+            g_regex_flags=re.ASCII,
         )
     except LarkError as error:
         raise InvalidKnowledge(f"{name}.lark:1:1: {str(error).splitlines()[0]}") from None

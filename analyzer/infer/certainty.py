@@ -33,7 +33,7 @@ def combine(voices: Sequence[Voice]) -> Belief:
     """The belief that *voices* give together.  Their order does not matter."""
     faults = sorted({f for v in voices for f in (*v.suggests, *v.against)})
     bit = {fault: 1 << i for i, fault in enumerate(faults)}
-    everything = (1 << (len(faults) + 1)) - 1      # the last bit is "something else"
+    everything = (1 << (len(faults) + 1)) - 1  # the last bit is "something else"
     total: dict[int, float] = {everything: 1.0}
     agreed = 1.0
     for mass in _masses(voices, bit, everything):

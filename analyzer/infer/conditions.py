@@ -31,7 +31,7 @@ class Answer(IntEnum):
 
 
 NO, UNKNOWN, YES = Answer.NO, Answer.UNKNOWN, Answer.YES
-_LONGEST_TEXT = 4096   # characters of a value that an expression sees
+_LONGEST_TEXT = 4096  # characters of a value that an expression sees
 
 
 class Result:
@@ -40,7 +40,11 @@ class Result:
     __slots__ = ("answer", "children", "label", "lacks", "places")
 
     def __init__(
-        self, answer: Answer, label: str = "", places: Iterable[Place] = (), children: Sequence[Result] = (),
+        self,
+        answer: Answer,
+        label: str = "",
+        places: Iterable[Place] = (),
+        children: Sequence[Result] = (),
         lacks: tuple[str, dict[str, Any]] | None = None,
     ) -> None:
         self.answer, self.label, self.children, self.lacks = answer, label, children, lacks
@@ -204,9 +208,7 @@ def _value(condition: m.AnyMatcher, value: Any, context: Context, *, complete: b
     return _scalar(condition, value, context), []
 
 
-def _elements(
-    condition: m.AnyMatcher, values: Sequence[Any], context: Context, *, complete: bool
-) -> tuple[Answer, list[Result]]:
+def _elements(condition: m.AnyMatcher, values: Sequence[Any], context: Context, *, complete: bool) -> tuple[Answer, list[Result]]:
     unsure = False
     for value in values:
         before = dict(context.bound)
@@ -377,7 +379,9 @@ def describe(condition: m.AnyMatcher, context: Context | None = None) -> str:
         case m.In(networks=networks):
             return f"is in {', '.join(networks)}"
         case m.Range() as r:
-            return "is " + " and ".join(f"{w} {v:g}" for w, v in (("at least", r.least), ("at most", r.most), ("over", r.over)) if v is not None)
+            return "is " + " and ".join(
+                f"{w} {v:g}" for w, v in (("at least", r.least), ("at most", r.most), ("over", r.over)) if v is not None
+            )
         case m.Known(known=known):
             return "is shown" if known else "is not shown"
         case m.Fields(fields=fields):

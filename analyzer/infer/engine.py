@@ -18,20 +18,22 @@ if TYPE_CHECKING:
     from analyzer.model.place import Place
     from analyzer.model.rule import Rule, RuleBook
 
-_MOST_THINGS = 2_000     # things of one kind that rules look at
+_MOST_THINGS = 2_000  # things of one kind that rules look at
 _MOST_PLACES = 24
 SURE = 0.6
-ANY_REPLY = "reply"        # in `refines`: whatever a dialect reads in the words of the reply
-_OF_WORDS = frozenset({"refusal", "delivery-failure", "tls-failure", "local-failure", "auth-failure", "connect-failure", "hang-up", "timeout"})
+ANY_REPLY = "reply"  # in `refines`: whatever a dialect reads in the words of the reply
+_OF_WORDS = frozenset(
+    {"refusal", "delivery-failure", "tls-failure", "local-failure", "auth-failure", "connect-failure", "hang-up", "timeout"}
+)
 
 
 class Outcome(msgspec.Struct):
     """One rule tried on one thing."""
 
-    rule: Any                         # Rule
+    rule: Any  # Rule
     kind: str
     index: int
-    result: Any                       # Result
+    result: Any  # Result
     bound: dict[str, Any]
     problems: tuple[int, ...] = ()
     superseded: bool = False
@@ -45,11 +47,11 @@ class Outcome(msgspec.Struct):
 class Judged(msgspec.Struct):
     """A case with what the rules made of it."""
 
-    case: Any                         # Case, its problems completed by those that findings raised
-    outcomes: list[Outcome]           # yes
-    open: list[Outcome]               # unknown
-    beliefs: list[Belief]             # by problem
-    harmless: set[int]                # problems that are everyday noise
+    case: Any  # Case, its problems completed by those that findings raised
+    outcomes: list[Outcome]  # yes
+    open: list[Outcome]  # unknown
+    beliefs: list[Belief]  # by problem
+    harmless: set[int]  # problems that are everyday noise
 
 
 def judge(case: Case, book: RuleBook) -> Judged:
@@ -139,9 +141,7 @@ def needs(rule: Rule) -> list[str]:
     return found
 
 
-def try_rule(
-    rule: Rule, thing: Any, kind: str, index: int, case: Case, found: dict[tuple[str, int], set[str]]
-) -> Outcome:
+def try_rule(rule: Rule, thing: Any, kind: str, index: int, case: Case, found: dict[tuple[str, int], set[str]]) -> Outcome:
     """*rule* on one *thing*: its condition, its joins, and what may block it."""
     context = Context(case, found)
     context.thing = (kind, index)
@@ -183,12 +183,14 @@ def _dialect_outcomes(
     if problem.kind not in _OF_WORDS:
         return []
     if problem.complaint:
-        shadow = msgspec.structs.replace(problem, kind="local-failure", text=problem.complaint, complaint=None, code=None, enhanced=None, stage=None)
+        shadow = msgspec.structs.replace(
+            problem, kind="local-failure", text=problem.complaint, complaint=None, code=None, enhanced=None, stage=None
+        )
         said = _dialect_outcomes(dialects, shadow, index, case, found)
         for o in said:
             o.result.children[0].children = [Result(YES, "complaint", problem.where["complaint"])]
         if said and not said[0].rule.harmless and max(said[0].rule.suggests.values(), default=0.0) >= SURE:
-            return said     # what the process complained about just before is why it failed
+            return said  # what the process complained about just before is why it failed
     text = (problem.text or "").lower()
     hits: list[Outcome] = []
     for rules in dialects.values():
@@ -220,11 +222,18 @@ def _raise(case: Case, outcomes: list[Outcome]) -> Case:
         if key not in at:
             at[key] = len(problems)
             thing = getattr(case, THINGS[o.kind][0])[o.index]
-            problems.append(Problem(
-                kind="observed", places=tuple(places_of(o)), what=fill(o.rule.raises, values_of(o, case)),
-                complete=True, view=getattr(thing, "view", None), domain=getattr(thing, "of", None),
-                server=getattr(thing, "server", None) if o.kind != "lookup" else None, client_ip=_client_of(thing),
-            ))
+            problems.append(
+                Problem(
+                    kind="observed",
+                    places=tuple(places_of(o)),
+                    what=fill(o.rule.raises, values_of(o, case)),
+                    complete=True,
+                    view=getattr(thing, "view", None),
+                    domain=getattr(thing, "of", None),
+                    server=getattr(thing, "server", None) if o.kind != "lookup" else None,
+                    client_ip=_client_of(thing),
+                )
+            )
         o.problems = (at[key],)
     return msgspec.structs.replace(case, problems=tuple(problems))
 
@@ -239,9 +248,7 @@ def _supersede(outcomes: list[Outcome]) -> None:
     for o in outcomes:
         for other in outcomes:
             taken = other.rule.rule in o.rule.refines or (ANY_REPLY in o.rule.refines and other.rule.dialect is not None)
-            if taken and (
-                set(other.problems) & set(o.problems) or (other.kind, other.index) == (o.kind, o.index)
-            ):
+            if taken and (set(other.problems) & set(o.problems) or (other.kind, other.index) == (o.kind, o.index)):
                 other.superseded = True
 
 

@@ -49,17 +49,22 @@ def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]
         if name in seen:
             continue
         seen.add(name)
-        found.append(NextCapture(
-            ask, fill(hint.where, values), fill(hint.tells, values), tuple(sorted(faults)), name, round(score, 4)))
+        found.append(NextCapture(ask, fill(hint.where, values), fill(hint.tells, values), tuple(sorted(faults)), name, round(score, 4)))
     if len(found) < _MOST_NEXT:
         found += _standing(judged, book, seen, any_=not found)
     return tuple(found[:_MOST_NEXT])
 
 
 _STANDING = {
-    "hang-up": ("delivery", "dialogue"), "no-answer": ("dialogue", "delivery"), "timeout": ("dialogue", "connections"),
-    "refusal": ("delivery", "dialogue"), "connect-failure": ("connections", "lookup"), "delivery-failure": ("delivery", "dialogue"),
-    "tls-failure": ("certificate",), "local-failure": ("settings", "delivery"), "auth-failure": ("dialogue", "settings"),
+    "hang-up": ("delivery", "dialogue"),
+    "no-answer": ("dialogue", "delivery"),
+    "timeout": ("dialogue", "connections"),
+    "refusal": ("delivery", "dialogue"),
+    "connect-failure": ("connections", "lookup"),
+    "delivery-failure": ("delivery", "dialogue"),
+    "tls-failure": ("certificate",),
+    "local-failure": ("settings", "delivery"),
+    "auth-failure": ("dialogue", "settings"),
 }
 
 
@@ -71,13 +76,26 @@ def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> 
         return []
     for index, p in enumerate(judged.case.problems):
         belief = judged.beliefs[index]
-        if p.resolved == "yes" or index in judged.harmless or (belief.shares and belief.shares[0][1] >= _ENOUGH) or (p.minor and not belief.shares):
+        if (
+            p.resolved == "yes"
+            or index in judged.harmless
+            or (belief.shares and belief.shares[0][1] >= _ENOUGH)
+            or (p.minor and not belief.shares)
+        ):
             continue
         values = problem_values(p)
         wanted = _STANDING.get(p.kind, ())
         return [
-            NextCapture(fill(h.ask, values, command=True), fill(h.where, values), fill(h.tells, values), tuple(f for f, _ in belief.shares), h.capture)
-            for thing in wanted for h in book.captures if thing in h.yields and h.capture not in seen
+            NextCapture(
+                fill(h.ask, values, command=True),
+                fill(h.where, values),
+                fill(h.tells, values),
+                tuple(f for f, _ in belief.shares),
+                h.capture,
+            )
+            for thing in wanted
+            for h in book.captures
+            if thing in h.yields and h.capture not in seen
         ][:2]
     return []
 
@@ -133,7 +151,9 @@ def _fits(wanted: dict[str, Any], subject: dict[str, Any]) -> bool:
             asks = asked if isinstance(asked, list) else [asked]
             if asked is not None and not {str(v) for v in values} & {str(a) for a in asks}:
                 return False
-    return all(name in wanted for name, asked in subject.items() if name in {"dnsbl_of", "spf_of", "dmarc_of", "dkim_of"} and asked is not None)
+    return all(
+        name in wanted for name, asked in subject.items() if name in {"dnsbl_of", "spf_of", "dmarc_of", "dkim_of"} and asked is not None
+    )
 
 
 def open_rules(judged: Judged, book: RuleBook) -> tuple[OpenRule, ...]:

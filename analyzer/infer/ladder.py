@@ -37,7 +37,15 @@ def _dialogue(d: Dialogue, names: dict[int, str]) -> list[Step]:
     steps: list[Step] = []
     for place in d.where.get("connected", ())[:1]:
         said = "connects" if d.connected == "yes" else "cannot connect"
-        steps.append(Step("client", f"{said} to {d.server or d.server_ip or 'the server'}", place.line, names.get(place.source, ""), "ok" if d.connected == "yes" else "failed"))
+        steps.append(
+            Step(
+                "client",
+                f"{said} to {d.server or d.server_ip or 'the server'}",
+                place.line,
+                names.get(place.source, ""),
+                "ok" if d.connected == "yes" else "failed",
+            )
+        )
     for e in d.exchanges:
         asked = [p for p in e.places if p not in e.reply_places]
         if asked:
@@ -58,11 +66,24 @@ def _delivery(d: Delivery, names: dict[int, str]) -> list[Step]:
     steps = []
     for field in ("client_ip", "mail_from"):
         for place in d.where.get(field, ())[:1]:
-            words = f"takes the message from {d.client_name or ''} {d.client_ip or ''}" if field == "client_ip" else f"queues the message from <{d.mail_from}>"
+            words = (
+                f"takes the message from {d.client_name or ''} {d.client_ip or ''}"
+                if field == "client_ip"
+                else f"queues the message from <{d.mail_from}>"
+            )
             steps.append(Step("mta", _cut(words), place.line, names.get(place.source, ""), "ok"))
     for a in d.attempts:
         good = a.status in GOOD
-        steps.append(Step("client", _cut(f"to {a.rcpt_to or '?'} by way of {a.relay or a.said_by or '?'}"), a.place.line, names.get(a.place.source, ""), "none", a.time))
+        steps.append(
+            Step(
+                "client",
+                _cut(f"to {a.rcpt_to or '?'} by way of {a.relay or a.said_by or '?'}"),
+                a.place.line,
+                names.get(a.place.source, ""),
+                "none",
+                a.time,
+            )
+        )
         words = " ".join(str(x) for x in (a.status, a.code, a.enhanced, a.text) if x)
         steps.append(Step("server", _cut(words), a.place.line, names.get(a.place.source, ""), "ok" if good else "failed", a.time))
     return steps

@@ -40,16 +40,23 @@ def report_of(judged: Judged, book: RuleBook, view: str | None, *, events: bool)
     findings = _findings(judged, lines)
     verdict = _verdict(judged, live, diagnoses)
     return r.Report(
-        version=r.VERSION, verdict=verdict, headline=_headline(verdict, diagnoses, judged, live),
+        version=r.VERSION,
+        verdict=verdict,
+        headline=_headline(verdict, diagnoses, judged, live),
         diagnoses=diagnoses,
         problems=tuple(_problem(i, judged) for i in range(len(case.problems)) if not _silent(judged, i)),
         next=next_captures(judged, book, voices) if verdict in {"faulty", "inconclusive"} else (),
-        open=open_rules(judged, book), findings=findings,
+        open=open_rules(judged, book),
+        findings=findings,
         facts={k: list(v) if isinstance(v, tuple) else v for k, v in msgspec.structs.asdict(case.facts).items() if v not in (None, ())},
         events=tuple(_event(e) for e in case.events) if events else (),
-        ladder=ladder_of(case, live), coverage=_coverage(case), sources=tuple(c.name for c in case.captures), view=view or _view(case),
+        ladder=ladder_of(case, live),
+        coverage=_coverage(case),
+        sources=tuple(c.name for c in case.captures),
+        view=view or _view(case),
         adjusted=tuple(f"{a.rule}: {a.reason} (since {a.since})" for a in book.adjusted),
-        rules_version=book.version, mailwhy=__version__,
+        rules_version=book.version,
+        mailwhy=__version__,
     )
 
 
@@ -99,16 +106,16 @@ def _unread_trouble(case: Case) -> list[Place]:
     for parsed in case.parsed:
         missed = set(parsed.unrecognised) if parsed.segment.format is not None else set()
         found += [
-            Place(parsed.segment.source, line.number) for line in parsed.segment.lines
-            if (line.number in missed or (parsed.segment.format is None and line.envelope is not None)) and _SPEAKS_OF_FAILURE.search(line.text)
+            Place(parsed.segment.source, line.number)
+            for line in parsed.segment.lines
+            if (line.number in missed or (parsed.segment.format is None and line.envelope is not None))
+            and _SPEAKS_OF_FAILURE.search(line.text)
         ]
     return found
 
 
 # ---- diagnoses -------------------------------------------------------------------------------------------------------
-def _diagnoses(
-    judged: Judged, live: Sequence[int], book: RuleBook, lines: _Lines, view: str | None
-) -> tuple[r.Diagnosis, ...]:
+def _diagnoses(judged: Judged, live: Sequence[int], book: RuleBook, lines: _Lines, view: str | None) -> tuple[r.Diagnosis, ...]:
     best: dict[str, tuple[float, int, int]] = {}
     for index in live:
         for fault, share in judged.beliefs[index].shares:
@@ -127,7 +134,17 @@ def _diagnoses(
         late = causes and kind == "consequence"
         aside = problem.minor and sure
         fatal = problem.severity in {"fatal", "panic"}
-        return (late, aside, not fatal, -round(share, 1), _KIND_ORDER.get(kind, 0), -explains, -share, judged.case.problems[index].places[:1], fault)
+        return (
+            late,
+            aside,
+            not fatal,
+            -round(share, 1),
+            _KIND_ORDER.get(kind, 0),
+            -explains,
+            -share,
+            judged.case.problems[index].places[:1],
+            fault,
+        )
 
     found = []
     for fault, (share, index, _) in sorted(best.items(), key=rank):
@@ -146,10 +163,20 @@ def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, lines: _L
     side = view or p.view or _SIDE.get(fault.fixed_by, "sending")
     title, summary = fill(fault.title, values), fill(fault.summary, values)
     return r.Diagnosis(
-        fault=fault.fault, certainty=round(share, 2), word=r.word_of(share), title=title, severity=fault.severity,
-        fixed_by=fault.fixed_by, summary=summary, findings=tuple(o.rule.rule for o in voices),
-        evidence=_evidence(p, voices, judged, lines), steps=_steps(fault, p, side, values),
-        verify=fill(fault.verify, values), message=_message(fault, side, values), kind=fault.kind, refs=fault.refs,
+        fault=fault.fault,
+        certainty=round(share, 2),
+        word=r.word_of(share),
+        title=title,
+        severity=fault.severity,
+        fixed_by=fault.fixed_by,
+        summary=summary,
+        findings=tuple(o.rule.rule for o in voices),
+        evidence=_evidence(p, voices, judged, lines),
+        steps=_steps(fault, p, side, values),
+        verify=fill(fault.verify, values),
+        message=_message(fault, side, values),
+        kind=fault.kind,
+        refs=fault.refs,
     )
 
 
@@ -187,8 +214,13 @@ def _message(fault: Fault, side: str, values: dict[str, Any]) -> str | None:
 
 # ---- the rest of the report ------------------------------------------------------------------------------------------
 _STAGE_WORDS = {
-    "GREETING": "the greeting", "CONNECT": "the connection", "END-OF-MESSAGE": "the final dot", "MESSAGE-DATA": "the message",
-    "RCPT": "RCPT TO", "MAIL": "MAIL FROM", "?": "an unknown command",
+    "GREETING": "the greeting",
+    "CONNECT": "the connection",
+    "END-OF-MESSAGE": "the final dot",
+    "MESSAGE-DATA": "the message",
+    "RCPT": "RCPT TO",
+    "MAIL": "MAIL FROM",
+    "?": "an unknown command",
 }
 
 
@@ -230,7 +262,9 @@ def _problem(index: int, judged: Judged) -> r.ProblemReport:
     voices = [o for o in judged.outcomes if index in o.problems and not o.superseded]
     causes = tuple(
         r.Cause(
-            fault, round(share, 3), tuple(o.rule.rule for o in voices if fault in o.rule.suggests),
+            fault,
+            round(share, 3),
+            tuple(o.rule.rule for o in voices if fault in o.rule.suggests),
             tuple(o.rule.rule for o in voices if fault in o.rule.against),
         )
         for fault, share in belief.shares
@@ -238,9 +272,16 @@ def _problem(index: int, judged: Judged) -> r.ProblemReport:
     source = p.places[0].source if p.places else 0
     names = [c.name for c in judged.case.captures]
     return r.ProblemReport(
-        what=what(p), lines=tuple(dict.fromkeys(x.line for x in p.places)), causes=causes, rest=round(belief.rest, 3),
-        conflict=round(belief.conflict, 3), kind=p.kind, source=names[source] if source < len(names) else "",
-        count=p.count, resolved=p.resolved == "yes", harmless=index in judged.harmless,
+        what=what(p),
+        lines=tuple(dict.fromkeys(x.line for x in p.places)),
+        causes=causes,
+        rest=round(belief.rest, 3),
+        conflict=round(belief.conflict, 3),
+        kind=p.kind,
+        source=names[source] if source < len(names) else "",
+        count=p.count,
+        resolved=p.resolved == "yes",
+        harmless=index in judged.harmless,
     )
 
 
@@ -250,8 +291,13 @@ def _findings(judged: Judged, lines: _Lines) -> tuple[r.Finding, ...]:
         if o.superseded:
             continue
         kind = (
-            "established" if o.rule.establishes else "harmless" if o.rule.harmless
-            else "evidence" if o.problems and (o.rule.suggests or o.rule.against) else "remark"
+            "established"
+            if o.rule.establishes
+            else "harmless"
+            if o.rule.harmless
+            else "evidence"
+            if o.problems and (o.rule.suggests or o.rule.against)
+            else "remark"
         )
         values = values_of(o, judged.case)
         because = fill(o.rule.because, values)
@@ -260,15 +306,23 @@ def _findings(judged: Judged, lines: _Lines) -> tuple[r.Finding, ...]:
         key = (o.rule.rule, because)
         if key not in found:
             found[key] = r.Finding(
-                o.rule.rule, fill(o.rule.title, values), tuple(lines.evidence(x) for x in places_of(o)[:_MOST_EVIDENCE]),
-                because, kind, o.kind)
+                o.rule.rule,
+                fill(o.rule.title, values),
+                tuple(lines.evidence(x) for x in places_of(o)[:_MOST_EVIDENCE]),
+                because,
+                kind,
+                o.kind,
+            )
     return tuple(found.values())[:200]
 
 
 _WHO = {
-    "sender": "The sending side must act.", "receiver": "Whoever runs the receiving server must act.",
-    "dns": "Whoever runs the DNS zone must act.", "network": "The network or its provider must act.",
-    "user": "The person or program that submits the mail must act.", "local": "Whoever runs this mail server must act.",
+    "sender": "The sending side must act.",
+    "receiver": "Whoever runs the receiving server must act.",
+    "dns": "Whoever runs the DNS zone must act.",
+    "network": "The network or its provider must act.",
+    "user": "The person or program that submits the mail must act.",
+    "local": "Whoever runs this mail server must act.",
     "nobody": "Nobody needs to act.",
 }
 
@@ -317,8 +371,14 @@ def _coverage(case: Case) -> r.Coverage:
     by_source = {names[s]: tuple(sorted(n)) for s, n in missed.items() if n and s in names}
     total = sum(len(n) for n in missed.values())
     return r.Coverage(
-        lines=lines, recognised=lines - total, unrecognised=tuple(sorted(missed.get(0, ()))), prose=prose, formats=formats,
-        by_source=by_source, errors=tuple(errors), notes=tuple(n for c in case.captures for n in c.notes),
+        lines=lines,
+        recognised=lines - total,
+        unrecognised=tuple(sorted(missed.get(0, ()))),
+        prose=prose,
+        formats=formats,
+        by_source=by_source,
+        errors=tuple(errors),
+        notes=tuple(n for c in case.captures for n in c.notes),
     )
 
 

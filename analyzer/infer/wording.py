@@ -13,11 +13,27 @@ if TYPE_CHECKING:
 
 _PLACE = re.compile(r"\{\{\s*([a-z_][a-z0-9_.]{0,60})\s*(?:\|[^{}]{0,60})?\}\}|(`)")
 _WORDS = {
-    "server": "the server", "server_ip": "its address", "client_ip": "the client's address", "client_name": "the client",
-    "client": "the client", "helo": "the HELO name", "mail_from": "the sender", "rcpt_to": "the recipient", "domain": "the recipient's domain",
-    "sender_domain": "the sender's domain", "reply": "(no words)", "text": "(no words)", "time": "the time shown in the log",
-    "queue_id": "its queue id", "provider": "the provider", "port": "25", "ip": "the address", "zone": "the list",
-    "code": "the reply code", "enhanced": "the enhanced status code", "banner": "its greeting",
+    "server": "the server",
+    "server_ip": "its address",
+    "client_ip": "the client's address",
+    "client_name": "the client",
+    "client": "the client",
+    "helo": "the HELO name",
+    "mail_from": "the sender",
+    "rcpt_to": "the recipient",
+    "domain": "the recipient's domain",
+    "sender_domain": "the sender's domain",
+    "reply": "(no words)",
+    "text": "(no words)",
+    "time": "the time shown in the log",
+    "queue_id": "its queue id",
+    "provider": "the provider",
+    "port": "25",
+    "ip": "the address",
+    "zone": "the list",
+    "code": "the reply code",
+    "enhanced": "the enhanced status code",
+    "banner": "its greeting",
 }
 _LONGEST = 300
 
@@ -28,7 +44,7 @@ def fill(template: str, values: Mapping[str, Any], *, command: bool = False) -> 
     out: list[str] = []
     at = 0
     for found in _PLACE.finditer(template):
-        out.append(template[at:found.start()])
+        out.append(template[at : found.start()])
         at = found.end()
         if found[2]:
             inside = command or not inside

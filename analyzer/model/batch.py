@@ -63,7 +63,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     samples: tuple[Sample, ...]
     steps: tuple[str, ...]
     rules: tuple[str, ...]
-    state: str | None = None          # new, grown, shrunk, steady against the baseline
+    state: str | None = None  # new, grown, shrunk, steady against the baseline
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -72,7 +72,7 @@ class Source(msgspec.Struct, frozen=True):
     name: str
     bytes: int
     packed: str | None
-    year: int | None                # the year assumed for its first line, where its stamps have none
+    year: int | None  # the year assumed for its first line, where its stamps have none
     last: str | None
 
 
@@ -80,13 +80,13 @@ class BatchReport(msgspec.Struct, frozen=True):
     """What logs tell."""
 
     version: int
-    verdict: str                    # healthy | incidents | unrecognised
+    verdict: str  # healthy | incidents | unrecognised
     headline: str
     totals: dict[str, int]
     incidents: tuple[Incident, ...]
     noise: tuple[Incident, ...]
-    gone: tuple[str, ...]           # incidents of the baseline that are no more
-    hours: dict[str, int]           # failures by hour
+    gone: tuple[str, ...]  # incidents of the baseline that are no more
+    hours: dict[str, int]  # failures by hour
     sources: tuple[Source, ...]
     notes: tuple[str, ...]
     partial: bool = False

@@ -70,4 +70,4 @@ class Parsed(msgspec.Struct, frozen=True):
     segment: Segment
     events: tuple[Event, ...]
     unrecognised: tuple[int, ...] = ()
-    error: str | None = None          # the format itself failed on this segment
+    error: str | None = None  # the format itself failed on this segment

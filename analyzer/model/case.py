@@ -33,7 +33,7 @@ class Exchange(msgspec.Struct, frozen=True):
     text: str | None = None
     places: tuple[Place, ...] = ()
     reply_places: tuple[Place, ...] = ()
-    unknown: str | None = None        # "yes": not a command of SMTP as typed
+    unknown: str | None = None  # "yes": not a command of SMTP as typed
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -54,32 +54,32 @@ class Dialogue(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool = False
     format: str = ""
     software: str | None = None
-    view: str | None = None           # sending | receiving
-    server: str | None = None         # the name dialled
+    view: str | None = None  # sending | receiving
+    server: str | None = None  # the name dialled
     server_ip: str | None = None
     port: int | None = None
     client_ip: str | None = None
     client_name: str | None = None
-    connected: str | None = None      # yes | no
+    connected: str | None = None  # yes | no
     banner: str | None = None
     banner_name: str | None = None
-    greeting: int | None = None       # its reply code
+    greeting: int | None = None  # its reply code
     helo: Helo | None = None
-    greeted_as: str | None = None     # what the server called the client in its reply to EHLO
+    greeted_as: str | None = None  # what the server called the client in its reply to EHLO
     extensions: tuple[str, ...] | None = None
-    tls: str | None = None            # yes | failed | None
+    tls: str | None = None  # yes | failed | None
     authenticated: str | None = None  # yes | failed
     mail_from: str | None = None
     rcpt_to: tuple[str, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
     closed: Closing | None = None
-    reached: str | None = None        # the last command answered with 2xx or 3xx
+    reached: str | None = None  # the last command answered with 2xx or 3xx
     rcpt_accepted: str | None = None  # yes: at least one recipient was taken
-    accepted: str | None = None       # yes: a message was taken (2xx after the final dot)
-    data_open: str | None = None      # yes: DATA was begun and its end is not shown
-    other_words: str | None = None    # what the peer said instead of a greeting, where that is no SMTP
-    rcpt_domain: str | None = None    # of the last recipient that was taken
-    client_private: str | None = None # yes: the client has a private or loopback address
+    accepted: str | None = None  # yes: a message was taken (2xx after the final dot)
+    data_open: str | None = None  # yes: DATA was begun and its end is not shown
+    other_words: str | None = None  # what the peer said instead of a greeting, where that is no SMTP
+    rcpt_domain: str | None = None  # of the last recipient that was taken
+    client_private: str | None = None  # yes: the client has a private or loopback address
     problems: tuple[int, ...] = ()
 
 
@@ -100,9 +100,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
     user: str | None = None
     attempts: tuple[Attempt, ...] = ()
-    passes: int = 1                   # how often the same message left this host for the same recipient by the same next hop
-    ended: str | None = None          # removed, expired, ...
-    delivered: str | None = None      # yes: every recipient seen was delivered in the end; no: at least one was not
+    passes: int = 1  # how often the same message left this host for the same recipient by the same next hop
+    ended: str | None = None  # removed, expired, ...
+    delivered: str | None = None  # yes: every recipient seen was delivered in the end; no: at least one was not
     problems: tuple[int, ...] = ()
 
 
@@ -112,7 +112,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[Place, ...]
     where: Where = {}
     complete: bool = False
-    of: str | None = None             # the server asked
+    of: str | None = None  # the server asked
     subject: str | None = None
     issuer: str | None = None
     names: tuple[str, ...] = ()
@@ -138,7 +138,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     dkim: str | None = None
     dmarc: str | None = None
     hops: tuple[str, ...] = ()
-    slowest_hop: int | None = None    # seconds
+    slowest_hop: int | None = None  # seconds
     auto_submitted: str | None = None
     problems: tuple[int, ...] = ()
 
@@ -155,23 +155,23 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[Place, ...]
     where: Where = {}
     complete: bool = False
-    what: str = ""                    # one sentence
-    stage: str | None = None          # CONNECT GREETING EHLO HELO STARTTLS AUTH MAIL RCPT DATA END-OF-MESSAGE QUIT ...
-    by: str | None = None             # who failed or spoke: server, client, local
+    what: str = ""  # one sentence
+    stage: str | None = None  # CONNECT GREETING EHLO HELO STARTTLS AUTH MAIL RCPT DATA END-OF-MESSAGE QUIT ...
+    by: str | None = None  # who failed or spoke: server, client, local
     code: int | None = None
     enhanced: str | None = None
-    text: str | None = None           # the reply without its codes, or the reason
-    argument: str | None = None       # of the command that was refused
-    temporary: str | None = None      # yes for 4xx, no for 5xx
-    reason: str | None = None         # of a connect failure: refused, timed-out, ...
+    text: str | None = None  # the reply without its codes, or the reason
+    argument: str | None = None  # of the command that was refused
+    temporary: str | None = None  # yes for 4xx, no for 5xx
+    reason: str | None = None  # of a connect failure: refused, timed-out, ...
     answered: str | None = None
-    severity: str | None = None       # of a local failure: warning, error, fatal, panic
+    severity: str | None = None  # of a local failure: warning, error, fatal, panic
     action: str | None = None
-    status: str | None = None         # of an attempt: deferred, bounced, ...
+    status: str | None = None  # of an attempt: deferred, bounced, ...
     agent: str | None = None
     software: str | None = None
     format: str = ""
-    view: str | None = None           # sending | receiving: on whose side the capture was made
+    view: str | None = None  # sending | receiving: on whose side the capture was made
     client_name: str | None = None
     client_ip: str | None = None
     helo: str | None = None
@@ -179,7 +179,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: str | None = None
     sender_domain: str | None = None
     rcpt_to: str | None = None
-    domain: str | None = None         # the recipient's
+    domain: str | None = None  # the recipient's
     server: str | None = None
     server_ip: str | None = None
     port: int | None = None
@@ -190,16 +190,16 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     tls: str | None = None
     authenticated: str | None = None
     time: str | None = None
-    complaint: str | None = None      # what the same process complained about just before
-    unresolved: str | None = None     # the name that a failed name look-up was about
-    count: int = 1                    # events of this shape
-    clients: int = 0                  # different clients, recipients, senders and users among them
+    complaint: str | None = None  # what the same process complained about just before
+    unresolved: str | None = None  # the name that a failed name look-up was about
+    count: int = 1  # events of this shape
+    clients: int = 0  # different clients, recipients, senders and users among them
     recipients: int = 0
     senders: int = 0
     users: int = 0
-    resolved: str = "no"              # yes: the same succeeded later in the case
-    minor: bool = False               # needs no explanation where no rule has one
-    forwarded: str = "no"             # yes: the message was forwarded from an address here
+    resolved: str = "no"  # yes: the same succeeded later in the case
+    minor: bool = False  # needs no explanation where no rule has one
+    forwarded: str = "no"  # yes: the message was forwarded from an address here
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,11 +15,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     """Something a capture shows.  *place* cites the user's own line; the rest comes from the log's envelope."""
 
     place: Place
-    last_line: int | None = None      # the last line of a folded event
-    format: str = ""                  # the grammar that read it
-    time: str | None = None           # the stamp as captured
-    host: str | None = None           # the host that logged it
-    agent: str | None = None          # the program that logged it: "postfix/smtp", "exim", "sm-mta"
+    last_line: int | None = None  # the last line of a folded event
+    format: str = ""  # the grammar that read it
+    time: str | None = None  # the stamp as captured
+    host: str | None = None  # the host that logged it
+    agent: str | None = None  # the program that logged it: "postfix/smtp", "exim", "sm-mta"
     pid: str | None = None
 
 
@@ -27,7 +27,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 class Dial(Event, frozen=True, tag="dial"):
     """A client tries to connect."""
 
-    server: str | None = None         # the name dialled
+    server: str | None = None  # the name dialled
     server_ip: str | None = None
     port: int | None = None
 
@@ -38,7 +38,7 @@ class Connected(Event, frozen=True, tag="connected"):
     server: str | None = None
     server_ip: str | None = None
     port: int | None = None
-    client_ip: str | None = None      # the local end, where shown
+    client_ip: str | None = None  # the local end, where shown
 
 
 class ConnectFailed(Event, frozen=True, tag="connect_failed"):
@@ -57,10 +57,10 @@ class Reply(Event, frozen=True, tag="reply"):
 
     code: int | None = None
     more: str | None = None
-    enhanced: str | None = None       # RFC 3463: "5.7.1"
+    enhanced: str | None = None  # RFC 3463: "5.7.1"
     text: str | None = None
-    tls: str | None = None            # said under TLS ("yes"), where the format marks it
-    unexpected: str | None = None     # the client marked it as an error
+    tls: str | None = None  # said under TLS ("yes"), where the format marks it
+    unexpected: str | None = None  # the client marked it as an error
 
 
 class Command(Event, frozen=True, tag="command"):
@@ -68,7 +68,7 @@ class Command(Event, frozen=True, tag="command"):
 
     verb: str | None = None
     argument: str | None = None
-    text: str | None = None           # the whole line, where it is not verb and argument
+    text: str | None = None  # the whole line, where it is not verb and argument
     tls: str | None = None
 
 
@@ -108,7 +108,7 @@ class TlsStarted(Event, frozen=True, tag="tls_started"):
     port: int | None = None
     client_name: str | None = None
     client_ip: str | None = None
-    direction: str | None = None      # "to" a server, "from" a client
+    direction: str | None = None  # "to" a server, "from" a client
     queue_id: str | None = None
 
 
@@ -133,10 +133,10 @@ class CertificateShown(Event, frozen=True, tag="certificate"):
     depth: int | None = None
     subject: str | None = None
     issuer: str | None = None
-    name: str | None = None           # a DNS name it is for
+    name: str | None = None  # a DNS name it is for
     not_before: str | None = None
     not_after: str | None = None
-    verify_code: int | None = None    # X509_V_ERR_*
+    verify_code: int | None = None  # X509_V_ERR_*
     verify_text: str | None = None
     server: str | None = None
 
@@ -162,7 +162,7 @@ class ClientConnected(Event, frozen=True, tag="client_connected"):
     client_name: str | None = None
     client_ip: str | None = None
     port: int | None = None
-    session: str | None = None        # a session id, where the MTA has one
+    session: str | None = None  # a session id, where the MTA has one
     helo: str | None = None
     queue_id: str | None = None
 
@@ -173,7 +173,7 @@ class ClientGone(Event, frozen=True, tag="client_gone"):
     client_name: str | None = None
     client_ip: str | None = None
     how: str | None = None
-    stage: str | None = None          # after or during which command
+    stage: str | None = None  # after or during which command
     text: str | None = None
     session: str | None = None
     helo: str | None = None
@@ -184,8 +184,8 @@ class Refused(Event, frozen=True, tag="refused"):
     """A server logged that it refused a client, a command or a message (its own reply)."""
 
     queue_id: str | None = None
-    action: str | None = None         # reject, hold, discard, warn, redirect, filter (Postfix's words)
-    stage: str | None = None          # CONNECT EHLO HELO MAIL RCPT DATA END-OF-MESSAGE AUTH STARTTLS ...
+    action: str | None = None  # reject, hold, discard, warn, redirect, filter (Postfix's words)
+    stage: str | None = None  # CONNECT EHLO HELO MAIL RCPT DATA END-OF-MESSAGE AUTH STARTTLS ...
     client_name: str | None = None
     client_ip: str | None = None
     code: int | None = None
@@ -207,16 +207,16 @@ class MessageInfo(Event, frozen=True, tag="message_info"):
     client_ip: str | None = None
     helo: str | None = None
     mail_from: str | None = None
-    rcpt_to: str | None = None        # may list several, separated by blanks or commas
+    rcpt_to: str | None = None  # may list several, separated by blanks or commas
     size: int | None = None
     nrcpt: int | None = None
     message_id: str | None = None
-    user: str | None = None           # the authenticated user
+    user: str | None = None  # the authenticated user
     protocol: str | None = None
     subject: str | None = None
     text: str | None = None
     session: str | None = None
-    previous_id: str | None = None    # the id this message had before (re-queueing, resubmission)
+    previous_id: str | None = None  # the id this message had before (re-queueing, resubmission)
 
 
 class Attempt(Event, frozen=True, tag="attempt"):
@@ -226,19 +226,19 @@ class Attempt(Event, frozen=True, tag="attempt"):
     mail_from: str | None = None
     rcpt_to: str | None = None
     orig_to: str | None = None
-    relay: str | None = None          # the next hop's name, or "none", "local", a command
+    relay: str | None = None  # the next hop's name, or "none", "local", a command
     relay_ip: str | None = None
     relay_port: int | None = None
-    delay: str | None = None          # seconds, or a clock as Sendmail writes it
+    delay: str | None = None  # seconds, or a clock as Sendmail writes it
     delays: str | None = None
     enhanced: str | None = None
     status: str | None = None
-    code: int | None = None           # the next hop's reply
-    stage: str | None = None          # the command that was answered: "MAIL FROM", "end of DATA", ...
-    text: str | None = None           # the reason
-    said_by: str | None = None        # the host that said it
+    code: int | None = None  # the next hop's reply
+    stage: str | None = None  # the command that was answered: "MAIL FROM", "end of DATA", ...
+    text: str | None = None  # the reason
+    said_by: str | None = None  # the host that said it
     said_by_ip: str | None = None
-    next_id: str | None = None        # the id that the next hop gave
+    next_id: str | None = None  # the id that the next hop gave
     router: str | None = None
     transport: str | None = None
     session: str | None = None
@@ -252,7 +252,7 @@ class Finished(Event, frozen=True, tag="finished"):
     queue_id: str | None = None
     mail_from: str | None = None
     how: str | None = None
-    next_id: str | None = None        # the queue id of the bounce, where one was sent
+    next_id: str | None = None  # the queue id of the bounce, where one was sent
     text: str | None = None
 
 
@@ -294,18 +294,18 @@ class DnsQuestion(Event, frozen=True, tag="dns_question"):
 
     owner: str | None = None
     rtype: str | None = None
-    text: str | None = None           # the command line as typed
+    text: str | None = None  # the command line as typed
     server: str | None = None
 
 
 class DnsHeader(Event, frozen=True, tag="dns_header"):
     """The header of an answer (RFC 1035 4.1.1)."""
 
-    status: str | None = None         # NOERROR, NXDOMAIN, SERVFAIL, REFUSED ...
+    status: str | None = None  # NOERROR, NXDOMAIN, SERVFAIL, REFUSED ...
     flags: str | None = None
-    answers: int | None = None        # the number of records in the answer section
-    ede: int | None = None            # an extended DNS error (RFC 8914)
-    dnssec: str | None = None         # validated, unsigned, bogus, not-validated
+    answers: int | None = None  # the number of records in the answer section
+    ede: int | None = None  # an extended DNS error (RFC 8914)
+    dnssec: str | None = None  # validated, unsigned, bogus, not-validated
     text: str | None = None
 
 
@@ -321,10 +321,10 @@ class DnsRecord(Event, frozen=True, tag="dns_record"):
     owner: str | None = None
     ttl: int | None = None
     rclass: str | None = None
-    rtype: str | None = None          # "short": only the data is printed; "more": the record before goes on
+    rtype: str | None = None  # "short": only the data is printed; "more": the record before goes on
     rdata: str | None = None
-    preference: int | None = None     # of an MX record, where it stands apart
-    server: str | None = None         # who said it, where a line tells
+    preference: int | None = None  # of an MX record, where it stands apart
+    server: str | None = None  # who said it, where a line tells
 
 
 class DnsServer(Event, frozen=True, tag="dns_server"):
@@ -333,7 +333,7 @@ class DnsServer(Event, frozen=True, tag="dns_server"):
     server: str | None = None
     server_ip: str | None = None
     port: int | None = None
-    size: int | None = None           # the answer's octets, on a line that ends one step of a trace
+    size: int | None = None  # the answer's octets, on a line that ends one step of a trace
 
 
 class DnsFailed(Event, frozen=True, tag="dns_failed"):
@@ -361,9 +361,7 @@ class Noise(Event, frozen=True, tag="noise"):
     queue_id: str | None = None
 
 
-KINDS: dict[str, type[Event]] = {
-    str(cls.__struct_config__.tag): cls for cls in Event.__subclasses__()
-}
+KINDS: dict[str, type[Event]] = {str(cls.__struct_config__.tag): cls for cls in Event.__subclasses__()}
 INTEGERS: dict[str, frozenset[str]] = {
     kind: frozenset(f.name for f in msgspec.structs.fields(cls) if f.type == (int | None)) for kind, cls in KINDS.items()
 }

@@ -26,7 +26,7 @@ class Finding(msgspec.Struct, frozen=True):
     title: str
     evidence: tuple[Evidence, ...]
     because: str = ""
-    kind: str = "remark"              # remark | evidence | established | harmless
+    kind: str = "remark"  # remark | evidence | established | harmless
     about: str = ""
 
 
@@ -35,7 +35,7 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
     fault: str
     certainty: float
-    word: str                         # certain, likely, probable, possible
+    word: str  # certain, likely, probable, possible
     title: str
     severity: str
     fixed_by: str
@@ -118,7 +118,7 @@ class Report(msgspec.Struct, frozen=True):
     """One case, answered."""
 
     version: int
-    verdict: str                      # faulty | healthy | inconclusive | unrecognised
+    verdict: str  # faulty | healthy | inconclusive | unrecognised
     headline: str
     diagnoses: tuple[Diagnosis, ...]
     problems: tuple[ProblemReport, ...]

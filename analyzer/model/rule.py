@@ -90,9 +90,7 @@ class FindingOf(Matcher, frozen=True, tag="finding"):
     rule: str
 
 
-AnyMatcher = (
-    Equals | OneOf | Not | Text | Matches | Under | In | Range | Known | Var | Fields | Steps | Count | FindingOf
-)
+AnyMatcher = Equals | OneOf | Not | Text | Matches | Under | In | Range | Known | Var | Fields | Steps | Count | FindingOf
 
 
 class Join(msgspec.Struct, frozen=True):
@@ -136,10 +134,10 @@ class Rule(msgspec.Struct, frozen=True):
     status: str | None = None
     formerly: tuple[str, ...] = ()
     examples: tuple[Example, ...] = ()
-    tier: int = -1                    # dialects: 0 provider, 1 software, 2 common, 3 code; -1: no dialect
-    order: int = 0                    # dialects: place in the file
+    tier: int = -1  # dialects: 0 provider, 1 software, 2 common, 3 code; -1: no dialect
+    order: int = 0  # dialects: place in the file
     dialect: str | None = None
-    literals: tuple[str, ...] = ()    # dialects: one of these stands in the text (lower case)
+    literals: tuple[str, ...] = ()  # dialects: one of these stands in the text (lower case)
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -190,7 +188,7 @@ class RuleBook(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...]
     faults: dict[str, Fault]
     captures: tuple[CaptureHint, ...] = ()
-    providers: tuple[tuple[str, tuple[str, ...]], ...] = ()   # (provider, host name suffixes)
+    providers: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (provider, host name suffixes)
     adjusted: tuple[Adjustment, ...] = ()
     version: str = ""
 

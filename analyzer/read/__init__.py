@@ -7,7 +7,7 @@ from analyzer.read.decode import decode, split_lines
 from analyzer.read.terminal import plain
 from analyzer.read.unquote import unquote
 
-LONGEST_LINE = 64 * 1024   # characters of one line that are looked at
+LONGEST_LINE = 64 * 1024  # characters of one line that are looked at
 
 
 def read(source: Source, number: int = 0) -> Capture:

@@ -19,7 +19,7 @@ def decode(data: bytes) -> tuple[str, str]:
     """*data* as text, and the name of its encoding: a byte order mark, UTF-8, UTF-16 without a mark, else Latin-1."""
     for mark, name in _BOMS:
         if data.startswith(mark):
-            return data[len(mark):].decode(name, "replace"), name
+            return data[len(mark) :].decode(name, "replace"), name
     sample = data[:4096]
     if sample.count(0) > len(sample) // 4:
         name = "utf-16-le" if sample[1::2].count(0) >= sample[0::2].count(0) else "utf-16-be"

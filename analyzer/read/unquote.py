@@ -19,19 +19,41 @@ if TYPE_CHECKING:
 _QUOTE = re.compile(r"(?:> ?){1,3}")
 _ANSWER = re.compile(r"<[-~*< ]")
 _TYPED = re.compile(r"(?i)> ?(?:EHLO|HELO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|AUTH|STARTTLS|NOOP|VRFY|\.|[A-Za-z-]{1,30}: |$)")
-_FENCE = re.compile(r"\s{0,4}(?:`{3,}\w{0,20}|~{3,}\w{0,20}|\{\{[<%].{0,80}[>%]\}\}|\{(?:code|noformat)[^{}]{0,40}\}|\[/?code\]|</?(?:pre|code|blockquote|samp|tt)[^<>]{0,80}>)\s*$", re.IGNORECASE)
-_TAG = re.compile(r"</?(?:pre|code|p|div|span|br|td|tr|table|tbody|li|ul|ol|b|strong|em|i|u|a|font|samp|tt|kbd|h[1-6]|hr)(?=[\s/>])[^<>]{0,400}/?>", re.IGNORECASE)
+_FENCE = re.compile(
+    r"\s{0,4}(?:`{3,}\w{0,20}|~{3,}\w{0,20}|\{\{[<%].{0,80}[>%]\}\}|\{(?:code|noformat)[^{}]{0,40}\}|\[/?code\]|</?(?:pre|code|blockquote|samp|tt)[^<>]{0,80}>)\s*$",
+    re.IGNORECASE,
+)
+_TAG = re.compile(
+    r"</?(?:pre|code|p|div|span|br|td|tr|table|tbody|li|ul|ol|b|strong|em|i|u|a|font|samp|tt|kbd|h[1-6]|hr)(?=[\s/>])[^<>]{0,400}/?>",
+    re.IGNORECASE,
+)
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|nbsp|apos|#[0-9]{1,6}|#x[0-9A-Fa-f]{1,5});")
 _NUMBERED = re.compile(r"\s{0,8}([0-9]{1,7})(?:\t|[:|] ?| {1,2})")
 _GREP = re.compile(r"(?:/[\w./-]{1,200}|[\w-]{1,80}\.(?:log|txt|err|info)(?:\.[0-9]{1,3})?(?:\.gz)?)[:-](?:[0-9]{1,9}[:-])?(?=\S)")
-_STAMP = re.compile(r"(?:<[0-9]{1,3}>)?(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}|[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2})")
+_STAMP = re.compile(
+    r"(?:<[0-9]{1,3}>)?(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}|[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2})"
+)
 _GOES_ON = re.compile(
-    r"\s*(?:(?:delays?|dsn|status|relay|orig_to|conn_use|from|to|proto|helo|stat|ctladdr|mailer|pri|xdelay|size|nrcpt|message-id|client)=|\(|said:|reply to )")
+    r"\s*(?:(?:delays?|dsn|status|relay|orig_to|conn_use|from|to|proto|helo|stat|ctladdr|mailer|pri|xdelay|size|nrcpt|message-id|client)=|\(|said:|reply to )"
+)
 _LITERAL_END = re.compile(r"(?:\\r)?\\n$")
-_TRANSLATED = str.maketrans({
-    "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " ", "\u2007": " ", "\u202f": " ", "\u200b": None, "\u200c": None,
-    "\u200d": None, "\u2060": None, "\ufeff": None, "\u2013": "-",
-})
+_TRANSLATED = str.maketrans(
+    {
+        "\u2018": "'",
+        "\u2019": "'",
+        "\u201c": '"',
+        "\u201d": '"',
+        "\u00a0": " ",
+        "\u2007": " ",
+        "\u202f": " ",
+        "\u200b": None,
+        "\u200c": None,
+        "\u200d": None,
+        "\u2060": None,
+        "\ufeff": None,
+        "\u2013": "-",
+    }
+)
 _MOST_JOINED = 6
 _LEAST_WRAPPED = 55
 
@@ -91,8 +113,8 @@ def _fences(lines: list[Line]) -> list[Line] | None:
             return ""
         bare = text.strip()
         for mark in ("**", "`"):
-            if len(bare) > 2 * len(mark) and bare.startswith(mark) and bare.endswith(mark) and mark not in bare[len(mark): -len(mark)]:
-                return bare[len(mark): -len(mark)]
+            if len(bare) > 2 * len(mark) and bare.startswith(mark) and bare.endswith(mark) and mark not in bare[len(mark) : -len(mark)]:
+                return bare[len(mark) : -len(mark)]
         return text
 
     return _changed(lines, read)

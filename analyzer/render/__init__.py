@@ -15,8 +15,14 @@ FORMATS = ("text", "html", "markdown", "json")
 
 
 def render(
-    report: Report, to: str, *, sources: Sequence[Source] = (), colour: bool = False, width: int | None = None,
-    explain: bool = False, pedantic: bool = False,
+    report: Report,
+    to: str,
+    *,
+    sources: Sequence[Source] = (),
+    colour: bool = False,
+    width: int | None = None,
+    explain: bool = False,
+    pedantic: bool = False,
 ) -> str:
     """*report* as *to*, one of `FORMATS`.  *sources* are the user's own bytes, for annotated captures."""
     module = import_module(f"analyzer.render.{to}")

@@ -33,9 +33,12 @@ def html_of(report: BatchReport) -> str:
         f"<title>{esc(report.headline)}</title><style>{_STYLE}</style></head><body><main><h1>{esc(report.headline)}</h1>",
         "<p><strong>Partial: the run was interrupted.</strong></p>" if report.partial else "",
         f"<table><caption>Totals</caption>{totals}</table>",
-        _trend("Failures by hour", report.hours), _overview(report),
+        _trend("Failures by hour", report.hours),
+        _overview(report),
         *(_incident(i, found) for i, found in enumerate(report.incidents[:100], 1)),
-        _noise(report), _coverage(report), f"<footer><p>mailwhy {esc(report.mailwhy)}, rules {esc(report.rules_version)}</p></footer>",
+        _noise(report),
+        _coverage(report),
+        f"<footer><p>mailwhy {esc(report.mailwhy)}, rules {esc(report.rules_version)}</p></footer>",
         "</main></body></html>\n",
     ]
     return "\n".join(p for p in parts if p)

@@ -16,20 +16,29 @@ if TYPE_CHECKING:
     from analyzer.model.capture import Source
     from analyzer.model.report import Report
 
-_AROUND = 8          # lines shown around a cited one
+_AROUND = 8  # lines shown around a cited one
 _MOST_LINES = 400
 GLYPHS = {"faulty": "\u2717", "healthy": "\u2713", "inconclusive": "?", "unrecognised": "?"}
 WHO = {
-    "sender": "the sending side", "receiver": "whoever runs the receiving server", "dns": "whoever runs the DNS zone",
-    "network": "the network or its provider", "user": "the person or program that submits the mail",
-    "local": "whoever runs this mail server", "nobody": "nobody",
+    "sender": "the sending side",
+    "receiver": "whoever runs the receiving server",
+    "dns": "whoever runs the DNS zone",
+    "network": "the network or its provider",
+    "user": "the person or program that submits the mail",
+    "local": "whoever runs this mail server",
+    "nobody": "nobody",
 }
 
 
 def render(report: Report, *, sources: Sequence[Source] = (), **_options: Any) -> str:
     """*report* as HTML; *sources* are shown around the cited lines."""
-    return page("report.html.jinja", report=report, captures=[_capture(s, report) for s in sources],
-                digests=[(s.name, sha256(s.data).hexdigest()) for s in sources], ladder=ladder(report))
+    return page(
+        "report.html.jinja",
+        report=report,
+        captures=[_capture(s, report) for s in sources],
+        digests=[(s.name, sha256(s.data).hexdigest()) for s in sources],
+        ladder=ladder(report),
+    )
 
 
 def page(template: str, **values: Any) -> str:
@@ -40,19 +49,22 @@ def page(template: str, **values: Any) -> str:
     style = (folder / "style.css").read_text(encoding="utf-8")
     script = (folder / "copy.js").read_text(encoding="utf-8")
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
         loader=jinja2.FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8")),
         finalize=lambda v: visible_block(v) if type(v) is str else v,
     )
     environment.filters["code"] = _code
     policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; base-uri 'none'; "
-        "form-action 'none'"
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; base-uri 'none'; form-action 'none'"
     )
     from markupsafe import Markup
 
     return environment.get_template(template).render(
-        style=Markup(style), script=Markup(script), policy=policy, glyphs=GLYPHS, who=WHO, **values)  # noqa: S704 - our own files
+        style=Markup(style), script=Markup(script), policy=policy, glyphs=GLYPHS, who=WHO, **values
+    )  # noqa: S704 - our own files
 
 
 def _hash(text: str) -> str:
@@ -115,11 +127,25 @@ def ladder(report: Report) -> dict[str, Any] | None:
     for index, step in enumerate(report.ladder):
         y = 58 + index * _ROW
         right = step.frm != "server"
-        rows.append({
-            "y": y, "x1": _LEFT if right else _RIGHT, "x2": (_RIGHT - 8) if right else (_LEFT + 8), "head": _RIGHT if right else _LEFT,
-            "right": right, "text": step.text[:78] + ("\u2026" if len(step.text) > 78 else ""), "line": step.line,
-            "colour": {"failed": "#c62828", "ok": "#2e7d32"}.get(step.mark, "#607080"), "glyph": {"failed": "\u2717 ", "ok": ""}.get(step.mark, ""),
-            "own": step.frm == "mta",
-        })
-    return {"rows": rows, "height": 58 + len(rows) * _ROW + 10, "width": _WIDTH, "left": _LEFT, "right": _RIGHT,
-            "ends": ("this MTA", "next hop") if report.ladder[0].frm == "mta" or report.ladder[0].time else ("client", "server")}
+        rows.append(
+            {
+                "y": y,
+                "x1": _LEFT if right else _RIGHT,
+                "x2": (_RIGHT - 8) if right else (_LEFT + 8),
+                "head": _RIGHT if right else _LEFT,
+                "right": right,
+                "text": step.text[:78] + ("\u2026" if len(step.text) > 78 else ""),
+                "line": step.line,
+                "colour": {"failed": "#c62828", "ok": "#2e7d32"}.get(step.mark, "#607080"),
+                "glyph": {"failed": "\u2717 ", "ok": ""}.get(step.mark, ""),
+                "own": step.frm == "mta",
+            }
+        )
+    return {
+        "rows": rows,
+        "height": 58 + len(rows) * _ROW + 10,
+        "width": _WIDTH,
+        "left": _LEFT,
+        "right": _RIGHT,
+        "ends": ("this MTA", "next hop") if report.ladder[0].frm == "mta" or report.ladder[0].time else ("client", "server"),
+    }

@@ -49,8 +49,12 @@ class _Page:
 
     def prose(self, text: str, indent: str = "  ", first: str | None = None) -> None:
         self.lines += textwrap.wrap(
-            visible(text), self.width, initial_indent=indent if first is None else first, subsequent_indent=indent,
-            break_long_words=False, break_on_hyphens=False,
+            visible(text),
+            self.width,
+            initial_indent=indent if first is None else first,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
         ) or [indent.rstrip()]
 
 
@@ -64,7 +68,11 @@ def _verdict(report: Report, page: _Page) -> None:
 
 
 def _diagnosis(d: Diagnosis, page: _Page, *, first: bool) -> None:
-    page.head(f"{d.title}  [{d.fault}, {d.word} {d.certainty:.2f}, fixed by: {d.fixed_by}]" if not first else f"{d.fault}  ({d.word}, {d.certainty:.2f}; severity {d.severity}; fixed by: {d.fixed_by})")
+    page.head(
+        f"{d.title}  [{d.fault}, {d.word} {d.certainty:.2f}, fixed by: {d.fixed_by}]"
+        if not first
+        else f"{d.fault}  ({d.word}, {d.certainty:.2f}; severity {d.severity}; fixed by: {d.fixed_by})"
+    )
     page.prose(d.summary)
     excerpt(d.evidence if first else d.evidence[:3], page)
     if d.steps:
@@ -158,7 +166,13 @@ def _coverage(report: Report, page: _Page) -> None:
     c = report.coverage
     page.add()
     formats = ", ".join(f"{n} {name}" for name, n in c.formats.items()) or "no known format"
-    missed = f"; not recognised: line {', '.join(map(str, c.unrecognised[:8]))}{' ...' if len(c.unrecognised) > 8 else ''}" if c.unrecognised else ""
-    page.prose(page.paint(f"{c.lines} lines: {formats}{missed}", "dim") if not c.unrecognised else f"{c.lines} lines: {formats}{missed}", "  ")
+    missed = (
+        f"; not recognised: line {', '.join(map(str, c.unrecognised[:8]))}{' ...' if len(c.unrecognised) > 8 else ''}"
+        if c.unrecognised
+        else ""
+    )
+    page.prose(
+        page.paint(f"{c.lines} lines: {formats}{missed}", "dim") if not c.unrecognised else f"{c.lines} lines: {formats}{missed}", "  "
+    )
     for note in (*c.notes, *c.errors, *(f"adjusted: {a}" for a in report.adjusted)):
         page.prose(f"note: {note}", "  ")

@@ -20,8 +20,23 @@ if TYPE_CHECKING:
     from analyzer.model.place import Mistake
 
 RULE_KEYS = (
-    "rule", "title", "about", "when", "with", "unless", "refines", "suggests", "against", "raises", "establishes",
-    "harmless", "because", "refs", "status", "formerly", "examples",
+    "rule",
+    "title",
+    "about",
+    "when",
+    "with",
+    "unless",
+    "refines",
+    "suggests",
+    "against",
+    "raises",
+    "establishes",
+    "harmless",
+    "because",
+    "refs",
+    "status",
+    "formerly",
+    "examples",
 )
 _REQUIRED = ("rule", "title", "about", "when", "examples")
 _PATTERN_KEYS = ("id", "says", "matches", "when", "suggests", "against", "tier", "example", "refs", "note", "title", "harmless")
@@ -44,7 +59,7 @@ class _Collector:
         self.providers: list[tuple[str, tuple[str, ...]]] = []
         self.adjusted: list[tuple[Document, dict[str, Any]]] = []
         self.mistakes: list[Mistake] = []
-        self.said: list[tuple[Document, tuple[str | int, ...], str]] = []   # fault slugs used, to be checked
+        self.said: list[tuple[Document, tuple[str | int, ...], str]] = []  # fault slugs used, to be checked
 
 
 def compile_rules(texts: Iterable[tuple[str, str]]) -> tuple[m.RuleBook, list[Mistake]]:
@@ -62,7 +77,10 @@ def compile_rules(texts: Iterable[tuple[str, str]]) -> tuple[m.RuleBook, list[Mi
             c.mistakes.append(document.mistake(at, f"no fault `{slug}`", near(slug, c.faults)))
     rules = _adjust(c)
     book = m.RuleBook(
-        rules=tuple(rules.values()), faults=c.faults, captures=tuple(c.captures.values()), providers=tuple(c.providers),
+        rules=tuple(rules.values()),
+        faults=c.faults,
+        captures=tuple(c.captures.values()),
+        providers=tuple(c.providers),
         adjusted=tuple(
             m.Adjustment(str(v["adjust"]), str(v.get("reason", "")), str(v.get("since", "")), bool(v.get("off")), d.path)
             for d, v in c.adjusted
@@ -188,16 +206,26 @@ def _rule(d: Document, at: tuple[str | int, ...], item: dict[str, Any], c: _Coll
         except BadCondition as error:
             c.mistakes.append(d.mistake(error.path, str(error)))
     c.rules[name] = m.Rule(
-        rule=name, title=str(item["title"]), about=about, when=when, path=d.path, line=d.marks.get(at, (1, 1))[0],
+        rule=name,
+        title=str(item["title"]),
+        about=about,
+        when=when,
+        path=d.path,
+        line=d.marks.get(at, (1, 1))[0],
         with_=_joins(d, (*at, "with"), item.get("with", {}), c),
         unless=_joins(d, (*at, "unless"), unless, c) if is_join else (),
         unless_when=unless_when,
         refines=words(item.get("refines", [])),
         suggests=_shares(d, (*at, "suggests"), item.get("suggests", {}), c),
         against=_shares(d, (*at, "against"), item.get("against") or {}, c),
-        raises=item.get("raises"), establishes=item.get("establishes"), harmless=bool(item.get("harmless")),
-        because=str(item.get("because", "")).strip(), refs=words(item.get("refs", [])), status=item.get("status"),
-        formerly=words(item.get("formerly", [])), examples=_examples(d, at, item["examples"], c),
+        raises=item.get("raises"),
+        establishes=item.get("establishes"),
+        harmless=bool(item.get("harmless")),
+        because=str(item.get("because", "")).strip(),
+        refs=words(item.get("refs", [])),
+        status=item.get("status"),
+        formerly=words(item.get("formerly", [])),
+        examples=_examples(d, at, item["examples"], c),
     )
 
 
@@ -211,8 +239,7 @@ def _examples(d: Document, at: tuple[str | int, ...], value: Any, c: _Collector)
             c.mistakes.append(d.mistake((*at, "examples", index), "an example is one of yes:, no:, unknown:"))
             continue
         for text in words(item[answers[0]]):
-            found.append(m.Example(
-                answers[0], text, tuple(item.get("lines", ())), str(item.get("why", "")), bool(item.get("todo"))))
+            found.append(m.Example(answers[0], text, tuple(item.get("lines", ())), str(item.get("why", "")), bool(item.get("todo"))))
     return tuple(found)
 
 
@@ -262,13 +289,22 @@ def _pattern(
     _check_fields(d, (*at, "when"), when, "problem", c)
     example = item.get("example")
     return m.Rule(
-        rule=f"{dialect}/{item['id']}", title=str(item.get("title") or f"A reply in the words of {dialect}: {str(item['id']).replace('-', ' ')}"),
-        about="problem", when=when, path=d.path, line=d.marks.get(at, (1, 1))[0],
+        rule=f"{dialect}/{item['id']}",
+        title=str(item.get("title") or f"A reply in the words of {dialect}: {str(item['id']).replace('-', ' ')}"),
+        about="problem",
+        when=when,
+        path=d.path,
+        line=d.marks.get(at, (1, 1))[0],
         suggests=_shares(d, (*at, "suggests"), item.get("suggests", {}), c),
         against=_shares(d, (*at, "against"), item.get("against") or {}, c),
-        because="", refs=words(item.get("refs", [])), harmless=bool(item.get("harmless")),
+        because="",
+        refs=words(item.get("refs", [])),
+        harmless=bool(item.get("harmless")),
         examples=tuple(m.Example("reply", text) for text in words(example)) if example else (),
-        tier=_TIERS[tier], order=order, dialect=dialect, literals=literals,
+        tier=_TIERS[tier],
+        order=order,
+        dialect=dialect,
+        literals=literals,
     )
 
 
@@ -281,18 +317,23 @@ def _fault(d: Document, at: tuple[str | int, ...], item: dict[str, Any], c: _Col
     for key, known in (("kind", _KINDS), ("severity", _SEVERITIES), ("fixed_by", _WHO)):
         if item[key] not in known:
             c.mistakes.append(d.mistake((*at, key), f"`{item[key]}` is none of {', '.join(known)}", near(str(item[key]), known)))
-    steps = tuple(
-        m.Step(str(s["do"]), words(s.get("for", []))) if isinstance(s, dict) else m.Step(str(s)) for s in item["steps"]
-    )
+    steps = tuple(m.Step(str(s["do"]), words(s.get("for", []))) if isinstance(s, dict) else m.Step(str(s)) for s in item["steps"])
     slug = str(item["fault"])
     if slug in c.faults:
         c.mistakes.append(d.mistake((*at, "fault"), f"there is a fault `{slug}` already"))
         return
     c.faults[slug] = m.Fault(
-        fault=slug, title=str(item["title"]).strip().rstrip("."), kind=str(item["kind"]), severity=str(item["severity"]),
-        fixed_by=str(item["fixed_by"]), summary=str(item["summary"]).strip(), steps=steps,
-        verify=str(item.get("verify", "")).strip(), message=item["message"].strip() if item.get("message") else None,
-        refs=words(item.get("refs", [])), area=d.path.rpartition("/")[2].removesuffix(".yaml"),
+        fault=slug,
+        title=str(item["title"]).strip().rstrip("."),
+        kind=str(item["kind"]),
+        severity=str(item["severity"]),
+        fixed_by=str(item["fixed_by"]),
+        summary=str(item["summary"]).strip(),
+        steps=steps,
+        verify=str(item.get("verify", "")).strip(),
+        message=item["message"].strip() if item.get("message") else None,
+        refs=words(item.get("refs", [])),
+        area=d.path.rpartition("/")[2].removesuffix(".yaml"),
     )
 
 
@@ -304,7 +345,11 @@ def _capture(d: Document, at: tuple[str | int, ...], item: dict[str, Any], c: _C
         return
     yields = {str(k): {str(a): b for a, b in (v or {}).items()} if isinstance(v, dict) else {} for k, v in item["yields"].items()}
     c.captures[str(item["capture"])] = m.CaptureHint(
-        str(item["capture"]), yields, str(item["ask"]).strip(), str(item["where"]).strip(), str(item["tells"]).strip(),
+        str(item["capture"]),
+        yields,
+        str(item["ask"]).strip(),
+        str(item["where"]).strip(),
+        str(item["tells"]).strip(),
         words(item.get("refs", [])),
     )
 
@@ -349,5 +394,10 @@ def _adjust(c: _Collector) -> dict[str, m.Rule]:
 
 
 _READERS: dict[str, Callable[[Document, tuple[str | int, ...], dict[str, Any], _Collector], None]] = {
-    "rule": _rule, "dialect": _dialect, "fault": _fault, "capture": _capture, "provider": _provider, "adjust": _adjustment,
+    "rule": _rule,
+    "dialect": _dialect,
+    "fault": _fault,
+    "capture": _capture,
+    "provider": _provider,
+    "adjust": _adjustment,
 }

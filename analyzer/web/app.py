@@ -66,8 +66,11 @@ class _Handler(BaseHTTPRequestHandler):
         query = parse_qs(urlsplit(self.path).query)
         kind = Message()
         kind["content-type"] = self.headers.get("Content-Type", "")
-        fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10) if (
-            kind.get_content_type() == "application/x-www-form-urlencoded") else {}
+        fields = (
+            parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10)
+            if (kind.get_content_type() == "application/x-www-form-urlencoded")
+            else {}
+        )
         text = fields.get("capture", [""])[0].encode() if fields else body
         to = (fields.get("format") or query.get("format") or ["html"])[0]
         view = (fields.get("view") or query.get("view") or [""])[0]

@@ -70,7 +70,16 @@ def peers(kind: str, log: str) -> list[tuple[str, list[str]]]:
     every = [("wc -l", ["wc", "-l", log]), ("rg -N candidates", ["rg", "-N", FAILING[kind], log])]
     if kind == "postfix":
         every += [("pflogsumm", ["pflogsumm", log])]
-        every += [("logwatch postfix", ["logwatch", "--service", "postfix", "--logfile", "mail", "--archives", "no", "--range", "all", "--output", "stdout"])] if os.environ.get("BENCH_LOGWATCH") else []
+        every += (
+            [
+                (
+                    "logwatch postfix",
+                    ["logwatch", "--service", "postfix", "--logfile", "mail", "--archives", "no", "--range", "all", "--output", "stdout"],
+                )
+            ]
+            if os.environ.get("BENCH_LOGWATCH")
+            else []
+        )
         every += [("lnav", ["lnav", "-n", "-c", ";SELECT log_time, log_body FROM syslog_log WHERE log_body LIKE '%status=bounced%'", log])]
     else:
         every += [("eximstats", ["eximstats", log]), ("exigrep", ["exigrep", "rejected", log])]
@@ -95,7 +104,7 @@ def main() -> None:
 def table(kind: str, log: str, share: int, repeat: int) -> None:
     """One log's measurements."""
     size = os.path.getsize(log) / 1e6
-    measured([MAILWHY, "batch", "--jobs", "1", log])      # fills the caches
+    measured([MAILWHY, "batch", "--jobs", "1", log])  # fills the caches
     own = [
         ("mailwhy batch", best([MAILWHY, "batch", log], repeat)),
         ("mailwhy batch, one core", best([MAILWHY, "batch", "--jobs", "1", log], repeat, "0")),

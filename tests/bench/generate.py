@@ -7,19 +7,47 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-_DOMAINS = ["gmail.com", "outlook.com", "yahoo.com", "example.net", "example.com", "icloud.com", "corp.example", "uni.example", "web.example"]
+_DOMAINS = [
+    "gmail.com",
+    "outlook.com",
+    "yahoo.com",
+    "example.net",
+    "example.com",
+    "icloud.com",
+    "corp.example",
+    "uni.example",
+    "web.example",
+]
 _RELAYS = {
-    "gmail.com": ("gmail-smtp-in.l.google.com", "142.250.27.26"), "yahoo.com": ("mta5.am0.yahoodns.net", "67.195.204.77"),
-    "outlook.com": ("outlook-com.olc.protection.outlook.com", "104.47.18.161"), "icloud.com": ("mx01.mail.icloud.com", "17.57.154.33"),
+    "gmail.com": ("gmail-smtp-in.l.google.com", "142.250.27.26"),
+    "yahoo.com": ("mta5.am0.yahoodns.net", "67.195.204.77"),
+    "outlook.com": ("outlook-com.olc.protection.outlook.com", "104.47.18.161"),
+    "icloud.com": ("mx01.mail.icloud.com", "17.57.154.33"),
 }
 _WORDS = "anna ben carla david eva frank greta hans ines jonas karl lena mia noah olga paul rosa sven tina uwe".split()
 _FAILURES = [
-    ("bounced", "5.1.1", "host {relay}[{ip}] said: 550 5.1.1 <{rcpt}>: Recipient address rejected: User unknown in virtual mailbox table (in reply to RCPT TO command)"),
+    (
+        "bounced",
+        "5.1.1",
+        "host {relay}[{ip}] said: 550 5.1.1 <{rcpt}>: Recipient address rejected: User unknown in virtual mailbox table (in reply to RCPT TO command)",
+    ),
     ("bounced", "5.2.2", "host {relay}[{ip}] said: 552 5.2.2 <{rcpt}>: Mailbox full (in reply to RCPT TO command)"),
-    ("bounced", "5.7.1", "host {relay}[{ip}] said: 554 5.7.1 Service unavailable; Client host [192.0.2.25] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/192.0.2.25 (in reply to RCPT TO command)"),
-    ("deferred", "4.7.1", "host {relay}[{ip}] said: 450 4.7.1 <{rcpt}>: Recipient address rejected: Greylisting in effect, please come back later (in reply to RCPT TO command)"),
+    (
+        "bounced",
+        "5.7.1",
+        "host {relay}[{ip}] said: 554 5.7.1 Service unavailable; Client host [192.0.2.25] blocked using zen.spamhaus.org; https://www.spamhaus.org/query/ip/192.0.2.25 (in reply to RCPT TO command)",
+    ),
+    (
+        "deferred",
+        "4.7.1",
+        "host {relay}[{ip}] said: 450 4.7.1 <{rcpt}>: Recipient address rejected: Greylisting in effect, please come back later (in reply to RCPT TO command)",
+    ),
     ("deferred", "4.4.1", "connect to {relay}[{ip}]:25: Connection timed out"),
-    ("deferred", "4.7.0", "host {relay}[{ip}] said: 421 4.7.0 [192.0.2.25 15] Our system has detected an unusual rate of unsolicited mail originating from your IP address. {token} - gsmtp (in reply to end of DATA command)"),
+    (
+        "deferred",
+        "4.7.0",
+        "host {relay}[{ip}] said: 421 4.7.0 [192.0.2.25 15] Our system has detected an unusual rate of unsolicited mail originating from your IP address. {token} - gsmtp (in reply to end of DATA command)",
+    ),
     ("deferred", "4.4.3", "Host or domain name not found. Name service error for name={domain} type=MX: Host not found, try again"),
 ]
 
@@ -65,8 +93,11 @@ def postfix(size: int, share: float, seed: int = 1, start: datetime = datetime(2
         domain = rcpt.rpartition("@")[2]
         relay, relay_ip = s.relay(domain)
         if r.random() < share * 0.3:
-            yield line("smtpd", f"NOQUEUE: reject: RCPT from unknown[{ip}]: 554 5.7.1 Service unavailable; Client host [{ip}] blocked using zen.spamhaus.org; "
-                       f"https://www.spamhaus.org/query/ip/{ip}; from=<{sender}> to=<{rcpt}> proto=ESMTP helo=<{name}>")
+            yield line(
+                "smtpd",
+                f"NOQUEUE: reject: RCPT from unknown[{ip}]: 554 5.7.1 Service unavailable; Client host [{ip}] blocked using zen.spamhaus.org; "
+                f"https://www.spamhaus.org/query/ip/{ip}; from=<{sender}> to=<{rcpt}> proto=ESMTP helo=<{name}>",
+            )
         if r.random() < share * 0.1:
             yield line("smtpd", f"warning: unknown[{ip}]: SASL LOGIN authentication failed: UGFzc3dvcmQ6")
         yield line("smtpd", f"connect from {name}[{ip}]")
@@ -77,7 +108,9 @@ def postfix(size: int, share: float, seed: int = 1, start: datetime = datetime(2
         head = f"{queue_id}: to=<{rcpt}>, relay={relay}[{relay_ip}]:25, delay={r.randrange(1, 90) / 10}, delays=0.1/0/{r.randrange(9)}/0.5"
         if r.random() < share:
             status, enhanced, text = r.choice(_FAILURES)
-            reason = text.format(relay=relay, ip=relay_ip, rcpt=rcpt, domain=domain, token=f"a1-20020a{r.getrandbits(40):x}si{r.getrandbits(30)}")
+            reason = text.format(
+                relay=relay, ip=relay_ip, rcpt=rcpt, domain=domain, token=f"a1-20020a{r.getrandbits(40):x}si{r.getrandbits(30)}"
+            )
             none = "said:" not in text
             shown = head if not none else f"{queue_id}: to=<{rcpt}>, relay=none, delay=30, delays=0.1/0/30/0"
             yield line("smtp", f"{shown}, dsn={enhanced}, status={status} ({reason})")
@@ -121,17 +154,25 @@ def exim(size: int, share: float, seed: int = 1, start: datetime = datetime(2026
         relay, relay_ip = s.relay(domain)
         if r.random() < share * 0.3:
             yield line(f"H=({name}) [{ip}] F=<{sender}> rejected RCPT <{rcpt}>: relay not permitted")
-        yield line(f"{mid} <= {sender} H={name} [{ip}] P=esmtps X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no S={r.randrange(800, 90000)} id={s.n}@{name}")
+        yield line(
+            f"{mid} <= {sender} H={name} [{ip}] P=esmtps X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=no S={r.randrange(800, 90000)} id={s.n}@{name}"
+        )
         if r.random() < share:
             if r.random() < 0.5:
-                yield line(f"{mid} ** {rcpt} R=dnslookup T=remote_smtp H={relay} [{relay_ip}]: SMTP error from remote mail server after RCPT TO:<{rcpt}>: "
-                           f"550 5.1.1 <{rcpt}>: Recipient address rejected: User unknown in virtual mailbox table")
+                yield line(
+                    f"{mid} ** {rcpt} R=dnslookup T=remote_smtp H={relay} [{relay_ip}]: SMTP error from remote mail server after RCPT TO:<{rcpt}>: "
+                    f"550 5.1.1 <{rcpt}>: Recipient address rejected: User unknown in virtual mailbox table"
+                )
             else:
-                yield line(f"{mid} == {rcpt} R=dnslookup T=remote_smtp defer (-44) H={relay} [{relay_ip}]: SMTP error from remote mail server after RCPT TO:<{rcpt}>: "
-                           f"451 4.7.1 Greylisted, please try again in {r.randrange(300)} seconds")
+                yield line(
+                    f"{mid} == {rcpt} R=dnslookup T=remote_smtp defer (-44) H={relay} [{relay_ip}]: SMTP error from remote mail server after RCPT TO:<{rcpt}>: "
+                    f"451 4.7.1 Greylisted, please try again in {r.randrange(300)} seconds"
+                )
                 continue
         else:
-            yield line(f'{mid} => {rcpt} R=dnslookup T=remote_smtp H={relay} [{relay_ip}] X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=yes C="250 2.0.0 OK: queued as {r.getrandbits(36):09X}"')
+            yield line(
+                f'{mid} => {rcpt} R=dnslookup T=remote_smtp H={relay} [{relay_ip}] X=TLS1.3:ECDHE_X25519__RSA_PSS_RSAE_SHA256__AES_256_GCM:256 CV=yes C="250 2.0.0 OK: queued as {r.getrandbits(36):09X}"'
+            )
         yield line(f"{mid} Completed")
 
 

@@ -16,7 +16,12 @@ SAMPLES = ROOT / "samples"
 
 def mailwhy(*arguments, data=None, **environment):
     return subprocess.run(
-        [sys.executable, "-m", "analyzer", *arguments], input=data, capture_output=True, cwd=ROOT, timeout=120, check=False,
+        [sys.executable, "-m", "analyzer", *arguments],
+        input=data,
+        capture_output=True,
+        cwd=ROOT,
+        timeout=120,
+        check=False,
         env={**os.environ, **environment},
     )
 
@@ -88,8 +93,12 @@ def test_utf16_is_read():
 
 def test_a_reader_that_leaves_early_sees_no_traceback():
     done = subprocess.run(
-        f"{sys.executable} -m analyzer {SAMPLES / 'telnet' / 'relay-denied-postfix.txt'} | head -1", shell=True, capture_output=True,
-        cwd=ROOT, check=False)
+        f"{sys.executable} -m analyzer {SAMPLES / 'telnet' / 'relay-denied-postfix.txt'} | head -1",
+        shell=True,
+        capture_output=True,
+        cwd=ROOT,
+        check=False,
+    )
     assert b"Traceback" not in done.stderr
 
 
@@ -117,7 +126,9 @@ def test_a_bad_rule_names_its_place(tmp_path):
     assert b"x.yaml:4:8: a problem has no field `knid`; did you mean `kind`?" in done.stderr
 
 
-@pytest.mark.parametrize("command", [["faults", "list"], ["faults", "show", "relay-denied"], ["rules", "list"], ["vocabulary"], ["--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "command", [["faults", "list"], ["faults", "show", "relay-denied"], ["rules", "list"], ["vocabulary"], ["--help"], ["--version"]]
+)
 def test_reference_commands(command):
     done = mailwhy(*command)
     assert done.returncode == 0

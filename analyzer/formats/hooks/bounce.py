@@ -19,9 +19,33 @@ if TYPE_CHECKING:
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,60}):(?:[ \t]|$)")
 _KNOWN = frozenset(
-    ["received", "return-path", "from", "to", "cc", "subject", "date", "message-id", "mime-version", "content-type", "delivered-to", "x-original-to", "reply-to", "dkim-signature", "authentication-results", "received-spf", "sender", "auto-submitted", "x-failed-recipients", "references", "in-reply-to"]
+    [
+        "received",
+        "return-path",
+        "from",
+        "to",
+        "cc",
+        "subject",
+        "date",
+        "message-id",
+        "mime-version",
+        "content-type",
+        "delivered-to",
+        "x-original-to",
+        "reply-to",
+        "dkim-signature",
+        "authentication-results",
+        "received-spf",
+        "sender",
+        "auto-submitted",
+        "x-failed-recipients",
+        "references",
+        "in-reply-to",
+    ]
 )
-_REPORT = frozenset(["reporting-mta", "final-recipient", "action", "status", "diagnostic-code", "remote-mta", "original-recipient", "arrival-date"])
+_REPORT = frozenset(
+    ["reporting-mta", "final-recipient", "action", "status", "diagnostic-code", "remote-mta", "original-recipient", "arrival-date"]
+)
 _MBOX = re.compile(r"From \S+ +(?:\S+ ){2,8}")
 _INTRO = re.compile(
     r"(?i)^\W{0,4}(this is the mail system at host|hi\. this is the |this message was created automatically by (the )?mail delivery|"
@@ -53,7 +77,9 @@ _REPLY = re.compile(r"(?<![0-9.#-])#?([45][0-9]{2})[ -]+(?:#?\(?([45]\.[0-9]{1,3
 _STATUS = re.compile(r"(?<![0-9.])#?([45]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.])[>;: -]*(.{0,600})")
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+=&'/-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}")
 _SAID_BY = re.compile(r"(?i)(?:host|talking to|server|from|by|connected to)\s+\[?([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+){1,8})\.?\]?")
-_STAGE = re.compile(r"(?i)(?:in reply to (?:the )?|after |>>> ?)(end of (?:DATA|message)|MAIL FROM|RCPT TO|DATA|EHLO|HELO|STARTTLS|AUTH|MAIL|RCPT|pipelined)")
+_STAGE = re.compile(
+    r"(?i)(?:in reply to (?:the )?|after |>>> ?)(end of (?:DATA|message)|MAIL FROM|RCPT TO|DATA|EHLO|HELO|STARTTLS|AUTH|MAIL|RCPT|pipelined)"
+)
 _CONTINUED = re.compile(r"(?<=\s)[45][0-9]{2}-(?:[45]\.[0-9]{1,3}\.[0-9]{1,3}\s)?")
 _ACTIONS = {"failed": "bounced", "delayed": "deferred", "delivered": "sent", "relayed": "sent", "expanded": "sent"}
 _MOST_PARTS = 40
@@ -129,14 +155,11 @@ def _next_message(lines: Sequence[Line], index: int) -> int:
 
 def _unquoted(lines: Sequence[Line]) -> list[Line]:
     """*lines* without the marks of quotation in front of them."""
-    return [
-        msgspec.structs.replace(line, text=line.text[found.end():]) if (found := _QUOTE.match(line.text)) else line
-        for line in lines
-    ]
+    return [msgspec.structs.replace(line, text=line.text[found.end() :]) if (found := _QUOTE.match(line.text)) else line for line in lines]
 
 
 def _no_session(lines: Sequence[Line], index: int) -> bool:
-    return not any(line.text.startswith(("220 ", "Trying ", "354 ", "=== ")) for line in lines[max(0, index - 30): index + 3])
+    return not any(line.text.startswith(("220 ", "Trying ", "354 ", "=== ")) for line in lines[max(0, index - 30) : index + 3])
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -159,7 +182,8 @@ class _Reader:
         import email.policy  # takes its time to import: only where there is a message
 
         self.message: Message = email.message_from_string(
-            "\n".join(line.text for line in segment.lines[start:]), policy=email.policy.compat32)
+            "\n".join(line.text for line in segment.lines[start:]), policy=email.policy.compat32
+        )
 
     def events(self) -> list[Event]:
         """Everything that the message says, in the order of its lines."""
@@ -196,7 +220,7 @@ class _Reader:
             short = (word or "").strip()[:40]
             if len(short) < 4:
                 continue
-            for line in self.lines[self.body_at:]:
+            for line in self.lines[self.body_at :]:
                 if short in line.text:
                     return Place(self.source, line.number)
         number = self.lines[min(self.body_at, len(self.lines) - 1)].number
@@ -213,7 +237,7 @@ class _Reader:
                 name = ""
             field = _FIELD.match(line.text) if line is not None else None
             if line is not None and field:
-                name, value, number = field[1], line.text[field.end():].strip(), line.number
+                name, value, number = field[1], line.text[field.end() :].strip(), line.number
 
     def _parts(self) -> Iterator[Message]:
         for index, part in enumerate(self.message.walk()):
@@ -258,7 +282,8 @@ class _Reader:
             groups = _pasted_report([line.text for line in self.lines])
         reporter = next((g.get("reporting-mta") for g in groups if "reporting-mta" in g), None)
         return [
-            _report(g, reporter) for g in groups
+            _report(g, reporter)
+            for g in groups
             if {"final-recipient", "original-recipient"} & g.keys() or ({"diagnostic-code", "status"} & g.keys() and "action" in g)
         ], original
 
@@ -268,10 +293,18 @@ class _Reader:
         found = _ADDRESS.search(sender or self.message.get("To") or "")
         said_ip = re.search(r"\[?((?:[0-9]{1,3}\.){3}[0-9]{1,3})\]?", r.get("said_by_ip") or "")
         return Attempt(
-            place=self._place(r.get("cite"), r.get("text"), r.get("rcpt_to")), format="bounce", mail_from=found[0] if found else None,
-            rcpt_to=(r.get("rcpt_to") or "").strip("'") or None, enhanced=r.get("enhanced"), status=r.get("status") or "bounced",
-            code=int(code) if code else None, text=r.get("text"), said_by=r.get("said_by"), stage=r.get("stage"),
-            said_by_ip=said_ip[1] if said_ip else None, message_id=original.get("message-id"),
+            place=self._place(r.get("cite"), r.get("text"), r.get("rcpt_to")),
+            format="bounce",
+            mail_from=found[0] if found else None,
+            rcpt_to=(r.get("rcpt_to") or "").strip("'") or None,
+            enhanced=r.get("enhanced"),
+            status=r.get("status") or "bounced",
+            code=int(code) if code else None,
+            text=r.get("text"),
+            said_by=r.get("said_by"),
+            stage=r.get("stage"),
+            said_by_ip=said_ip[1] if said_ip else None,
+            message_id=original.get("message-id"),
             time=self.message.get("Date"),
         )
 
@@ -368,7 +401,7 @@ def _pasted_report(texts: Sequence[str]) -> list[dict[str, str]]:
                 groups.append(current)
                 current = {}
             assert field is not None
-            current[name] = text.strip()[field.end():].strip()
+            current[name] = text.strip()[field.end() :].strip()
             last = name
         elif text[:1] in {" ", "\t"} and text.strip() and last:
             current[last] += " " + text.strip()
@@ -390,11 +423,15 @@ def _report(g: dict[str, str], reporter: str | None) -> dict[str, str | None]:
     by_remote = kind.strip().lower() == "smtp" and read["code"] is not None
     return {
         "rcpt_to": (final or recipient)[0] if (final or recipient) else None,  # type: ignore[index]
-        "status": _ACTIONS.get(action, "bounced"), "code": read["code"],
+        "status": _ACTIONS.get(action, "bounced"),
+        "code": read["code"],
         "enhanced": read["enhanced"] or (status[0] if status else None),
-        "text": read["text"] or words.strip() or None, "stage": _first(_STAGE, words),
-        "said_by": (remote or _host(words)) if by_remote or remote else None, "said_by_ip": remote,
-        "cite": "Diagnostic-Code" if diagnostic else "Status", "reporter": reporter,
+        "text": read["text"] or words.strip() or None,
+        "stage": _first(_STAGE, words),
+        "said_by": (remote or _host(words)) if by_remote or remote else None,
+        "said_by_ip": remote,
+        "cite": "Diagnostic-Code" if diagnostic else "Status",
+        "reporter": reporter,
     }
 
 
@@ -405,10 +442,13 @@ def split_reply(words: str) -> dict[str, str | None]:
     """The code, the enhanced code and the text of a reply somewhere in *words*; its lines are one."""
     words = " ".join(words.split())
     quoted = _QUOTED_REPLY.findall(words)
-    if quoted:                                  # Exchange: the last hop's words, not its own "message delayed"
+    if quoted:  # Exchange: the last hop's words, not its own "message delayed"
         words = next((q for q in quoted if " 4.4.7 " not in q), quoted[0])
-    said = re.search(r"(?i)(?:said|reported error|remote server returned|reply was|responded with|error was|returned|response(?: from the remote server)? was):?\s+['\"\u201c]?", words)
-    tail = words[said.end():] if said else words
+    said = re.search(
+        r"(?i)(?:said|reported error|remote server returned|reply was|responded with|error was|returned|response(?: from the remote server)? was):?\s+['\"\u201c]?",
+        words,
+    )
+    tail = words[said.end() :] if said else words
     for text in (tail, words):
         found = _REPLY.search(text)
         if found and (found.start() < 80 or found[2] or said):
@@ -438,7 +478,9 @@ def _host(text: str) -> str | None:
 
 
 # ---- what people read ------------------------------------------------------------------------------------------------
-_DELAYED = re.compile(r"(?i)warning|delayed|will (be retried|continue|keep trying|retry)|still (being|trying)|temporar|not yet been delivered")
+_DELAYED = re.compile(
+    r"(?i)warning|delayed|will (be retried|continue|keep trying|retry)|still (being|trying)|temporar|not yet been delivered"
+)
 _CUT = re.compile(
     r"(?i)^\W*(-{2,} ?(original message|this is a copy|below this line|included is|the header|forwarded|message header)|"
     r"--- ?(below this line|enclosed)|original message headers?:|original message follows|------ this is a copy)"
@@ -453,8 +495,15 @@ def _said(text: str) -> Iterator[dict[str, str | None]]:
             break
         lines.append(line)
     body = "\n".join(lines)
-    warns = re.search(r"(?i)warning (message )?only|it will be retried until|not yet been delivered|will keep trying|delivery attempts will continue", body)
-    status = "deferred" if warns or (_DELAYED.search(body[:1500]) and not re.search(r"(?i)permanent|failed permanently|could not be delivered", body)) else "bounced"
+    warns = re.search(
+        r"(?i)warning (message )?only|it will be retried until|not yet been delivered|will keep trying|delivery attempts will continue",
+        body,
+    )
+    status = (
+        "deferred"
+        if warns or (_DELAYED.search(body[:1500]) and not re.search(r"(?i)permanent|failed permanently|could not be delivered", body))
+        else "bounced"
+    )
     transcript = list(_transcript(lines))
     if transcript:
         yield from ({**r, "status": status} for r in transcript)
@@ -466,8 +515,15 @@ def _said(text: str) -> Iterator[dict[str, str | None]]:
         if reply["text"] is None and reply["enhanced"] is None:
             continue
         found = True
-        yield {**reply, "rcpt_to": recipient, "status": status, "stage": _first(_STAGE, words), "said_by": _host(words) if reply["code"] else None,
-               "said_by_ip": words[:300], "cite": recipient}
+        yield {
+            **reply,
+            "rcpt_to": recipient,
+            "status": status,
+            "stage": _first(_STAGE, words),
+            "said_by": _host(words) if reply["code"] else None,
+            "said_by_ip": words[:300],
+            "cite": recipient,
+        }
     if not found and body.strip():
         reply = split_reply(" ".join(_without_frame(lines))[:3000])
         address = _ADDRESS.search(body)
@@ -491,7 +547,9 @@ _TALKING = re.compile(r"(?i)^\W*(?:while talking to|connected to|connecting to) 
 _TURN = re.compile(r"^(?:[^<>]{0,40}: ?)?\s{0,8}(?:(>>>|-->)|(<<<|<--)) ?(.{0,600})$")
 _SENT = re.compile(r"(?i)^\s*(?:hMailServer|Server|We) sent: (.{0,300})$")
 _REPLIED = re.compile(r"(?i)^\s*remote server (?:replied|returned|said): ([45][0-9]{2}.{0,600})$")
-_FATAL = re.compile(r"(?i)^\s{0,4}<?(" + _ADDRESS.pattern + r")>?\s*(?:\([^()]{0,200}\))?:?\s*$|^\W*failed address: *<?(" + _ADDRESS.pattern + ")")
+_FATAL = re.compile(
+    r"(?i)^\s{0,4}<?(" + _ADDRESS.pattern + r")>?\s*(?:\([^()]{0,200}\))?:?\s*$|^\W*failed address: *<?(" + _ADDRESS.pattern + ")"
+)
 _OWN = re.compile(r"^([45][0-9]{2}) (?:([45]\.[0-9]{1,3}\.[0-9]{1,3}) )?<?(" + _ADDRESS.pattern + r")>?\.\.\. (.{3,300})$")
 
 
@@ -508,8 +566,17 @@ def _transcript(lines: Sequence[str]) -> Iterator[dict[str, str | None]]:
         elif found := _FATAL.match(line):
             fatal.append(found[1] or found[2])
         elif found := _OWN.match(line):
-            own.append({"code": found[1], "enhanced": None if _generic(found[2]) else found[2], "text": found[4], "rcpt_to": found[3],
-                        "stage": None, "said_by": None, "cite": line})
+            own.append(
+                {
+                    "code": found[1],
+                    "enhanced": None if _generic(found[2]) else found[2],
+                    "text": found[4],
+                    "rcpt_to": found[3],
+                    "stage": None,
+                    "said_by": None,
+                    "cite": line,
+                }
+            )
         elif (found := _TURN.match(line)) or _SENT.match(line) or _REPLIED.match(line):
             sent, said = _turn(line)
             if sent:
@@ -574,7 +641,7 @@ def _blocks(lines: Sequence[str]) -> list[tuple[str, str]]:
         head = _HEAD.match(line)
         indent = len(line) - len(line.lstrip())
         if head and blocks and indent > depth and any(w.strip() for w in blocks[-1][1]) and blocks[-1][0] == head[1]:
-            blocks[-1][1].append(line)      # a folded reply that goes on with the address
+            blocks[-1][1].append(line)  # a folded reply that goes on with the address
         elif head and (head[3] or not head[4] or line.lstrip().startswith("<")):
             if blocks and not any(w.strip() for w in blocks[-1][1]) and blocks[-1][0] == head[1]:
                 continue
@@ -586,6 +653,5 @@ def _blocks(lines: Sequence[str]) -> list[tuple[str, str]]:
     for address, words in blocks:
         text = " ".join(" ".join(words).split())
         if text and (address not in merged or (_REPLY.search(text) and not _REPLY.search(merged[address]))):
-            merged[address] = text[:1500]       # the words for administrators count more than those for everybody
+            merged[address] = text[:1500]  # the words for administrators count more than those for everybody
     return list(merged.items())
-

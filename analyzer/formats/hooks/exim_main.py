@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from analyzer.formats.hooks.postfix import without_codes
-from analyzer.model.events import Attempt, Event, Refused
 from analyzer.formats.lines import events_of
+from analyzer.model.events import Attempt, Event, Refused
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -21,9 +21,17 @@ _STAGE = re.compile(
 )
 _NEXT_ID = re.compile(r"(?:queued as|\bid=|\bas) ?(?P<id>[0-9A-Za-z-]{6,40})\b")
 _MOST_TEXT = 4_000
-_STAGES = {"after DATA": "END-OF-MESSAGE", "after DATA PRDR": "END-OF-MESSAGE", "from": "END-OF-MESSAGE", "connection": "CONNECT",
-           "EHLO or HELO": "EHLO", "MIME": "END-OF-MESSAGE", "DKIM": "END-OF-MESSAGE", "PRDR": "END-OF-MESSAGE",
-           "non-SMTP": "END-OF-MESSAGE"}
+_STAGES = {
+    "after DATA": "END-OF-MESSAGE",
+    "after DATA PRDR": "END-OF-MESSAGE",
+    "from": "END-OF-MESSAGE",
+    "connection": "CONNECT",
+    "EHLO or HELO": "EHLO",
+    "MIME": "END-OF-MESSAGE",
+    "DKIM": "END-OF-MESSAGE",
+    "PRDR": "END-OF-MESSAGE",
+    "non-SMTP": "END-OF-MESSAGE",
+}
 _ATTEMPT_STAGES = {"data block": "END-OF-MESSAGE", "end of data": "END-OF-MESSAGE"}
 
 
