@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from analyzer.formats.lines import events_of
 from analyzer.model.events import Attempt, Event, Noise
-from analyzer.parse import events_of
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
