@@ -35,7 +35,9 @@ def facts_of(case: Case, providers: Providers) -> Facts:
             values.setdefault("helo", d.helo.name)
         recipients += d.rcpt_to
     failing = [d for d in case.deliveries if d.delivered == "no"]
-    for p in case.problems:
+    for p in sorted(case.problems, key=lambda p: p.minor or p.resolved == "yes"):
+        if p.minor and case.deliveries:
+            continue
         _fill(values, p, ("client_ip", "client_name", "helo", "mail_from", "server", "server_ip", "port", "queue_id"))
         if p.rcpt_to:
             recipients.append(p.rcpt_to)

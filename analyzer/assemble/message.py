@@ -62,8 +62,8 @@ def _message(fields: Sequence[Header]) -> Message:
         complete=bool(hops),
         slowest_hop=slowest,
         hops=tuple(m[1] if (m := _BY.search(h.value or "")) else "?" for h in reversed(hops)),
-        **values,
-    )  # type: ignore[arg-type]
+        **values,  # type: ignore[arg-type]
+    )
 
 
 _PLAIN = {

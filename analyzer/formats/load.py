@@ -44,7 +44,7 @@ def quick_compile(name: str, pattern: str) -> re.Pattern[str]:
             pass  # another build of Python, or a damaged file
     found = re.compile(pattern, re.ASCII)
     try:
-        from re import _compiler, _parser  # type: ignore[attr-defined]
+        from re import _compiler, _parser
 
         packed = array("I", _compiler._code(_parser.parse(pattern, re.ASCII), re.ASCII)).tobytes()
     except (ImportError, AttributeError, OverflowError):
