@@ -78,7 +78,7 @@ def literal_enough(book: RuleBook) -> Iterator[Mistake]:
     """A literal shorter than three characters matches by chance."""
     for rule in book.rules:
         for word in rule.literals:
-            if len(word.strip()) < 3:
+            if len(word) < 3:
                 yield _at(rule, f"`{word}` is too short a literal")
 
 

@@ -110,6 +110,7 @@ class TlsStarted(Event, frozen=True, tag="tls_started"):
     client_ip: str | None = None
     direction: str | None = None  # "to" a server, "from" a client
     queue_id: str | None = None
+    session: str | None = None
 
 
 class TlsFailed(Event, frozen=True, tag="tls_failed"):
@@ -123,6 +124,7 @@ class TlsFailed(Event, frozen=True, tag="tls_failed"):
     client_ip: str | None = None
     helo: str | None = None
     queue_id: str | None = None
+    session: str | None = None
     code: int | None = None
     enhanced: str | None = None
 
@@ -359,6 +361,7 @@ class Noise(Event, frozen=True, tag="noise"):
 
     text: str | None = None
     queue_id: str | None = None
+    session: str | None = None
 
 
 KINDS: dict[str, type[Event]] = {str(cls.__struct_config__.tag): cls for cls in Event.__subclasses__()}

@@ -21,8 +21,9 @@ def decode(data: bytes) -> tuple[str, str]:
         if data.startswith(mark):
             return data[len(mark) :].decode(name, "replace"), name
     sample = data[:4096]
-    if sample.count(0) > len(sample) // 4:
-        name = "utf-16-le" if sample[1::2].count(0) >= sample[0::2].count(0) else "utf-16-be"
+    even, odd = sample[0::2].count(0), sample[1::2].count(0)
+    if max(even, odd) > len(sample) // 8 and min(even, odd) * 8 <= max(even, odd):
+        name = "utf-16-le" if odd > even else "utf-16-be"
         return data.decode(name, "replace"), name
     try:
         return data.decode("utf-8"), "utf-8"

@@ -12,6 +12,8 @@ _CONTROL = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f]")
 
 def plain(text: str) -> str:
     """*text* as a reader saw it."""
+    if text.endswith(("  ", "\t")):
+        text = text.rstrip(" \t")
     if text.isprintable():
         return text
     text = _ESCAPES.sub("", text).rstrip("\r")

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from analyzer.model.capture import Line
 
-_QUOTE = re.compile(r"(?:> ?){1,3}")
 _ANSWER = re.compile(r"<[-~*< ]")
 _TYPED = re.compile(r"(?i)> ?(?:EHLO|HELO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|AUTH|STARTTLS|NOOP|VRFY|\.|[A-Za-z-]{1,30}: |$)")
 _FENCE = re.compile(
@@ -29,7 +28,7 @@ _TAG = re.compile(
 )
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|nbsp|apos|#[0-9]{1,6}|#x[0-9A-Fa-f]{1,5});")
 _NUMBERED = re.compile(r"\s{0,8}([0-9]{1,7})(?:\t|[:|] ?| {1,2})")
-_GREP = re.compile(r"(?:/[\w./-]{1,200}|[\w-]{1,80}\.(?:log|txt|err|info)(?:\.[0-9]{1,3})?(?:\.gz)?)[:-](?:[0-9]{1,9}[:-])?(?=\S)")
+_GREP = re.compile(r"(/[\w./@-]{1,200}|[\w@-][\w.@-]{0,80}\.(?:log|txt|err|info)(?:[.-][0-9]{1,8})?(?:\.gz)?):")
 _STAMP = re.compile(
     r"(?:<[0-9]{1,3}>)?(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}|[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2})"
 )
@@ -54,7 +53,11 @@ _TRANSLATED = str.maketrans(
         "\u2013": "-",
     }
 )
-_MOST_JOINED = 6
+_MOST_JOINED = 12
+_MOST_LEVELS = 4
+_MOST_LOOKED_AT = 2_000
+_MOST_FILES = 20
+_WIDEST = 105  # a mail client wraps at 72 to 100 columns
 _LEAST_WRAPPED = 55
 
 
@@ -91,13 +94,27 @@ def _characters(lines: list[Line]) -> list[Line] | None:
 
 
 def _reply_marks(lines: list[Line]) -> list[Line] | None:
-    """``> `` before lines, unless it marks what a client sent."""
+    """``> `` before lines, unless it marks what a client sent: one level after the other."""
+    found: list[Line] | None = None
+    for _ in range(_MOST_LEVELS):
+        less = _one_level(found or lines)
+        if less is None:
+            break
+        found = less
+    return found
+
+
+def _one_level(lines: list[Line]) -> list[Line] | None:
     quoted = [line for line in lines if line.text.startswith(">")]
-    if not quoted or any(_ANSWER.match(line.text) for line in lines) or any(line.text.startswith(">>>") for line in quoted):
+    if not quoted or any(_ANSWER.match(line.text) for line in lines):
         return None
     if all(_TYPED.match(line.text) for line in quoted):
         return None
-    return _changed(lines, lambda text: _QUOTE.sub("", text, count=1) if text.startswith(">") else text)
+    inner = [line.text[1:] for line in quoted if line.text[1:].strip()]
+    if any(text.startswith(">> ") for text in inner) and not all(text.startswith(">>") for text in inner):
+        return None  # ">>> " marks what was sent
+    mark = "> " if all(text.startswith((" ", ">")) for text in inner) else ">"
+    return _changed(lines, lambda text: text.removeprefix(mark if text.startswith(mark) else ">"))
 
 
 def _markup(lines: list[Line]) -> list[Line] | None:
@@ -138,16 +155,24 @@ def _numbers(lines: list[Line]) -> list[Line] | None:
 
 
 def _grep(lines: list[Line]) -> list[Line] | None:
-    if _share(lines, _GREP) < 0.6:
+    """File names, and perhaps line numbers, that grep wrote before the lines."""
+    names = {m[1] for line in lines[:_MOST_LOOKED_AT] if (m := _GREP.match(line.text))}
+    full = [line.text for line in lines if line.text.strip()]
+    if not names or len(names) > _MOST_FILES:
         return None
-    return _changed(lines, lambda text: _GREP.sub("", text, count=1))
+    prefix = re.compile(f"(?:{'|'.join(map(re.escape, sorted(names, key=len, reverse=True)))})([:-])")
+    if sum(bool(prefix.match(text)) for text in full) < 0.6 * len(full):
+        return None
+    numbered = re.compile(prefix.pattern + r"[0-9]{1,9}\1")
+    counted = sum(bool(numbered.match(text)) for text in full) >= 0.95 * len(full)
+    return _changed(lines, lambda text: (numbered if counted else prefix).sub("", text, count=1))
 
 
 def _indent(lines: list[Line]) -> list[Line] | None:
     """An indent that all lines share (a quoting ticket system, an indented code block)."""
     full = [line.text for line in lines if line.text.strip()]
     least = min((len(t) - len(t.lstrip(" \t")) for t in full), default=0)
-    if least < 2 or (len(full) < 2 and least < 4):
+    if (least < 2 and not all(t.startswith("\t") for t in full)) or least < 1 or (len(full) < 2 and least < 4):
         return None
     return _changed(lines, lambda text: text[least:])
 
@@ -162,24 +187,34 @@ def _blank_lines(lines: list[Line]) -> list[Line] | None:
 
 def _wraps(lines: list[Line]) -> list[Line] | None:
     """Log lines that a mail client wrapped, as one line again."""
+    stamped = [bool(_STAMP.search(line.text[:60])) for line in lines]
+    if not any(stamped) or all(stamped):
+        return None
+    width = max(len(line.text) for line in lines)
     joined: list[Line] = []
     count = 0
-    for line in lines:
+    part = ""
+    for line, has_stamp in zip(lines, stamped, strict=True):
         last = joined[-1] if joined else None
-        if last is not None and count < _MOST_JOINED and _continues(last.text, line.text):
-            joined[-1] = msgspec.structs.replace(last, text=f"{last.text.rstrip()} {line.text.strip()}", last=line.number)
+        if last is not None and not has_stamp and count < _MOST_JOINED and _continues(last.text, part, line.text, width):
+            joined[-1] = msgspec.structs.replace(last, text=f"{last.text.rstrip()} {line.text.strip()}", last=line.last)
             count += 1
         else:
             joined.append(line)
             count = 0
+        part = line.text
     return joined if len(joined) < len(lines) else None
 
 
-def _continues(text: str, following: str) -> bool:
-    if not _STAMP.search(text[:60]) or _STAMP.search(following[:60]) or not following.strip() or len(text) < _LEAST_WRAPPED:
+def _continues(text: str, part: str, following: str, width: int) -> bool:
+    """Whether *following* goes on with the log line *text*, whose last part is *part*; no line is wider than *width*."""
+    if not following.strip() or not _STAMP.search(text[:60]) or len(part) < _LEAST_WRAPPED - 20:
         return False
+    word = following.split(maxsplit=1)[0]
+    if _LEAST_WRAPPED <= width <= _WIDEST and len(part) + len(word) >= width and not part.rstrip().endswith((":", "?")):
+        return True
     open_ = text.count("(") > text.count(")") or text.count("<") > text.count(">")
-    return open_ or text.rstrip().endswith(",") or bool(_GOES_ON.match(following))
+    return len(part) >= _LEAST_WRAPPED and (open_ or text.rstrip().endswith(",") or bool(_GOES_ON.match(following)))
 
 
 _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (

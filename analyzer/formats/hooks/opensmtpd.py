@@ -1,0 +1,46 @@
+"""What OpenSMTPD says once for a whole session: who the client is; and replies whose lines it joined without a blank."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from analyzer.model.events import Attempt, AuthResult, ClientConnected, ClientGone, Event, MessageInfo, Refused
+from analyzer.parse import events_of
+
+if TYPE_CHECKING:
+    from analyzer.formats.load import Format
+    from analyzer.model.capture import Segment
+
+_NEXT_ID = re.compile(r"queued as (?P<id>[0-9A-Za-z-]{6,40})\b")
+_MOST_TEXT = 4_000
+
+
+def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
+    """The grammar's events; those of one session share its client."""
+    found, missed = events_of(segment, fmt)
+    clients: dict[tuple[str | None, str], ClientConnected] = {}
+    told: list[Event] = []
+    for event in found:
+        match event:
+            case ClientConnected(session=str() as session):
+                clients[event.host, session] = event
+                told.append(event)
+            case Refused() | AuthResult() | ClientGone() | MessageInfo() if event.session and event.client_ip is None:
+                client = clients.get((event.host, event.session))
+                told.append(msgspec.structs.replace(event, client_ip=client.client_ip, client_name=client.client_name) if client else event)
+            case Attempt(text=str() as text) if len(text) < _MOST_TEXT:
+                told.append(_attempt(event, text))
+            case _:
+                told.append(event)
+    return told, missed
+
+
+def _attempt(event: Attempt, text: str) -> Attempt:
+    if event.enhanced and event.enhanced in text:
+        text = re.sub(rf" ?{re.escape(event.enhanced)} ", " ", text)
+    queued = _NEXT_ID.search(text)
+    session = None if event.session and not event.session.strip("0") else event.session
+    return msgspec.structs.replace(event, text=text, next_id=queued["id"] if queued else event.next_id, session=session)
