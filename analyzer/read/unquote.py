@@ -27,7 +27,7 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|nbsp|apos|#[0-9]{1,6}|#x[0-9A-Fa-f]{1,5});")
-_NUMBERED = re.compile(r"\s{0,8}([0-9]{1,7})(?:\t|[:|] ?| {1,2})")
+_NUMBERED = re.compile(r"\s{0,8}([0-9]{1,7})(?:\t|[:|] ?| {1,2}|$)")
 _GREP = re.compile(r"(/[\w./@-]{1,200}|[\w@-][\w.@-]{0,80}\.(?:log|txt|err|info)(?:[.-][0-9]{1,8})?(?:\.gz)?):")
 _STAMP = re.compile(
     r"(?:<[0-9]{1,3}>)?(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}|[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2})"
@@ -157,6 +157,7 @@ def _numbers(lines: list[Line]) -> list[Line] | None:
 def _grep(lines: list[Line]) -> list[Line] | None:
     """File names, and perhaps line numbers, that grep wrote before the lines."""
     names = {m[1] for line in lines[:_MOST_LOOKED_AT] if (m := _GREP.match(line.text))}
+    names = {n for n in names if not any(n.startswith(f"{x}-") for x in names)}  # grep -C: "mail.log-2026-11-23T10:00"
     full = [line.text for line in lines if line.text.strip()]
     if not names or len(names) > _MOST_FILES:
         return None

@@ -27,7 +27,7 @@ CAPTURES = (
     "telnet/connection-refused.txt",
     "telnet/greylisted.txt",
     "postfix/relay-denied.log",
-    "lab/recipient-unknown--postfix/postfix.log",
+    "lab/blocked-by-policy--remote/postfix.log",
     "lab/account-disabled--535/swaks.txt",
     "lab/auth-failed--dovecot/curl.txt",
     "lab/auth-failed--dovecot/msmtp.txt",
@@ -114,7 +114,7 @@ def told(data: bytes) -> list[tuple[object, ...]]:
             values = msgspec.structs.asdict(event)
             place = values.pop("place")
             values.pop("last_line")
-            found.append((place, type(event).__name__, *(" ".join(str(v).split()) for k, v in values.items())))
+            found.append((place, type(event).__name__, *(" ".join(str(v or "").split()) for v in values.values())))
     return [values[1:] for values in sorted(found, key=lambda v: v[0])]
 
 

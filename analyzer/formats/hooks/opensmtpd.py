@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from analyzer.model.events import Attempt, AuthResult, ClientConnected, ClientGone, Event, MessageInfo, Refused
 from analyzer.formats.lines import events_of
+from analyzer.model.events import Attempt, AuthResult, ClientConnected, ClientGone, Event, MessageInfo, Refused
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
