@@ -212,7 +212,7 @@ def _continues(text: str, part: str, following: str, width: int) -> bool:
     if not following.strip() or not _STAMP.search(text[:60]) or len(part) < _LEAST_WRAPPED - 20:
         return False
     word = following.split(maxsplit=1)[0]
-    if _LEAST_WRAPPED <= width <= _WIDEST and len(part) + len(word) >= width and not part.rstrip().endswith((":", "?")):
+    if _LEAST_WRAPPED <= width <= _WIDEST and len(part) + len(word) >= width:
         return True
     open_ = text.count("(") > text.count(")") or text.count("<") > text.count(">")
     return len(part) >= _LEAST_WRAPPED and (open_ or text.rstrip().endswith(",") or bool(_GOES_ON.match(following)))
