@@ -9,7 +9,7 @@ import msgspec
 
 from analyzer.formats.hooks.postfix import without_codes
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, Event, Refused
+from analyzer.model.events import Attempt, Event, MessageInfo, Refused
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -32,6 +32,7 @@ _STAGES = {
     "PRDR": "END-OF-MESSAGE",
     "non-SMTP": "END-OF-MESSAGE",
 }
+_GREETED = frozenset({"MAIL", "MAIL FROM", "RCPT", "DATA", "END-OF-MESSAGE"})
 _ATTEMPT_STAGES = {"data block": "END-OF-MESSAGE", "end of data": "END-OF-MESSAGE"}
 
 
@@ -45,9 +46,18 @@ def _told(event: Event) -> Event:
     match event:
         case Attempt(text=str() as text) if len(text) < _MOST_TEXT:
             return _attempt(event, text)
-        case Refused(stage=str() as stage) if stage in _STAGES:
-            return msgspec.structs.replace(event, stage=_STAGES[stage])
+        case Refused():
+            stage = _STAGES.get(event.stage or "", event.stage)
+            greeted = _helo(event) if stage in _GREETED else event.helo
+            return msgspec.structs.replace(event, stage=stage, helo=greeted)
+        case MessageInfo(protocol=str() as protocol) if "smtp" in protocol:
+            return msgspec.structs.replace(event, helo=_helo(event))
     return event
+
+
+def _helo(event: Refused | MessageInfo) -> str | None:
+    """Exim leaves out the name given in EHLO where it is the client's verified name (specification, 52.7)."""
+    return event.helo or event.client_name
 
 
 def _attempt(event: Attempt, text: str) -> Attempt:
