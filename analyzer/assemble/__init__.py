@@ -125,6 +125,10 @@ def _dns(parsed: Sequence[Parsed]) -> tuple[tuple[Lookup, ...], tuple[Record, ..
 _DNS = (ev.DnsQuestion, ev.DnsHeader, ev.DnsSection, ev.DnsRecord, ev.DnsServer, ev.DnsFailed)
 
 
+# Failures that a delivery gets over: the next host, another try, no TLS.
+_ON_THE_WAY = frozenset({"tls-failure", "connect-failure", "hang-up", "timeout"})
+
+
 def _linked(
     p: Problem,
     dialogues: Sequence[Dialogue],
@@ -136,13 +140,21 @@ def _linked(
     changes: dict[str, str] = {}
     if provider := provider_of(p.server or p.banner, providers):
         changes["provider"] = provider
-    if (p.resolved == "no" and p.rcpt_to and _succeeded(p, dialogues, deliveries, events)) or (
-        p.resolved == "no"
-        and p.kind == "connect-failure"
-        and any(d.connected == "yes" and d.places > p.places and (d.server == p.server or d.server is None) for d in dialogues)
+    if p.resolved == "no" and (
+        (p.rcpt_to and _succeeded(p, dialogues, deliveries, events))
+        or (p.kind == "connect-failure" and _connected_after_all(p, dialogues))
+        or (p.queue_id and p.kind in _ON_THE_WAY and _delivered_after_all(p, deliveries))
     ):
         changes["resolved"] = "yes"
     return msgspec.structs.replace(p, **changes) if changes else p
+
+
+def _connected_after_all(p: Problem, dialogues: Sequence[Dialogue]) -> bool:
+    return any(d.connected == "yes" and d.places > p.places and d.server in {p.server, None} for d in dialogues)
+
+
+def _delivered_after_all(p: Problem, deliveries: Sequence[Delivery]) -> bool:
+    return any(d.queue_id == p.queue_id and d.delivered == "yes" for d in deliveries)
 
 
 def _only_client(lookups: Sequence[Lookup]) -> tuple[str, tuple[Place, ...]] | None:
