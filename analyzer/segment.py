@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from analyzer.formats.journal import opened
 from analyzer.model.capture import Envelope, Segment
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _push(lines: list[Line], line: Line) -> list[Line]:
 
 def enveloped(line: Line, formats: Formats) -> Line:
     """*line* with what a log daemon or a container runtime wrote around it told apart."""
-    text, found = line.text, None
+    text, found = opened(line.text) if line.text.startswith("{") else (line.text, None)
     for _ in range(_MOST_WRAPPERS):
         for wrapper in formats.envelopes:
             fields = wrapper.fields(text)
