@@ -187,6 +187,6 @@ def test_hostile_lines_cost_linear_time(name: str) -> None:
             text = start[: len(start) // 2] + piece * (6_000 // len(piece))
             begin = time.perf_counter()
             fmt.fields(text)
-            if time.perf_counter() - begin > 0.25:  # quadratic ones take far longer
+            if time.perf_counter() - begin > 1.0:  # quadratic ones take far longer
                 slow.append((start, piece))
     assert not slow

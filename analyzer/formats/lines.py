@@ -38,19 +38,27 @@ def events_of(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
 
 
 _MOST_TYPED = 120
+_MOST_BLANK = 3
 
 
 def _typed(index: int, lines: Sequence[Line], fmt: Format, events: list[Event]) -> bool:
     """Whether a line that is no command as it stands was typed as one: a reply follows, and the server has greeted."""
-    if not fmt.header.session or len(lines[index].text) > _MOST_TYPED or not any(isinstance(e, Reply) for e in events):
+    text = lines[index].text.strip()
+    if not fmt.header.session or not 0 < len(text) <= _MOST_TYPED:
         return False
-    following = next((line for line in lines[index + 1 :] if line.text.strip()), None)
+    said = next((e for e in reversed(events) if isinstance(e, Reply | Command)), None)
+    if said is None or (isinstance(said, Reply) and said.more == "-"):
+        return False        # nobody has greeted, or the reply goes on: this is part of it
+    near = range(index + 1, min(index + 2 + _MOST_BLANK, len(lines)))
+    following = next((lines[i] for i in near if lines[i].text.strip()), None)
     return following is not None and isinstance(fmt.event(following, 0), Reply)
 
 
 def _data_was_asked(events: list[Event]) -> bool:
     last = next((e for e in reversed(events) if isinstance(e, Command)), None)
-    return last is None or (last.verb or last.text or "").upper().startswith("DATA")
+    if last is None:        # only what the server says is shown (nc fed by a pipe), unless the paste begins here
+        return sum(isinstance(e, Reply) for e in events) == 1
+    return (last.verb or last.text or "").upper().startswith("DATA")
 
 
 def _data(line: Line, fmt: Format, source: int) -> Event:
