@@ -29,7 +29,11 @@ def opened(text: str) -> tuple[str, Envelope | None]:
     if message is None:
         return text, None
     envelope = Envelope(
-        time=_time(entry), host=_first(entry, _HOST), program=_first(entry, _PROGRAM), pid=_first(entry, _PID), message=message,
+        time=_time(entry),
+        host=_first(entry, _HOST),
+        program=_first(entry, _PROGRAM),
+        pid=_first(entry, _PID),
+        message=message,
     )
     return message, envelope
 

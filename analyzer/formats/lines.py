@@ -48,7 +48,7 @@ def _typed(index: int, lines: Sequence[Line], fmt: Format, events: list[Event]) 
         return False
     said = next((e for e in reversed(events) if isinstance(e, Reply | Command)), None)
     if said is None or (isinstance(said, Reply) and said.more == "-"):
-        return False        # nobody has greeted, or the reply goes on: this is part of it
+        return False  # nobody has greeted, or the reply goes on: this is part of it
     near = range(index + 1, min(index + 2 + _MOST_BLANK, len(lines)))
     following = next((lines[i] for i in near if lines[i].text.strip()), None)
     return following is not None and isinstance(fmt.event(following, 0), Reply)
@@ -56,7 +56,7 @@ def _typed(index: int, lines: Sequence[Line], fmt: Format, events: list[Event]) 
 
 def _data_was_asked(events: list[Event]) -> bool:
     last = next((e for e in reversed(events) if isinstance(e, Command)), None)
-    if last is None:        # only what the server says is shown (nc fed by a pipe), unless the paste begins here
+    if last is None:  # only what the server says is shown (nc fed by a pipe), unless the paste begins here
         return sum(isinstance(e, Reply) for e in events) == 1
     return (last.verb or last.text or "").upper().startswith("DATA")
 

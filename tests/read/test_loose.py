@@ -56,6 +56,7 @@ MERE_NUMBERS = (
     "postfix 3.5.4 4.5.1 upgraded",
 )
 
+
 @pytest.mark.parametrize("text", QUOTING)
 def test_a_quoted_reply_is_found(text: str) -> None:
     read = load_formats()["loose"].fields(text)
