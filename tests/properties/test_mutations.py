@@ -32,6 +32,8 @@ def indented(text):
 
 
 def numbered(text):
+    if len(text.splitlines()) < 4:
+        return text  # one number before one line proves nothing
     return "".join(f"{n:5}\t{line}\n" for n, line in enumerate(text.splitlines(), start=1))
 
 
