@@ -175,7 +175,7 @@ def _where(d: Dialogue, own: tuple[Place, ...]) -> dict[str, tuple[Place, ...]]:
 def _repeated(e: Exchange, later: Sequence[Exchange]) -> bool:
     """Whether the same step succeeded further on: a typing error put right, a second try."""
     if not e.to:
-        return False        # said without a command that is shown: no other reply answers the same one
+        return False  # said without a command that is shown: no other reply answers the same one
     if e.to in _ASIDE:
         return any(x.code and x.code < 400 and x.to not in {"QUIT", ""} for x in later)
     if e.to == "?" or e.unknown:

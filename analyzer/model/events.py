@@ -125,6 +125,7 @@ class TlsFailed(Event, frozen=True, tag="tls_failed"):
     helo: str | None = None
     queue_id: str | None = None
     session: str | None = None
+    user: str | None = None
     code: int | None = None
     enhanced: str | None = None
 
@@ -167,6 +168,7 @@ class ClientConnected(Event, frozen=True, tag="client_connected"):
     session: str | None = None  # a session id, where the MTA has one
     helo: str | None = None
     queue_id: str | None = None
+    user: str | None = None
 
 
 class ClientGone(Event, frozen=True, tag="client_gone"):
@@ -180,6 +182,7 @@ class ClientGone(Event, frozen=True, tag="client_gone"):
     session: str | None = None
     helo: str | None = None
     queue_id: str | None = None
+    user: str | None = None
 
 
 class Refused(Event, frozen=True, tag="refused"):
@@ -199,6 +202,8 @@ class Refused(Event, frozen=True, tag="refused"):
     protocol: str | None = None
     user: str | None = None
     session: str | None = None
+    message_id: str | None = None
+    size: int | None = None
 
 
 class MessageInfo(Event, frozen=True, tag="message_info"):
@@ -246,6 +251,7 @@ class Attempt(Event, frozen=True, tag="attempt"):
     session: str | None = None
     helo: str | None = None
     message_id: str | None = None
+    user: str | None = None
 
 
 class Finished(Event, frozen=True, tag="finished"):
@@ -288,6 +294,7 @@ class AuthResult(Event, frozen=True, tag="auth"):
     session: str | None = None
     helo: str | None = None
     queue_id: str | None = None
+    server_ip: str | None = None
 
 
 # ---- DNS -----------------------------------------------------------------------------------------------------------
@@ -362,6 +369,7 @@ class Noise(Event, frozen=True, tag="noise"):
     text: str | None = None
     queue_id: str | None = None
     session: str | None = None
+    user: str | None = None
 
 
 KINDS: dict[str, type[Event]] = {str(cls.__struct_config__.tag): cls for cls in Event.__subclasses__()}
