@@ -368,6 +368,7 @@ class Noise(Event, frozen=True, tag="noise"):
 
     text: str | None = None
     queue_id: str | None = None
+    message_id: str | None = None
     session: str | None = None
     user: str | None = None
 
