@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from analyzer.model.capture import Line
 
 _ANSWER = re.compile(r"<[-~*< ]")
-_TYPED = re.compile(r"(?i)> ?(?:EHLO|HELO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|AUTH|STARTTLS|NOOP|VRFY|\.|[A-Za-z-]{1,30}: |$)")
+_TYPED = re.compile(  # what somebody typed after the prompt ">" of an SMTP client or of nslookup
+    r"(?i)> ?(?:EHLO|HELO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|AUTH|STARTTLS|NOOP|VRFY|\.|[A-Za-z-]{1,30}: |$"
+    r"|set [a-z]{1,12}(?:=|\s*$)|server [\w.:-]{1,80}\s*$|exit\s*$|[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}\.?\s*$)"
+)
 _FENCE = re.compile(
-    r"\s{0,4}(?:`{3,}\w{0,20}|~{3,}\w{0,20}|\{\{[<%].{0,80}[>%]\}\}|\{(?:code|noformat)[^{}]{0,40}\}|\[/?code\]|</?(?:pre|code|blockquote|samp|tt)[^<>]{0,80}>)\s*$",
+    r"\s{0,4}(?:`{3,}\w{0,20}|~{3,}\w{0,20}|\{(?:code|noformat)[^{}]{0,40}\}|\[/?code\]|</?(?:pre|code|blockquote|samp|tt)[^<>]{0,80}>)\s*$",
     re.IGNORECASE,
 )
+_SHORTCODE = re.compile(r"\{\{[<%][^{}]{0,120}[>%]\}\}")
 _TAG = re.compile(
     r"</?(?:pre|code|p|div|span|br|td|tr|table|tbody|li|ul|ol|b|strong|em|i|u|a|font|samp|tt|kbd|h[1-6]|hr)(?=[\s/>])[^<>]{0,400}/?>",
     re.IGNORECASE,
@@ -124,6 +128,11 @@ def _markup(lines: list[Line]) -> list[Line] | None:
     return _changed(lines, lambda t: unescape(_TAG.sub("", t)) if "<" in t or "&" in t else t)
 
 
+def _shortcodes(lines: list[Line]) -> list[Line] | None:
+    """The marks that a static site generator puts around words: ``{{< hl-text primary >}}QUIT{{< /hl-text >}}``."""
+    return _changed(lines, lambda text: _SHORTCODE.sub("", text) if "{{" in text else text)
+
+
 def _fences(lines: list[Line]) -> list[Line] | None:
     def read(text: str) -> str:
         if _FENCE.match(text):
@@ -222,6 +231,7 @@ _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
     (_characters, "typographic characters were read as plain ones"),
     (_reply_marks, "quote marks were removed"),
     (_markup, "HTML was removed"),
+    (_shortcodes, "shortcodes of a web page were removed"),
     (_fences, "Markdown was removed"),
     (_line_ends, "literal line ends were removed"),
     (_grep, "file names before the lines were removed"),
