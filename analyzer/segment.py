@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analyzer.model.capture import Capture, Line
 
 _SWITCH = 1.2  # what a change of format must be worth
+_TO_PROSE = 0.9  # and what one between a format and prose: a line that only one format writes stands for itself
 _MISS = -1.0  # a line that the format cannot read
 _OWN_PROGRAM = 0.3  # a log line of the format's program with words that it does not know
 _DATA = 0.6  # message data inside a session
@@ -145,9 +146,15 @@ def label(lines: Sequence[Line], formats: Formats) -> tuple[list[str | None], li
     back: list[list[int]] = []
     for emission in table:
         top = max(range(len(names)), key=best.__getitem__)
-        switch = best[top] - _SWITCH
-        came = [i if best[i] >= switch else top for i in range(len(names))]
-        best = [max(best[i], switch) + emission[i] for i in range(len(names))]
+        ways = [(best[top] - (_SWITCH if top else _TO_PROSE), top), (best[0] - _TO_PROSE, 0)]
+        origin = max(ways)
+        came = [origin[1] if origin[0] > best[i] else i for i in range(len(names))]
+        if best[top] - _TO_PROSE > best[0]:
+            came[0] = top
+        best = [
+            max(best[0], best[top] - _TO_PROSE) + emission[0],
+            *(max(best[i], origin[0]) + emission[i] for i in range(1, len(names))),
+        ]
         back.append(came)
     labels: list[str | None] = []
     scores: list[float] = []

@@ -354,6 +354,7 @@ def of_events(
     """Problems that stand on a log line of their own: refusals by this server, hang-ups, TLS, complaints, logins."""
     found = []
     told = " ".join(f"{e.relay_ip} {e.text}" for e in events if isinstance(e, ev.Attempt) and e.status not in GOOD)[:200_000]
+    got_through = _got_through(events)
     for e in events:
         if isinstance(e, ev.ConnectFailed) and e.server_ip and e.server_ip in told:
             continue  # the attempt to which this led says the same
@@ -362,9 +363,25 @@ def of_events(
             continue
         read = _LOG.get(type(e))
         problem = read(e, software.get(e.format), views.get(e.format)) if read else None
+        if problem is not None and e.place in got_through:
+            problem = msgspec.structs.replace(problem, resolved="yes")
         if problem is not None:
             complaint = complaints.get(e.place)
             found.append(_complained(problem, complaint) if complaint else problem)
+    return found
+
+
+def _got_through(events: Iterable[ev.Event]) -> set[Place]:
+    """Failed connections of a delivery agent whose next attempt succeeded: another address of the host took the message."""
+    waiting: dict[tuple[object, ...], list[Place]] = {}
+    found: set[Place] = set()
+    for e in events:
+        if isinstance(e, ev.ConnectFailed) and e.pid:
+            waiting.setdefault((e.place.source, e.host, e.pid), []).append(e.place)
+        elif isinstance(e, ev.Attempt) and e.pid:
+            before = waiting.pop((e.place.source, e.host, e.pid), ())
+            if e.status in GOOD and e.relay not in {None, "none"}:
+                found.update(before)
     return found
 
 
