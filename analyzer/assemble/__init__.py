@@ -110,9 +110,9 @@ def _failed(events: Sequence[ev.Event]) -> list[ev.Event]:
         elif isinstance(e, ev.TlsFailed):
             last = found[-1] if found else None
             if isinstance(last, ev.TlsFailed) and e.place.line - last.place.line == 1:  # the reason, and then "STARTTLS failed"
-                e = msgspec.structs.replace(last, text=f"{last.text}; {e.text}")
-                found.pop()
-            found.append(e)
+                found[-1] = msgspec.structs.replace(last, text=f"{last.text}; {e.text}")
+            else:
+                found.append(e)
     return found
 
 
