@@ -24,15 +24,15 @@ def lines_of(item):
 
 
 def events_of(item, reader):
-    """(number, offset, line, enveloped line, event) of every line that a log format reads."""
+    """(number, offset, line, enveloped line, event, alias) of every line that a log format reads."""
     for number, offset, raw in lines_of(item):
         text = raw.decode("utf-8", "surrogateescape")
         line = enveloped(Line(number, text, text, number), reader.formats)
-        for index in reader.formats_of(line.envelope.program if line.envelope else None):
+        for index in reader.formats_for(line):
             fmt = reader.logs[index]
             event = fmt.event(line, 0)
             if event is not None:
-                yield number, offset, raw, line, event
+                yield number, offset, raw, line, event, fmt.alias_of(line.body)
                 break
 
 
@@ -53,7 +53,7 @@ def reference(items, notes, known, book, options):
                 last = offset, clock.seconds(stamp)
         if last:
             tally.ends[source] = last
-        for number, offset, raw, line, event in events_of(item, known.reader):
+        for number, offset, raw, line, event, alias in events_of(item, known.reader):
             everything.append((source, number, offset, raw, event))
             match event:
                 case ev.Attempt():
@@ -63,13 +63,13 @@ def reference(items, notes, known, book, options):
                     if event.status is None:
                         continue
                 case ev.MessageInfo():
-                    counter.received += event.client_ip is not None and event.queue_id is not None
+                    counter.received += alias in {"received", "picked_up"}
                     continue
                 case ev.Refused() | ev.Trouble() | ev.TlsFailed() | ev.ClientGone() | ev.AuthResult() | ev.ConnectFailed():
                     pass
                 case _:
                     continue
-            counter.line(offset, raw, counted=False, every=True)
+            counter.line(offset, raw)
         counter.close()
     gathered = Gathered()
     chosen = representatives(tally)

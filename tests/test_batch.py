@@ -230,3 +230,31 @@ def test_events_are_exported(tmp_path):
     )
     rows = [json.loads(line) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
     assert [(r["recipient"], r["sender"], r["status"]) for r in rows] == [("bob@b.example", "anna@a.example", "bounced")]
+
+
+EXIM = """\
+2026-11-20 10:00:01 1aspm4-000001-G7 <= anna@a.example H=mail.a.example [192.0.2.1] P=esmtps S=1076 id=1@a.example
+2026-11-20 10:00:02 1aspm4-000001-G7 => bob@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.9] C="250 OK"
+2026-11-20 10:00:02 1aspm4-000001-G7 Completed
+2026-11-20 10:00:03 1aspm4-000002-G7 <= root@a.example U=root P=local S=300
+2026-11-20 10:00:04 1aspm4-000002-G7 ** eve@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.9]: SMTP error from remote mail server after RCPT TO:<eve@b.example>: 550 5.1.1 User unknown
+2026-11-20 10:00:04 1aspm4-000002-G7 Completed
+"""
+
+
+def test_exims_own_log_is_read(tmp_path):
+    (tmp_path / "mainlog").write_text(EXIM)
+    totals = run([tmp_path]).totals
+    assert (totals["received"], totals["delivered"], totals["bounced"]) == (2, 1, 1)
+
+
+def test_formats_that_appear_late_in_a_log_are_read(tmp_path):
+    other = "Nov 20 10:00:03 mx1 sm-mta[9]: 6ANG2PhG000149: to=<x@c.example>, delay=00:00:01, mailer=esmtp, relay=mx.c.example. [192.0.2.7], dsn=5.1.1, stat=User unknown\n"
+    (tmp_path / "m").write_text(message() * 3 + other + EXIM)
+    assert run([tmp_path]).totals["bounced"] == 5
+
+
+def test_filters_hold_for_deliveries_too(tmp_path):
+    (tmp_path / "m").write_text(HEALTHY + HEALTHY.replace("bob@", "eve@").replace("Nov 20", "Nov 21").replace("4ABCDEF0124", "5ABCDEF0124"))
+    assert run([tmp_path]).totals["delivered"] == 2
+    assert run([tmp_path], recipient="eve@b.example").totals["delivered"] == 1

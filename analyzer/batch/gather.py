@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from analyzer.batch.reader import INFO, SENT, STATUS, Reader
-from analyzer.batch.scan import _IDS, Finder, Knowledge, Task, token
+from analyzer.batch.reader import SENT, Reader
+from analyzer.batch.scan import _IDS, Awake, Finder, Knowledge, Task, token
 from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
 
@@ -43,24 +43,24 @@ def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[
     """What the range of *task* tells of the messages in *sought*."""
     found = Gathered()
     reader: Reader = knowledge.reader
-    needles = knowledge.needles
     names = frozenset(i.rpartition(b" ")[2] for i in sought.ids)
     whole = frozenset(i.rpartition(b" ")[2] for i in sought.whole)
-    use = [i for i, r in enumerate(needles.roles) if r in {STATUS, SENT} or (r == INFO and needles.texts[i] in needles.senders)]
-    texts = tuple(needles.texts[i] for i in use)
-    finder = Finder(tuple(t for t in texts), automaton=task.use_automaton)
+    awake = Awake(knowledge, automaton=task.use_automaton)
+    finder: Finder | None = None
+    senders: frozenset[bytes] = frozenset()
     stories = Finder(tuple(sorted(whole)), automaton=task.use_automaton) if whole else None
-    roles = [needles.roles[i] for i in use]
     clock = Clock(task.years, task.zone)
     wanted = sorted(o for s, o in sought.samples if s == task.source)
     for offset, block in blocks(task.item, task.start, task.end, task.size, []):
         number = sought.before.get((task.source, offset), 0)
         done = -1
         find, rfind = block.find, block.rfind
+        if awake.wake(block) or finder is None:
+            senders = frozenset(t for i in awake.on for t in knowledge.parts[i].senders)
+            texts = {t for i in awake.on for t in knowledge.parts[i].needles.of(SENT)} | senders
+            finder = knowledge.finder(tuple(sorted(texts)), automaton=task.use_automaton)
         for which, start, end in finder.find(block) if names else ():
-            if start < done:
-                continue
-            if roles[which] == STATUS and not block.startswith(_GOOD_WORDS, end):
+            if start < done or which >= len(finder.texts):
                 continue
             begin = rfind(b"\n", 0, start) + 1
             at = find(b": ", begin, end) + 2
@@ -73,7 +73,15 @@ def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[
                     continue
             done = find(b"\n", end)
             done = len(block) if done < 0 else done
-            _line(found, sought, reader, (task.source, offset + begin), block[begin:done].rstrip(b"\r"), name, info=roles[which] == INFO)
+            _line(
+                found,
+                sought,
+                reader,
+                (task.source, offset + begin),
+                block[begin:done].rstrip(b"\r"),
+                name,
+                info=finder.texts[which] in senders,
+            )
         if stories:
             _stories(found, sought, reader, clock, task.source, offset, block, stories, number)
         while wanted and wanted[0] < offset + len(block):
@@ -83,9 +91,6 @@ def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[
         if progress:
             progress(len(block), 0)
     return found
-
-
-_GOOD_WORDS = (b"sent", b"delivered", b"relayed", b"deliverable", b"expanded")
 
 
 def _line(
@@ -136,7 +141,7 @@ def _stories(
 ) -> None:
     done = -1
     for which, start, end in stories.find(block):
-        if start < done:
+        if start < done or which >= len(stories.texts):
             continue
         stop = block.find(b"\n", end)
         stop = len(block) if stop < 0 else stop

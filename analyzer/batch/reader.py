@@ -18,6 +18,8 @@ from analyzer.model.place import Place
 from analyzer.segment import enveloped
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analyzer.formats.load import Format, Formats
     from analyzer.model.events import Event
 
@@ -47,10 +49,15 @@ _FAILING = frozenset({"attempt", "refused", "trouble", "tls_failed", "client_gon
 _LOGS = _FAILING - {"tls_failed", "connect_failed"} | {"message_info", "finished"}
 _PASSED = frozenset({"warn", "reject_warning", "info", "prepend", "filter", "redirect", "bcc", "pass", "whitelist", "permit"})
 _MOST_HEADS = 200_000
-_STATUS = b"status="
 _PLAIN = re.compile(
     rb"(?:<[0-9]{1,3}>)?([A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.,]{8,18}(?:Z|[+-][0-9:]{4,6})?) "
 )
+# Exim's own stamp, and behind it what no host or program is: the envelope never reads such a line.
+_OWN = re.compile(
+    rb"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?(?: ?[+-][0-9]{2}:?[0-9]{2}|Z)?) "
+    rb"(?:\[[0-9]{1,10}\] )?(?:[0-9][0-9A-Za-z]{5}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} |[A-Za-z]{1,20}=)"
+)
+ALWAYS = frozenset({"postfix"})  # formats that every block is searched for; for others a program's name must stand in it
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -94,6 +101,7 @@ class Reader:
         self._match: dict[int, Any] = {}
         self._heads: dict[bytes, Head] = {}
         self._of: dict[str | None, tuple[int, ...]] = {}
+        self._own = Head(b"", None, self.formats_of(None))
 
     def matcher(self, index: int) -> Any:
         """The match function of a format; compiled when first asked for, as that takes its time."""
@@ -123,17 +131,28 @@ class Reader:
         return fmt, KINDS[kind](place=Place(0, line.number), format=fmt.name, **values)
 
     def formats_of(self, program: str | None) -> tuple[int, ...]:
-        """The formats that may read lines of *program*."""
+        """The formats that may read lines of *program*; without one, those that have their own stamp."""
         if program not in self._of:
             self._of[program] = tuple(
-                i for i, f in enumerate(self.logs) if f.takes(program) and (program is not None or f.header.over in {"text", "log"})
+                i
+                for i, f in enumerate(self.logs)
+                if (f.header.over == "text" if program is None else program.islower() and f.takes(program))
             )
         return self._of[program]
+
+    def formats_for(self, line: Line) -> tuple[int, ...]:
+        """The formats that may read *line*, told from its envelope.  Logs have stamps: what has none is no line of a log."""
+        if line.envelope is None:
+            return self.formats_of(None) if line.text[:1].isdigit() else ()
+        found = self.formats_of(line.envelope.program)
+        return found if line.envelope.time else tuple(i for i in found if self.logs[i].name in ALWAYS)
 
     def split(self, line: bytes) -> tuple[Head, bytes, bytes]:
         """Head, stamp and the program's words."""
         # 'Nov 23 10:00:01 mx postfix/smtp[71]: ...' is most of what is read: its head is looked up whole.
         first = line[:1]
+        if first.isdigit() and (own := _OWN.match(line)) is not None:
+            return self._own, own[1], line
         at = 16 if first.isalpha() else line.find(b" ") + 1
         if first == b"<" or at == 0 or not (stamp := line[: at - 1]).endswith(_DIGIT_OR_Z) or b":" not in stamp:
             return self._slowly(line)
@@ -166,10 +185,11 @@ class Reader:
         found = enveloped(Line(1, text, text, 1), self.formats)
         envelope = found.envelope
         if envelope is None:
-            stamp = _PLAIN.match(line)
-            return Head(b"", None, self.formats_of(None)), stamp[1] if stamp else b"", _bytes(found.text)
+            body = _bytes(found.text)
+            stamp = _PLAIN.match(body)
+            return Head(b"", None, self.formats_for(found)), stamp[1] if stamp else b"", body
         host = _bytes(envelope.host or "")
-        return Head(host, envelope.program, self.formats_of(envelope.program)), _bytes(envelope.time or ""), _bytes(found.body)
+        return Head(host, envelope.program, self.formats_for(found)), _bytes(envelope.time or ""), _bytes(found.body)
 
     def read(self, line: bytes) -> Read | None:
         """What *line* says, or None where no log format reads it."""
@@ -275,75 +295,128 @@ def failed(read: Read) -> bool:
 
 
 # ---- what a block is searched for ------------------------------------------------------------------------------------
+FAIL, SENT, ARRIVED, INFO = range(4)
+
+
 class Needles(msgspec.Struct, frozen=True):
     """*texts*: one of them stands in every line that matters; *every*: some such line has none, all lines are read.
 
-    *received*: those that stand once for each message received; *senders*: those of lines that name a sender.
+    *roles*: what a line is that has no other of the texts: one to read, a delivery, an arrival, or naming a sender.
     """
 
-    texts: tuple[bytes, ...]
-    roles: tuple[int, ...]
+    texts: tuple[bytes, ...] = ()
+    roles: tuple[int, ...] = ()
     every: bool = False
-    received: frozenset[bytes] = frozenset()
-    senders: frozenset[bytes] = frozenset()
+
+    def of(self, *roles: int) -> tuple[bytes, ...]:
+        """The texts of *roles*."""
+        return tuple(t for t, r in zip(self.texts, self.roles, strict=True) if r in roles)
 
 
-FAIL, STATUS, SENT, INFO = range(4)
+class Part(msgspec.Struct, frozen=True):
+    """The needles of one format.  *wakes*: one of them stands in every line of its programs, with one of the bytes given
+    behind it (any, where none are); *senders*: those of lines that name one.
+    """
+
+    needles: Needles
+    wakes: dict[bytes, bytes]
+    senders: tuple[bytes, ...]
 
 
-def needles_of(reader: Reader) -> Needles:
-    """The texts that tell lines worth reading, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-3", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+_GOOD_ENDS = (b"status=sent ", b"status=sent\n", b"status=delivered ", b"status=deliverable ", b"status=relayed ", b"status=expanded ")
+
+
+def parts_of(reader: Reader) -> list[Part]:
+    """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
+    key = cache.key("needles-5", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
-            return msgspec.msgpack.decode(packed, type=Needles)
+            return msgspec.msgpack.decode(packed, type=list[Part])
         except msgspec.MsgspecError:
             pass  # a damaged cache costs time only
-    found = _needles(reader)
+    found = [_part(reader, i) for i in range(len(reader.logs))]
     cache.save("needles", key, msgspec.msgpack.encode(found))
     return found
 
 
-def _needles(reader: Reader) -> Needles:
+def merged(parts: Sequence[Part]) -> Needles:
+    """The needles of several formats as one."""
+    roles: dict[bytes, int] = {}
+    for part in parts:
+        for text, role in zip(part.needles.texts, part.needles.roles, strict=True):
+            roles[text] = min(role, roles.get(text, role))
+    _drop(roles)
+    order = sorted(roles, key=lambda t: (-roles[t], t))
+    return Needles(tuple(order), tuple(roles[t] for t in order), any(p.needles.every for p in parts))
+
+
+def _drop(roles: dict[bytes, int]) -> None:
+    """Texts that a shorter one finds too."""
+    for longer in [t for t in roles if any(o != t and o in t and roles[o] == roles[t] for o in roles)]:
+        del roles[longer]
+
+
+def _part(reader: Reader, index: int) -> Part:
+    fmt = reader.logs[index]
     roles: dict[bytes, int] = {}
     every = False
-    received: set[bytes] = set()
     senders: set[bytes] = set()
-    harmless = [s for i, fmt in enumerate(reader.logs) for s in fmt.header.samples if not _may_fail(reader, i, s)]
-    for index, fmt in enumerate(reader.logs):
-        literals, programs = required(fmt), _programs(fmt)
-        for marker, plan in reader.plans[index].items():
-            sent = plan.kind == "attempt" and plan.constants[6] in _GOOD
-            if not (plan.fails or sent or (plan.kind == "message_info" and _tells(fmt, marker))):
-                continue
-            role = SENT if sent else FAIL if plan.fails else INFO
-            sets = literals[marker]
-            has_status = any(n == "status" for _, n in fmt.compiled.kinds[marker][1])
-            if plan.fails and has_status and any(w.endswith("status=") for s in sets if len(s) == 1 for w in s):
-                texts, role = ["status="], STATUS
-            elif sets:
-                if plan.kind == "refused":
-                    sets = [[w for w in s if w.strip(": ").replace("milter-", "") not in _PASSED] for s in sets]
-                texts = min(sets, key=lambda s: (_frequent(s, harmless), -min(map(len, s), default=0), len(s), s))
-                if plan.fails and _frequent(texts, harmless) and 0 < len(programs) <= 4:
-                    texts = programs
-            else:
-                texts, role = programs, FAIL
-                every = every or not texts
-            names = {n for _, n in fmt.compiled.kinds[marker][1]}
-            if role == INFO and "client_ip" in names:
-                received.update(t.encode() for t in texts)
-            if role == INFO and "mail_from" in names:
-                senders.update(t.encode() for t in texts)
+    harmless = [s for s in fmt.header.samples if not _may_fail(reader, index, s)]
+    literals, programs = required(fmt), _programs(fmt)
+    for marker, plan in reader.plans[index].items():
+        names = {n for _, n in fmt.compiled.kinds[marker][1]}
+        sent = plan.kind == "attempt" and plan.constants[6] in _GOOD
+        came = arrival(plan)
+        names_sender = plan.kind == "message_info" and "queue_id" in names and "mail_from" in names
+        if not (plan.fails or sent or came or names_sender):
+            continue
+        sets = literals[marker]
+        if plan.fails and "status" in names and any(w.endswith("status=") for s in sets if len(s) == 1 for w in s):
+            roles |= dict.fromkeys(_GOOD_ENDS, SENT)
+            texts = ["status="]
+        elif sets:
+            if plan.kind == "refused":
+                sets = [[w for w in s if w.strip(": ").replace("milter-", "") not in _PASSED] for s in sets]
+            texts = min(sets, key=lambda s: (_frequent(s, harmless), -min(map(len, s), default=0), len(s), s))
+            if plan.fails and _frequent(texts, harmless) and 0 < len(programs) <= 4:
+                texts = programs
+        else:
+            texts = programs
+            every = every or not texts
+        if names_sender:
+            senders.update(t.encode() for t in texts)
+        if plan.fails or sent or came:
+            role = FAIL if plan.fails else SENT if sent else ARRIVED
             for text in texts:
-                if roles.get(text.encode(), 99) > role:
-                    roles[text.encode()] = role
-    for longer in [t for t in roles if any(o != t and o in t and roles[o] == roles[t] for o in roles)]:
-        del roles[longer]  # the shorter one finds it too
+                roles[text.encode()] = min(role, roles.get(text.encode(), role))
+    _drop(roles)
     _fewer(roles, [FAIL], harmless)
-    return Needles(tuple(sorted(roles)), tuple(roles[t] for t in sorted(roles)), every, frozenset(received), frozenset(senders))
+    order = sorted(roles)
+    needles = Needles(tuple(order), tuple(roles[t] for t in order), every)
+    return Part(needles, {} if fmt.name in ALWAYS else _wakes(fmt), tuple(sorted(senders)))
 
+
+def arrival(plan: Plan) -> bool:
+    """Whether lines of *plan* tell that a message came in: once for each message at each server that wrote the log."""
+    return plan.kind == "message_info" and plan.alias in {"received", "picked_up"}
+
+
+def _wakes(fmt: Format) -> dict[bytes, bytes]:
+    every: dict[bytes, bytes] = {}
+    for pattern in fmt.header.programs:
+        text = max(re.split(r"[*?]|\[[^\]]*\]", pattern), key=len)
+        name = (b"" if pattern.startswith(("*", "/")) else b" ") + text.encode()
+        every[name] = b"" if not pattern.endswith(text) or every.get(name) == b"" else b"[:( "
+    found = {}
+    for text, behind in every.items():
+        if not any(o != text and o in text for o in every):
+            longer = [t[len(text) :] for t in every if t != text and t.startswith(text)]
+            found[text] = behind and behind + b"".join(t[:1] for t in longer)
+    return found | (dict.fromkeys(OWN_STAMPS, b"") if fmt.header.over == "text" else {})
+
+
+OWN_STAMPS = (b"\n20", b"| 20", b" F 20", b" P 20")
 
 _MOST_TEXTS = 44  # more than 64 patterns, and the search leaves its fast path
 
@@ -379,9 +452,3 @@ def _programs(fmt: Format) -> list[str]:
     """A text for each of the format's programs' names; none where some name has no fixed part."""
     found = [max(re.split(r"[*?]|\[[^\]]*\]", p), key=len) for p in fmt.header.programs]
     return found if all(len(t) >= 3 for t in found) else []
-
-
-def _tells(fmt: Format, marker: int) -> bool:
-    """Whether lines of *marker* tell who sent a message or that one was received."""
-    names = {n for _, n in fmt.compiled.kinds[marker][1]}
-    return "queue_id" in names and bool(names & {"mail_from", "client_ip", "client_name", "user"})

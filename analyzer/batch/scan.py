@@ -6,21 +6,23 @@ Everything here is a plain function of (item, range, block size): the sum over a
 from __future__ import annotations
 
 import re
+from functools import cached_property
+from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from analyzer.batch.reader import INFO, STATUS, Reader, failed, needles_of
+from analyzer.batch.reader import ALWAYS, ARRIVED, OWN_STAMPS, SENT, Needles, Reader, arrival, failed, merged, parts_of
 from analyzer.batch.sources import Item, blocks
 from analyzer.batch.stamps import Clock, Years
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from analyzer.formats.load import Formats
     from analyzer.model.rule import RuleBook
 
-_GOOD_WORDS = (b"sent ", b"sent\n", b"delivered ", b"deliverable ", b"relayed ", b"expanded ")
 _DIGITS = re.compile(r"[0-9]+")
 _BRACKETS = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\([^\s()]{1,80}\.[^\s()]{1,80}\)")
 _ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
@@ -94,8 +96,14 @@ def shape(text: str) -> str:
     return _DIGITS.sub("0", _TOKEN.sub("0", text)[:300])
 
 
+_CHUNK = 60  # patterns; with more than 64 the search leaves its fast path
+
+
 class Finder:
-    """Where texts occur: Aho-Corasick where installed, one alternation else; both find the first, longest."""
+    """Where texts occur, in the order of places: Aho-Corasick where installed, one alternation else.
+
+    The two may differ where texts overlap, never in which lines hold one.
+    """
 
     def __init__(self, texts: tuple[bytes, ...], *, automaton: bool = True) -> None:
         self.texts = texts
@@ -106,16 +114,87 @@ class Finder:
             except ImportError:
                 pass
             else:
-                # Its fast path wants more than three different first bytes and at most 64 patterns.
-                padded = [*texts, *(b"%cmailwhy\x00" % i for i in range(1, 5) if len(texts) < 60)]
-                self.find = aho.BytesAhoCorasick(padded, matchkind=aho.MATCHKIND_LEFTMOST_LONGEST).find_matches_as_indexes
+                # Texts that hold each other stay together, so that the longest is found alone.
+                order = sorted(
+                    range(len(texts)), key=lambda i: (not any(texts[i] in t or t in texts[i] for t in texts if t != texts[i]), i)
+                )
+                step = -(-len(texts) // -(-len(texts) // _CHUNK))
+                if step == len(texts):
+                    self.find = _automaton(aho, texts)
+                else:
+                    pieces = [order[at : at + step] for at in range(0, len(texts), step)]
+                    self._parts = [([*p, *[len(texts)] * 4], _automaton(aho, tuple(texts[i] for i in p))) for p in pieces]
+                    self.find = self._with_several
         self._at = {t: i for i, t in enumerate(texts)}
-        self._pattern = re.compile(b"|".join(re.escape(t) for t in sorted(texts, key=lambda t: (-len(t), t)))) if texts else None
 
-    def _with_re(self, block: bytes) -> Iterator[tuple[int, int, int]]:
-        if self._pattern is not None:
-            for m in self._pattern.finditer(block):
-                yield self._at[m[0]], m.start(), m.end()
+    def _with_several(self, block: bytes) -> list[tuple[int, int, int]]:
+        return sorted([(at[i], s, e) for at, find in self._parts for i, s, e in find(block)], key=_place)
+
+    def _with_re(self, block: bytes) -> list[tuple[int, int, int]]:
+        if not self.texts:
+            return []
+        return [(self._at[m[0]], m.start(), m.end()) for m in self._pattern.finditer(block)]
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[bytes]:
+        return re.compile(b"|".join(re.escape(t) for t in sorted(self.texts, key=lambda t: (-len(t), t))))
+
+
+_place = itemgetter(1)
+
+
+def _automaton(aho: Any, texts: tuple[bytes, ...]) -> Callable[[bytes], Any]:
+    # Its fast path wants more than three different first bytes.
+    padded = [*texts, *(b"%cmailwhy\x00" % i for i in range(1, 5))]
+    found: Callable[[bytes], Any] = aho.BytesAhoCorasick(padded, matchkind=aho.MATCHKIND_LEFTMOST_LONGEST).find_matches_as_indexes
+    return found
+
+
+class Awake:
+    """Which formats a range is searched for: those of which a program's name, or their own stamp, was seen in it."""
+
+    def __init__(self, knowledge: Knowledge, *, automaton: bool) -> None:
+        self.k, self.automaton = knowledge, automaton
+        logs = knowledge.reader.logs
+        self.on = frozenset(i for i, f in enumerate(logs) if f.name in ALWAYS)
+        self.dated = False  # the lines begin with a date; which of them have a format's own stamp must be looked at
+        self._sleepers()
+
+    def _sleepers(self) -> None:
+        self.of: dict[bytes, tuple[bytes, set[int]]] = {b"\n{": (b"", set(range(len(self.k.parts))) - self.on)}
+        for i, part in enumerate(self.k.parts):
+            for text, behind in part.wakes.items() if i not in self.on else ():
+                old, formats = self.of.get(text, (behind, set()))
+                self.of[text] = old and behind and old + behind, {*formats, i}
+        for text, (behind, formats) in self.of.items():  # the longest is found alone
+            for other, (_, more) in self.of.items():
+                if other != text and other in text:
+                    self.of[text] = behind, formats | more
+        self.own = self.of.pop(OWN_STAMPS[0], (b"", set()))[1] if self.dated else set()
+        self.finder = self.k.finder(tuple(sorted(t for t, (_, f) in self.of.items() if f)), automaton=self.automaton)
+
+    def wake(self, block: bytes) -> bool:
+        """Wake the formats of *block*; whether some were."""
+        if not self.dated and block.startswith(b"20"):
+            self.dated = True
+            self._sleepers()
+        texts, seen = self.finder.texts, set()
+        for n, _, end in self.finder.find(block):
+            if n < len(texts) and n not in seen and (not (behind := self.of[texts[n]][0]) or block[end : end + 1] in behind):
+                seen.add(n)
+        woken = {i for n in seen for i in self.of[texts[n]][1]}
+        if self.own and _OWN_LINE.search(block):
+            woken |= self.own
+        if block.startswith(b"{"):
+            woken |= set(range(len(self.k.parts)))
+        woken -= self.on
+        if woken:
+            self.on |= woken
+            self._sleepers()
+        return bool(woken)
+
+
+_OWN_LINE = re.compile(rb"^20[0-9-]{8} ", re.MULTILINE)
 
 
 class Knowledge:
@@ -123,10 +202,27 @@ class Knowledge:
 
     def __init__(self, formats: Formats, book: RuleBook) -> None:
         self.reader = Reader(formats)
-        self.needles = needles_of(self.reader)
+        self.parts = parts_of(self.reader)
+        self._finders: dict[tuple[tuple[bytes, ...], bool], Finder] = {}
+        self._needles: dict[frozenset[int], Needles] = {}
         self.suffixes = {s.encode(): p.encode() for p, all_of in book.providers for s in all_of}
         self.remotes: dict[bytes | None, bytes | None] = {None: None}
         self.shapes: dict[bytes, str] = {b"": ""}
+
+    def finder(self, texts: tuple[bytes, ...], *, automaton: bool) -> Finder:
+        """A finder of *texts*, kept."""
+        key = (texts, automaton)
+        if key not in self._finders:
+            if len(self._finders) > 50:
+                self._finders.clear()
+            self._finders[key] = Finder(texts, automaton=automaton)
+        return self._finders[key]
+
+    def needles(self, formats: frozenset[int]) -> Needles:
+        """What lines of *formats* are found by, kept."""
+        if formats not in self._needles:
+            self._needles[formats] = merged([self.parts[i] for i in sorted(formats)])
+        return self._needles[formats]
 
     def provider(self, name: bytes | None) -> bytes | None:
         """The provider to whose names *name* belongs."""
@@ -153,17 +249,19 @@ class Knowledge:
 def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] | None = None) -> Tally:
     """What the range of *task* tells."""
     tally = Tally()
-    needles = knowledge.needles
-    use = [i for i, r in enumerate(needles.roles) if r != INFO]
-    finder = Finder(tuple(needles.texts[i] for i in use), automaton=task.use_automaton)
-    roles = [needles.roles[i] for i in use]
     counter = Counter_(tally, task, knowledge)
+    awake = Awake(knowledge, automaton=task.use_automaton)
+    needles = Needles()
+    finder: Finder | None = None
     for offset, block in blocks(task.item, task.start, task.end, task.size, tally.notes):
         before = counter.failures
+        if awake.wake(block) or finder is None:
+            needles = knowledge.needles(awake.on)
+            finder = knowledge.finder(needles.texts, automaton=task.use_automaton)
         if needles.every:
             counter.all_lines(offset, block)
         else:
-            counter.hits(offset, block, finder.find(block), roles)
+            counter.hits(offset, block, finder.find(block), needles)
         tally.blocks[task.source, offset] = lines = block.count(b"\n") + (not block.endswith(b"\n"))
         tally.lines += lines
         tally.bytes += len(block)
@@ -194,28 +292,30 @@ class Counter_:  # noqa: N801
             if value:
                 self.tally.counts[name] = self.tally.counts.get(name, 0) + value
 
-    def hits(self, offset: int, block: bytes, hits: Any, roles: list[int]) -> None:
-        """The lines in which something was found."""
-        done = good = -1
-        sent = 0
-        startswith, find, rfind = block.startswith, block.find, block.rfind
-        for text in self.k.needles.received:
-            self.received += block.count(text)
-        for which, start, end in hits:
-            if start < done:
-                continue
-            if roles[which] == STATUS and (startswith(b"sent ", end) or startswith(_GOOD_WORDS, end)):
-                # Words in a stranger's text do not count twice.
-                if good < 0 or start - good > 4096 or find(b"\n", good, start) >= 0:
-                    sent += 1
-                good = start
-                continue
-            done = find(b"\n", end)
-            if done < 0:
-                done = len(block)
-            begin = rfind(b"\n", 0, start) + 1
-            self.line(offset + begin, block[begin:done], counted=good >= begin)
-        self.sent += sent
+    def hits(self, offset: int, block: bytes, hits: Any, needles: Needles) -> None:
+        """The lines in which something was found.
+
+        A line that has only the text of a delivery, or only that of an arrival, and once, is taken for one and not read.
+        """
+        rfind = block.rfind
+        least = needles.roles.count(ARRIVED)  # the texts stand in the order ARRIVED, SENT, FAIL
+        bulk = least + needles.roles.count(SENT)
+        ids = [h[0] for h in hits]
+        begins = [rfind(b"\n", 0, h[1]) for h in hits]
+        if self.filtered:
+            read = set(begins)
+        else:
+            read = {b for i, b in zip(ids, begins, strict=True) if i >= bulk}
+            if len(set(begins)) != len(begins):
+                read.update(b for b, next_ in pairwise(begins) if b == next_)
+            if read:
+                ids = [i for i, b in zip(ids, begins, strict=True) if b not in read]
+            arrived = sum(map(ids.count, range(least)))
+            self.received += arrived
+            self.sent += len(ids) - arrived
+        for begin in sorted(read):
+            end = block.find(b"\n", begin + 1)
+            self.line(offset + begin + 1, block[begin + 1 : len(block) if end < 0 else end])
 
     def all_lines(self, offset: int, block: bytes) -> None:
         """Every line, where some failure has no text to find it by."""
@@ -223,27 +323,27 @@ class Counter_:  # noqa: N801
         while at < len(block):
             end = block.find(b"\n", at)
             end = len(block) if end < 0 else end
-            self.line(offset + at, block[at:end], counted=False, every=True)
+            self.line(offset + at, block[at:end])
             at = end + 1
 
-    def line(self, offset: int, line: bytes, *, counted: bool, every: bool = False) -> None:
-        """One line that may tell a failure; *counted*: it was already taken for a delivery."""
+    def line(self, offset: int, line: bytes) -> None:
+        """One line, read."""
         line = line.rstrip(b"\r")
         read = self.k.reader.read(line)
         if read is None:
             return
-        kind = read.plan.kind
-        if not every and kind != "message_info":
-            for text in self.k.needles.received:
-                if text in line:  # in a stranger's text
-                    self.received -= line.count(text)
         if failed(read):
-            self.sent -= counted
             self.add(offset, line, read)
-        elif kind == "attempt":
-            self.sent += read.values[6] is not None and not counted
-        elif every and kind == "message_info" and read.values[15]:
-            self.received += 1
+        elif read.plan.kind == "attempt":
+            self.sent += read.values[6] is not None and self.is_wanted(*self.asked(read))
+        elif arrival(read.plan):
+            self.received += self.is_wanted(*self.asked(read))
+
+    def asked(self, read: Any) -> tuple[Any, ...]:
+        """What the filters ask of a line."""
+        v = read.values
+        queue_id = None if v[0] in _NO_ID else v[0]
+        return self.clock.seconds(read.stamp) if self.filtered else None, read.host, v[1], v[2], queue_id
 
     def add(self, offset: int, line: bytes, read: Any) -> None:
         """A failure into its group."""
@@ -252,7 +352,7 @@ class Counter_:  # noqa: N801
         if queue_id in _NO_ID:
             queue_id = None
         time = self.clock.seconds(read.stamp)
-        if self.filtered and not self.is_wanted(time, host, rcpt, sender, queue_id):
+        if not self.is_wanted(time, host, rcpt, sender, queue_id):
             return
         self.failures += 1
         if queue_id and plan.format not in self.checked and not self.tally.odd:
@@ -308,6 +408,8 @@ class Counter_:  # noqa: N801
 
     def is_wanted(self, time: int | None, host: bytes, rcpt: bytes | None, sender: bytes | None, queue_id: bytes | None) -> bool:
         """Whether the failure passes the filters."""
+        if not self.filtered:
+            return True
         w = self.task.wanted
         if w.since is not None and (time is None or time < w.since):
             return False
