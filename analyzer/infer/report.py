@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LEAST_SHOWN = 0.2
 LEAST_FAULTY = 0.5
 _MOST_EVIDENCE = 12
+_MOST_STEPS = 7
 _LONGEST_LINE = 400
 _KIND_ORDER = {"cause": 0, "echo": 1, "consequence": 2}
 _SIDE = {"sender": "sending", "user": "sending", "receiver": "receiving"}
@@ -172,11 +173,11 @@ def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, lines: _L
         summary=summary,
         findings=tuple(o.rule.rule for o in voices),
         evidence=_evidence(p, voices, judged, lines),
-        steps=_steps(fault, p, side, values),
+        steps=_steps(fault, p, side, values, voices),
         verify=fill(fault.verify, values),
         message=_message(fault, side, values),
         kind=fault.kind,
-        refs=fault.refs,
+        refs=tuple(dict.fromkeys((*(ref for o in voices if o.rule.steps for ref in o.rule.refs), *fault.refs))),
     )
 
 
@@ -195,13 +196,17 @@ def _title(o: Outcome, judged: Judged) -> str:
     return fill(o.rule.title, values_of(o, judged.case))
 
 
-def _steps(fault: Fault, p: Problem, side: str, values: dict[str, Any]) -> tuple[str, ...]:
-    """The steps for the reader's side and software; where the software is not known, what holds for any."""
+def _steps(fault: Fault, p: Problem, side: str, values: dict[str, Any], voices: Sequence[Outcome]) -> tuple[str, ...]:
+    """What the refusing provider itself asks for, then the fault's steps for the reader's side and software.
+
+    Where the software is not known, the fault's steps are those that hold for any.
+    """
     have = {side, p.software or ""}
+    theirs = [s for o in voices for s in o.rule.steps if all(w in have for w in s.for_)]
     fits = [s for s in fault.steps if all(w in have for w in s.for_)]
     if not fits:
         fits = [s for s in fault.steps if not {"sending", "receiving"} - {side} & set(s.for_)]
-    return tuple(fill(s.do, values) for s in fits[:7])
+    return tuple(fill(s.do, values) for s in [*theirs, *fits][:_MOST_STEPS])
 
 
 def _message(fault: Fault, side: str, values: dict[str, Any]) -> str | None:

@@ -111,6 +111,11 @@ class Example(msgspec.Struct, frozen=True):
     todo: bool = False
 
 
+class Step(msgspec.Struct, frozen=True):
+    do: str
+    for_: tuple[str, ...] = ()
+
+
 class Rule(msgspec.Struct, frozen=True):
     """A condition on one thing that gives a finding."""
 
@@ -138,11 +143,7 @@ class Rule(msgspec.Struct, frozen=True):
     order: int = 0  # dialects: place in the file
     dialect: str | None = None
     literals: tuple[str, ...] = ()  # dialects: one of these stands in the text (lower case)
-
-
-class Step(msgspec.Struct, frozen=True):
-    do: str
-    for_: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()  # dialects: what this provider itself asks to be done
 
 
 class Fault(msgspec.Struct, frozen=True):

@@ -39,7 +39,7 @@ RULE_KEYS = (
     "examples",
 )
 _REQUIRED = ("rule", "title", "about", "when", "examples")
-_PATTERN_KEYS = ("id", "says", "matches", "when", "suggests", "against", "tier", "example", "refs", "note", "title", "harmless")
+_PATTERN_KEYS = ("id", "says", "matches", "when", "suggests", "against", "tier", "example", "steps", "refs", "note", "title", "harmless")
 _DIALECT_KEYS = ("dialect", "title", "tier", "patterns", "refs", "about")
 _FAULT_KEYS = ("fault", "title", "kind", "severity", "fixed_by", "summary", "steps", "verify", "message", "refs")
 _CAPTURE_KEYS = ("capture", "title", "yields", "ask", "where", "tells", "refs")
@@ -305,7 +305,13 @@ def _pattern(
         order=order,
         dialect=dialect,
         literals=literals,
+        steps=_step_list(item.get("steps")),
     )
+
+
+def _step_list(value: Any) -> tuple[m.Step, ...]:
+    """Steps as YAML writes them: a text is for everybody, a mapping names for whom."""
+    return tuple(m.Step(str(s["do"]), words(s.get("for", []))) if isinstance(s, dict) else m.Step(str(s)) for s in value or ())
 
 
 def _fault(d: Document, at: tuple[str | int, ...], item: dict[str, Any], c: _Collector) -> None:
@@ -317,7 +323,7 @@ def _fault(d: Document, at: tuple[str | int, ...], item: dict[str, Any], c: _Col
     for key, known in (("kind", _KINDS), ("severity", _SEVERITIES), ("fixed_by", _WHO)):
         if item[key] not in known:
             c.mistakes.append(d.mistake((*at, key), f"`{item[key]}` is none of {', '.join(known)}", near(str(item[key]), known)))
-    steps = tuple(m.Step(str(s["do"]), words(s.get("for", []))) if isinstance(s, dict) else m.Step(str(s)) for s in item["steps"])
+    steps = _step_list(item["steps"])
     slug = str(item["fault"])
     if slug in c.faults:
         c.mistakes.append(d.mistake((*at, "fault"), f"there is a fault `{slug}` already"))
