@@ -66,6 +66,7 @@ class _Replay:
         self.client_ip: str | None = None
         self.client_name: str | None = None
         self.connected: str | None = None
+        self.probe: str | None = None
         self.pending: list[tuple[str, str | None, Place, bool]] = []
         self.exchanges: list[Exchange] = []
         self.reply: list[ev.Reply] = []
@@ -107,6 +108,7 @@ class _Replay:
                 self._learn(event)
                 if isinstance(event, ev.Connected):
                     self.connected = "yes"
+                    self.probe = event.probe
                     self._cite("connected", event.place)
             case ev.ConnectFailed():
                 self._learn(event)
@@ -265,6 +267,7 @@ class _Replay:
             client_ip=self.client_ip,
             client_name=self.client_name,
             connected=self.connected,
+            probe="no" if done or unanswered else self.probe or _tried(self.closed),
             banner=greeting.text if greeting else None,
             banner_name=banner_name[0] if banner_name else None,
             greeting=greeting.code if greeting else None,
@@ -289,6 +292,10 @@ class _Replay:
             ),
             client_private=None if self.client_ip is None else "yes" if _private(self.client_ip) else "no",
         )
+
+
+def _tried(closed: Closing | None) -> str | None:
+    return "yes" if closed is not None and closed.how == "probe" else None
 
 
 def _last(items: Iterable[Exchange]) -> Exchange | None:

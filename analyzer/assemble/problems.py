@@ -193,6 +193,8 @@ def _is_retry_of_ehlo(e: Exchange, later: Sequence[Exchange]) -> bool:
 def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
     last = next((e for e in reversed(d.exchanges) if e.code is not None), None)
     open_ = [e for e in d.exchanges if e.code is None]
+    if d.probe == "yes":
+        return []
     if d.closed is not None:
         how = d.closed.how
         # Typed before any greeting came: it is the greeting that is missing.

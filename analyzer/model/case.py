@@ -61,6 +61,7 @@ class Dialogue(msgspec.Struct, frozen=True, kw_only=True):
     client_ip: str | None = None
     client_name: str | None = None
     connected: str | None = None  # yes | no
+    probe: str | None = None  # yes: connected only to see whether the port answers (nc -z), and nothing was said
     banner: str | None = None
     banner_name: str | None = None
     greeting: int | None = None  # its reply code

@@ -39,6 +39,7 @@ class Connected(Event, frozen=True, tag="connected"):
     server_ip: str | None = None
     port: int | None = None
     client_ip: str | None = None  # the local end, where shown
+    probe: str | None = None  # yes: the client only tries whether the port answers, as nc -z does
 
 
 class ConnectFailed(Event, frozen=True, tag="connect_failed"):

@@ -1,0 +1,47 @@
+"""Each capture that is asked for decides something: it turns a rule from open to yes, and one to no."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from analyzer.diagnose import case_of
+from analyzer.infer.conditions import NO, UNKNOWN, YES
+from analyzer.infer.engine import judge, try_rule
+from analyzer.model.capture import Source
+from analyzer.model.case import THINGS
+
+CASES = yaml.safe_load((Path(__file__).parent / "captures.yaml").read_text(encoding="utf-8"))
+# Nothing reads a server's settings yet: people do, who are asked for them.
+READ_BY_PEOPLE = {"settings"}
+# These bring problems of their own; what they decide is never open beforehand.
+ONLY_YES = {"connections", "queue"}
+
+
+def answers(texts, book, formats):
+    """The best answer of each rule, and the rules that spoke, reply patterns among them."""
+    sources = [Source(f"capture {i}", t.encode()) for i, t in enumerate(texts)]
+    judged = judge(case_of(sources, book, formats), book)
+    found = {}
+    for rule in book.rules:
+        if rule.dialect is None:
+            things = getattr(judged.case, THINGS[rule.about][0])
+            found[rule.rule] = max((try_rule(rule, t, rule.about, i, judged.case, {}).answer for i, t in enumerate(things)), default=UNKNOWN)
+    return found, {o.rule.rule for o in judged.outcomes}
+
+
+def test_every_capture_has_its_case(book):
+    assert set(CASES) | READ_BY_PEOPLE == {c.capture for c in book.captures}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_capture_decides(name, book, formats):
+    case = CASES[name]
+    before, spoke = answers([case["case"]], book, formats)
+    yes, no = set(), set()
+    for output in case["shows"]:
+        after, speak = answers([case["case"], output], book, formats)
+        yes |= (speak - spoke) | {r for r, a in after.items() if a == YES and before[r] != YES}
+        no |= {r for r, a in after.items() if a == NO and before[r] == UNKNOWN}
+    assert yes
+    assert no or name in ONLY_YES
