@@ -26,7 +26,9 @@ def answers(texts, book, formats):
     for rule in book.rules:
         if rule.dialect is None:
             things = getattr(judged.case, THINGS[rule.about][0])
-            found[rule.rule] = max((try_rule(rule, t, rule.about, i, judged.case, {}).answer for i, t in enumerate(things)), default=UNKNOWN)
+            found[rule.rule] = max(
+                (try_rule(rule, t, rule.about, i, judged.case, {}).answer for i, t in enumerate(things)), default=UNKNOWN
+            )
     return found, {o.rule.rule for o in judged.outcomes}
 
 
