@@ -38,6 +38,7 @@ lab: setup
 
 docs: setup           ## the generated pages
 	$(BIN)/python -m analyzer.authoring.docs
+	$(BIN)/python -m tests.reliability
 
 clean:
 	rm -rf $(VENV) out dist build

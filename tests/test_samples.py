@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
 import pytest
-import yaml
 
-from analyzer.diagnose import diagnose
-from analyzer.model.capture import Source
+from tests.labelled import Labelled, labelled
 
-if TYPE_CHECKING:
-    from analyzer.formats.load import Formats
-    from analyzer.model.rule import RuleBook
-
-SAMPLES = Path(__file__).parent.parent / "samples"
 CONFIDENT = 0.7
+ALL = labelled()
 
 
-def expectations() -> list[Path]:
-    return sorted(SAMPLES.rglob("*.expected.yaml"))
-
-
-def capture_of(expected: Path) -> Path:
-    stem = expected.name.removesuffix(".expected.yaml")
-    found = [p for p in expected.parent.glob(f"{stem}.*") if p.name != expected.name and p.name.count(".") == stem.count(".") + 1]
-    assert len(found) == 1, f"{expected}: {len(found)} captures"
-    return found[0]
-
-
-@pytest.mark.parametrize("expected", expectations(), ids=lambda p: str(p.relative_to(SAMPLES)).removesuffix(".expected.yaml"))
-def test_sample(expected: Path, book: RuleBook, formats: Formats) -> None:
-    wanted: dict[str, Any] = yaml.safe_load(expected.read_text(encoding="utf-8"))
-    path = capture_of(expected)
-    report = diagnose([Source(path.name, path.read_bytes())], book, formats)
+@pytest.mark.parametrize("sample", ALL, ids=lambda s: s.name)
+def test_sample(sample: Labelled) -> None:
+    wanted, report = sample.wanted, sample.report
     told = [(d.fault, d.certainty) for d in report.diagnoses]
     accounted = report.coverage.recognised + sum(len(n) for n in report.coverage.by_source.values())
     assert accounted == report.coverage.lines
@@ -63,6 +41,5 @@ def test_sample(expected: Path, book: RuleBook, formats: Formats) -> None:
 
 
 def test_there_are_samples_enough() -> None:
-    healthy = [p for p in expectations() if "verdict: healthy" in p.read_text(encoding="utf-8")]
-    assert len(expectations()) >= 40
-    assert len(healthy) >= 10
+    assert len(ALL) >= 40
+    assert sum(sample.wanted["verdict"] == "healthy" for sample in ALL) >= 10

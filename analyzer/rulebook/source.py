@@ -52,6 +52,8 @@ def _value(node: Any, at: Path, marks: dict[Path, tuple[int, int]], loader: Any)
         result = {}
         for key_node, value_node in node.value:
             key = loader.construct_object(key_node)
+            if isinstance(key, bool):  # YAML 1.1 takes the words off, on, yes and no for truth values: here they are names
+                key = key_node.value
             result[key] = _value(value_node, (*at, key), marks, loader)
             marks[(*at, key)] = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
         return result

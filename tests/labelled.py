@@ -1,0 +1,57 @@
+"""The labelled samples, each diagnosed once for all tests that look at the answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from analyzer.diagnose import diagnose
+from analyzer.formats.load import load_formats
+from analyzer.model.capture import Source
+from analyzer.rulebook import load_rules
+
+if TYPE_CHECKING:
+    from analyzer.model.report import Report
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A capture and what is known about it."""
+
+    expected: Path
+
+    @property
+    def name(self) -> str:
+        return str(self.expected.relative_to(SAMPLES)).removesuffix(".expected.yaml")
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        return yaml.safe_load(self.expected.read_text(encoding="utf-8"))
+
+    @property
+    def capture(self) -> Path:
+        stem = self.expected.name.removesuffix(".expected.yaml")
+        found = [
+            p for p in self.expected.parent.glob(f"{stem}.*") if p.name != self.expected.name and p.name.count(".") == stem.count(".") + 1
+        ]
+        assert len(found) == 1, f"{self.expected}: {len(found)} captures"
+        return found[0]
+
+    @property
+    def report(self) -> Report:
+        return _report(self.capture)
+
+
+def labelled() -> list[Labelled]:
+    return [Labelled(p) for p in sorted(SAMPLES.rglob("*.expected.yaml"))]
+
+
+@lru_cache(maxsize=None)
+def _report(path: Path) -> Report:
+    return diagnose([Source(path.name, path.read_bytes())], load_rules(), load_formats())
