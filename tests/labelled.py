@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,6 @@ def labelled() -> list[Labelled]:
     return [Labelled(p) for p in sorted(SAMPLES.rglob("*.expected.yaml"))]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _report(path: Path) -> Report:
     return diagnose([Source(path.name, path.read_bytes())], load_rules(), load_formats())
