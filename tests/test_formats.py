@@ -126,8 +126,8 @@ OWED = {
     "dig": frozenset(
         "comment ede_raw no_ns nssearch referral resolving server_unknown short_soa typed_bare unsigned validated zone_line".split()
     ),
-    "host": frozenset("absent indented name_server nameserver other prompt typed_bare unknown_server".split()),
-    "nslookup": frozenset("aaaa_address alias_of asked_name no_records rdata_record server_name_unknown timed_out unknown_server".split()),
+    "host": frozenset("absent indented name_server nameserver other typed_bare unknown_server".split()),
+    "nslookup": frozenset("aaaa_address alias_of no_records rdata_record server_name_unknown timed_out unknown_server".split()),
 }
 
 

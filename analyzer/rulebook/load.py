@@ -232,8 +232,6 @@ def _rule(d: Document, at: tuple[str | int, ...], item: dict[str, Any], c: _Coll
 def _examples(d: Document, at: tuple[str | int, ...], value: Any, c: _Collector) -> tuple[m.Example, ...]:
     found = []
     for index, item in enumerate(value if isinstance(value, list) else []):
-        if isinstance(item, dict):
-            item = {("yes" if k is True else "no" if k is False else k): v for k, v in item.items()}
         answers = [a for a in ("yes", "no", "unknown") if isinstance(item, dict) and a in item]
         if len(answers) != 1:
             c.mistakes.append(d.mistake((*at, "examples", index), "an example is one of yes:, no:, unknown:"))
