@@ -46,8 +46,16 @@ def segment(capture: Capture, formats: Formats) -> list[Segment]:
             runs.append((name, [], 0.0))
             at = len(runs) - 1
         runs[at] = (name, [*runs[at][1], line] if not runs[at][1] else _push(runs[at][1], line), runs[at][2] + score)
-    segments += [Segment(capture.source, name, tuple(found), score) for name, found, score in runs]
+    silent = _silent(runs, formats)
+    segments += [Segment(capture.source, None if name in silent else name, tuple(found), score) for name, found, score in runs]
     return sorted(segments, key=lambda s: s.lines[0].number if s.lines else 0)
+
+
+def _silent(runs: Sequence[tuple[str | None, list[Line], float]], formats: Formats) -> set[str]:
+    """The text formats of which nothing but noise was found: a "Name: value" in prose looks like many a program's heading."""
+    names = {name for name, _, _ in runs if name is not None and formats[name].header.over == "text"}
+    said = {name for name, lines, _ in runs if name in names and any(formats[name].says(line.text) for line in lines)}
+    return names - said
 
 
 def _push(lines: list[Line], line: Line) -> list[Line]:

@@ -155,6 +155,11 @@ class Format:
         found = self.regex.match(text)
         return self.compiled.kinds[found.lastindex][0] if found and found.lastindex else None
 
+    def says(self, text: str) -> bool:
+        """Whether *text* is a line of this format that is more than noise."""
+        alias = self.alias_of(text)
+        return alias is not None and self.header.kinds.get(alias, {}).get("kind", alias) != "noise"
+
     def is_bare(self, text: str) -> bool:
         """Whether *text* is a log line of this format that stands there without its stamp and program."""
         return bool(self.header.bare) and self.alias_of(text) in self.header.bare
