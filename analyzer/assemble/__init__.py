@@ -34,7 +34,8 @@ def assemble(
     providers: tuple[tuple[str, tuple[str, ...]], ...] = (),
 ) -> Case:
     """One case from everything parsed."""
-    events = tuple(sorted((e for p in parsed for e in p.events), key=lambda e: e.place))
+    back = frozenset(c.source for c in captures if c.newest_first)
+    events = tuple(sorted((e for p in parsed for e in p.events), key=lambda e: _moment(e.place, back)))
     software = {name: f.header.software for name, f in formats.all.items()}
     views = {name: _VIEWS.get(f.header.view or "") for name, f in formats.all.items()}
     dialogues, problems = _dialogues(parsed, software, views)
@@ -51,7 +52,7 @@ def assemble(
         owners.append(None)
         found.append(problem)
     client = _only_client(lookups)
-    found = [_linked(p, dialogues, deliveries, providers, events) for p in found]
+    found = [_linked(p, dialogues, deliveries, providers, events, back) for p in found]
     if client is not None:
         found = [_with_client(p, client) for p in found]
     whole, index_of = merged(found)
@@ -139,13 +140,14 @@ def _linked(
     deliveries: Sequence[Delivery],
     providers: tuple[tuple[str, tuple[str, ...]], ...],
     events: Sequence[ev.Event],
+    back: frozenset[int],
 ) -> Problem:
     """*p* with what only the rest of the case can tell: its provider, whether the same succeeded later."""
     changes: dict[str, str] = {}
     if provider := provider_of(p.server or p.banner, providers):
         changes["provider"] = provider
     if p.resolved == "no" and (
-        (p.rcpt_to and _succeeded(p, dialogues, deliveries, events))
+        (p.rcpt_to and _succeeded(p, dialogues, deliveries, events, back))
         or (p.kind == "connect-failure" and _connected_after_all(p, dialogues))
         or (p.queue_id and p.kind in _ON_THE_WAY and _delivered_after_all(p, deliveries))
     ):
@@ -177,9 +179,17 @@ def _with_client(p: Problem, client: tuple[str, tuple[Place, ...]]) -> Problem:
     return msgspec.structs.replace(p, client_ip=client[0], where={**p.where, "client_ip": client[1]})
 
 
-def _succeeded(p: Problem, dialogues: Sequence[Dialogue], deliveries: Sequence[Delivery], events: Sequence[ev.Event]) -> bool:
+def _moment(place: Place, back: frozenset[int]) -> tuple[int, int]:
+    """Where *place* comes in time: sources in *back* have their newest line first."""
+    return place.source, -place.line if place.source in back else place.line
+
+
+def _succeeded(
+    p: Problem, dialogues: Sequence[Dialogue], deliveries: Sequence[Delivery], events: Sequence[ev.Event], back: frozenset[int]
+) -> bool:
     """Whether the same recipient of the same sender was served further on (a retry that passed)."""
     at = p.places[-1]
+    moment = _moment(at, back)
     for d in dialogues:
         if (
             d.places[0] > at
@@ -188,8 +198,8 @@ def _succeeded(p: Problem, dialogues: Sequence[Dialogue], deliveries: Sequence[D
         ):
             return d.mail_from == p.mail_from
     if p.view == "receiving" and p.temporary == "yes":
-        taken = [d for d in deliveries if d.mail_from is not None and d.mail_from == p.mail_from and d.places[0] > at]
+        taken = [d for d in deliveries if d.mail_from is not None and d.mail_from == p.mail_from and _moment(d.places[0], back) > moment]
         return any(a.rcpt_to == p.rcpt_to or a.orig_to == p.rcpt_to for d in taken for a in d.attempts) or any(
-            isinstance(e, ev.MessageInfo) and e.place > at and e.rcpt_to == p.rcpt_to and e.mail_from == p.mail_from for e in events
+            isinstance(e, ev.MessageInfo) and _moment(e.place, back) > moment and e.rcpt_to == p.rcpt_to and e.mail_from == p.mail_from for e in events
         )
     return False

@@ -57,7 +57,7 @@ def blocklist_question(name: str) -> tuple[str, str] | None:
         return None
     for start in range(1, len(labels) - 1):
         zone = ".".join(labels[start:])
-        if zone in zones() and zones()[zone].get("of") in {"domain", "both"}:
+        if zone in zones():  # a domain's list, or an address that somebody has blotted out
             return ".".join(labels[:start]), zone
     return None
 

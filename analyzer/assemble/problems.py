@@ -299,7 +299,7 @@ def complaints_of(events: Iterable[ev.Event]) -> dict[Place, ev.Trouble | ev.Tls
         elif isinstance(e, ev.Refused) or (isinstance(e, ev.Attempt) and e.status not in GOOD):
             for key in (process, message):
                 complaint = last.get(key) if key is not None else None
-                if complaint is not None and 0 < e.place.line - complaint.place.line <= _NEAR:
+                if complaint is not None and 0 < abs(e.place.line - complaint.place.line) <= _NEAR:
                     found[e.place] = complaint
                     break
     return found

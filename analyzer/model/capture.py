@@ -53,6 +53,7 @@ class Capture(msgspec.Struct, frozen=True):
     name: str
     lines: tuple[Line, ...]
     notes: tuple[str, ...] = ()
+    newest_first: bool = False  # a log viewer's order
 
 
 class Segment(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analyzer.model.capture import Capture, Line, Source
+from analyzer.read.backwards import newest_first
 from analyzer.read.decode import decode, split_lines
 from analyzer.read.terminal import plain
 from analyzer.read.unquote import unquote
@@ -20,4 +21,7 @@ def read(source: Source, number: int = 0) -> Capture:
         raw = [line[:LONGEST_LINE] for line in raw]
     lines = [Line(i, plain(line), line, i) for i, line in enumerate(raw, start=1)]
     lines, more = unquote(lines)
-    return Capture(number, source.name, tuple(lines), (*notes, *more))
+    back = newest_first(line.text for line in lines)
+    if back:
+        more.append("the newest line comes first: read from the end")
+    return Capture(number, source.name, tuple(lines), (*notes, *more), back)

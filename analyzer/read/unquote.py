@@ -42,6 +42,7 @@ _GOES_ON = re.compile(
 _LITERAL_END = re.compile(r"(?:\\r)?\\n$")
 _TRANSLATED = str.maketrans(
     {
+        "\u2026": "...",
         "\u2018": "'",
         "\u2019": "'",
         "\u201c": '"',
@@ -200,7 +201,7 @@ def _wraps(lines: list[Line]) -> list[Line] | None:
     stamped = [bool(_STAMP.search(line.text[:60])) for line in lines]
     if not any(stamped) or all(stamped):
         return None
-    width = max(len(line.text) for line in lines)
+    width = max((len(line.text) for line in lines if " " in line.text), default=0)  # a word alone may be too long to break
     joined: list[Line] = []
     count = 0
     part = ""
@@ -218,11 +219,13 @@ def _wraps(lines: list[Line]) -> list[Line] | None:
 
 def _continues(text: str, part: str, following: str, width: int) -> bool:
     """Whether *following* goes on with the log line *text*, whose last part is *part*; no line is wider than *width*."""
-    if not following.strip() or not _STAMP.search(text[:60]) or len(part) < _LEAST_WRAPPED - 20:
+    if not following.strip() or not _STAMP.search(text[:60]):
         return False
     word = following.split(maxsplit=1)[0]
     if _LEAST_WRAPPED <= width <= _WIDEST and len(part) + len(word) >= width:
         return True
+    if len(part) < _LEAST_WRAPPED - 20:
+        return False
     open_ = text.count("(") > text.count(")") or text.count("<") > text.count(">")
     return len(part) >= _LEAST_WRAPPED and (open_ or text.rstrip().endswith(",") or bool(_GOES_ON.match(following)))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from analyzer.model.capture import Source
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 CAPTURES = [p for p in sorted(SAMPLES.rglob("*")) if p.suffix in {".txt", ".log"} and p.with_name(p.stem + ".expected.yaml").exists()][::6]
-LEAST_KEPT = 0.96  # 0.98 is the aim; captures of one or two lines are lost in prose
+LEAST_KEPT = 0.98
+LEAST_OF = {"wrapped": 0.96, "addresses_hidden": 0.96}  # a broken reply has lost its end, a blotted address its neighbours
 
 
 def quoted(text):
@@ -57,7 +60,46 @@ def utf16(text):
     return text.encode("utf-16")
 
 
-MUTATIONS = [quoted, quoted_twice, fenced, indented, numbered, crlf, spaced, web_page, with_prose, utf16]
+def grepped(text):
+    return "".join(f"mail.log:{n}:{line}\n" for n, line in enumerate(text.splitlines(), start=101))
+
+
+def typeset(text):
+    """What a word processor or a wiki makes of quotes, hyphens and dots."""
+    return re.sub(r'"([^"\n]*)"', "\u201c\\1\u201d", text).replace("'", "\u2019").replace("...", "\u2026")
+
+
+def from_a_web_terminal(text):
+    """Lines padded to the width of the screen, with hard spaces in places."""
+    return "".join(line.replace("  ", " \u00a0").ljust(80) + "\n" for line in text.splitlines())
+
+
+def tabbed(text):
+    """A tab for each run of spaces between words, as an editor may do."""
+    return re.sub(r"(?<=\S) {2,}(?=\S)", "\t", text)
+
+
+def wrapped(text):
+    """Long lines broken by a mail program."""
+    return "".join("\n".join(textwrap.wrap(line, 78, break_long_words=False, break_on_hyphens=False)) + "\n" if len(line) > 78 else line + "\n" for line in text.splitlines())
+
+
+def newest_first(text):
+    lines = text.splitlines()
+    return "\n".join(reversed(lines)) + "\n" if all(LOG_LINE.match(line) for line in lines) else text
+
+
+def local_parts_hidden(text):
+    return re.sub(r"[\w.+-]+@(?=[\w-]+\.)", "xxx@", text)
+
+
+def addresses_hidden(text):
+    return re.sub(r"\b[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\b", "x.x.x.x", text)
+
+
+LOG_LINE = re.compile(r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} |[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]")
+MORE = [grepped, typeset, from_a_web_terminal, tabbed, wrapped, newest_first, local_parts_hidden, addresses_hidden]
+MUTATIONS = [*MORE, quoted, quoted_twice, fenced, indented, numbered, crlf, spaced, web_page, with_prose, utf16]
 
 
 def answer(data, book, formats):
@@ -82,4 +124,4 @@ def test_a_mutation_keeps_the_answer(mutate, book, formats):
             sick.append((path.name, after))
     assert sick == []
     assert done > 100
-    assert len(changed) <= (1 - LEAST_KEPT) * done, changed
+    assert len(changed) <= (1 - LEAST_OF.get(mutate.__name__, LEAST_KEPT)) * done, changed
