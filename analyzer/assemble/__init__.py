@@ -200,6 +200,7 @@ def _succeeded(
     if p.view == "receiving" and p.temporary == "yes":
         taken = [d for d in deliveries if d.mail_from is not None and d.mail_from == p.mail_from and _moment(d.places[0], back) > moment]
         return any(a.rcpt_to == p.rcpt_to or a.orig_to == p.rcpt_to for d in taken for a in d.attempts) or any(
-            isinstance(e, ev.MessageInfo) and _moment(e.place, back) > moment and e.rcpt_to == p.rcpt_to and e.mail_from == p.mail_from for e in events
+            isinstance(e, ev.MessageInfo) and _moment(e.place, back) > moment and e.rcpt_to == p.rcpt_to and e.mail_from == p.mail_from
+            for e in events
         )
     return False

@@ -81,7 +81,10 @@ def tabbed(text):
 
 def wrapped(text):
     """Long lines broken by a mail program."""
-    return "".join("\n".join(textwrap.wrap(line, 78, break_long_words=False, break_on_hyphens=False)) + "\n" if len(line) > 78 else line + "\n" for line in text.splitlines())
+    return "".join(
+        "\n".join(textwrap.wrap(line, 78, break_long_words=False, break_on_hyphens=False)) + "\n" if len(line) > 78 else line + "\n"
+        for line in text.splitlines()
+    )
 
 
 def newest_first(text):
