@@ -39,124 +39,162 @@ class Gathered(msgspec.Struct):
     numbers: dict[tuple[int, int], int] = {}
 
 
+class Search:
+    """What blocks are searched for in the second reading: anchors behind queue ids, else the texts of lines that matter, and ids."""
+
+    def __init__(self, knowledge: Knowledge, formats: frozenset[int], whole: tuple[bytes, ...], task: Task) -> None:
+        anchors: dict[bytes, tuple[int, bool]] = {}
+        loose: set[bytes] = set()
+        self.good: set[bytes] = set()
+        self.senders: set[bytes] = set()
+        for part in (knowledge.parts[i] for i in sorted(formats)):
+            sent = part.needles.of(SENT)
+            self.good.update(sent)
+            if part.anchors and all(anchors.get(t, a) == a for t, a in part.anchors.items()):
+                anchors |= part.anchors
+            else:
+                loose.update(sent, part.senders)
+                self.senders.update(part.senders)
+        loose -= anchors.keys()
+        self.senders.update(t for t, (_, names) in anchors.items() if names)
+        self.texts = (*anchors, *sorted(loose), *whole)
+        self.anchors, self.ids = len(anchors), len(anchors) + len(loose)
+        self.gaps = [gap for gap, _ in anchors.values()]
+        self.finder = Finder(self.texts, automaton=task.use_automaton)
+
+    def rows(self, block: bytes, tails: frozenset[bytes], width: int) -> list[tuple[int, int, int]]:
+        """Where a line may be of interest: the anchors with an id of *tails* before them, and all the others."""
+        hits = self.finder.find(block)
+        gaps, anchors = self.gaps, self.anchors
+        if len(set(gaps)) == 1:
+            # This is the loop that most of the second reading's time goes into.
+            back, gap = gaps[0] + width, gaps[0]
+            return [h for h in hits if block[h[1] - back : h[1] - gap] in tails or h[0] >= anchors]
+        return [h for h in hits if h[0] >= anchors or block[h[1] - gaps[h[0]] - width : h[1] - gaps[h[0]]] in tails]
+
+
+class Numbers:
+    """Numbers of a block's lines, asked for in ascending order."""
+
+    def __init__(self, block: bytes, first: int) -> None:
+        self.block, self.at, self.number = block, 0, first
+
+    def of(self, begin: int) -> int:
+        """The number of the line that begins at *begin*."""
+        self.number += self.block.count(b"\n", self.at, begin)
+        self.at = begin
+        return self.number
+
+
 def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[[int, int], None] | None = None) -> Gathered:
     """What the range of *task* tells of the messages in *sought*."""
     found = Gathered()
-    reader: Reader = knowledge.reader
     names = frozenset(i.rpartition(b" ")[2] for i in sought.ids)
-    whole = frozenset(i.rpartition(b" ")[2] for i in sought.whole)
+    width = min(map(len, names), default=1)
+    tails = frozenset(n[-width:] for n in names)
+    whole = tuple(sorted({i.rpartition(b" ")[2] for i in sought.whole}))
     awake = Awake(knowledge, automaton=task.use_automaton)
-    finder: Finder | None = None
-    senders: frozenset[bytes] = frozenset()
-    stories = Finder(tuple(sorted(whole)), automaton=task.use_automaton) if whole else None
-    clock = Clock(task.years, task.zone)
+    search: Search | None = None
+    reading = _Reading(found, sought, knowledge.reader, Clock(task.years, task.zone), names, task.source)
     wanted = sorted(o for s, o in sought.samples if s == task.source)
     for offset, block in blocks(task.item, task.start, task.end, task.size, []):
-        number = sought.before.get((task.source, offset), 0)
-        done = -1
-        find, rfind = block.find, block.rfind
-        if awake.wake(block) or finder is None:
-            senders = frozenset(t for i in awake.on for t in knowledge.parts[i].senders)
-            texts = {t for i in awake.on for t in knowledge.parts[i].needles.of(SENT)} | senders
-            finder = knowledge.finder(tuple(sorted(texts)), automaton=task.use_automaton)
-        for which, start, end in finder.find(block) if names else ():
-            if start < done or which >= len(finder.texts):
-                continue
-            begin = rfind(b"\n", 0, start) + 1
-            at = find(b": ", begin, end) + 2
-            name = block[at : find(b":", at, end)]
-            if name not in names:
-                if block[begin : begin + 1].isalpha() and not sought.odd:
-                    continue
-                name = token(block, begin, end)
-                if name not in names and not (sought.odd and any(w in names for w in _IDS.findall(block[begin : end + 160]))):
-                    continue
-            done = find(b"\n", end)
-            done = len(block) if done < 0 else done
-            _line(
-                found,
-                sought,
-                reader,
-                (task.source, offset + begin),
-                block[begin:done].rstrip(b"\r"),
-                name,
-                info=finder.texts[which] in senders,
-            )
-        if stories:
-            _stories(found, sought, reader, clock, task.source, offset, block, stories, number)
+        first = sought.before.get((task.source, offset), 0) + 1
+        if awake.wake(block) or search is None:
+            search = Search(knowledge, awake.on, whole, task)
+        if names:
+            reading.block(search, offset, block, search.rows(block, tails, width), Numbers(block, first))
+        numbers = Numbers(block, first)
         while wanted and wanted[0] < offset + len(block):
             at = wanted.pop(0)
             if at >= offset:
-                found.numbers[task.source, at] = number + block.count(b"\n", 0, at - offset) + 1
+                found.numbers[task.source, at] = numbers.of(at - offset)
         if progress:
             progress(len(block), 0)
     return found
 
 
-def _line(
-    found: Gathered,
-    sought: Sought,
-    reader: Reader,
-    at: tuple[int, int],
-    line: bytes,
-    name: bytes,
-    *,
-    info: bool,
-) -> None:
-    if info and b"%b %b" % (reader.split(line)[0].host, name) in found.senders:
-        return  # once is enough
-    read = reader.read(line)
-    if read is None:
-        return
-    values = read.values
-    queue_id = values[0]
-    if queue_id is None:
-        return
-    key = b"%b %b" % (read.host, queue_id)
-    if key not in sought.ids:
-        return
-    if read.plan.kind == "message_info":
-        sender = values[2]
-        if sender is None and b"from=<>" in line:
-            sender = b""
-        if sender is not None:
-            found.senders.setdefault(key, (*at, sender))
-    elif read.plan.kind == "attempt" and values[6] in _GOOD:
-        found.sent.add(b"%b %b" % (key, values[1] or b""))
+class _Reading:
+    """The lines of interest, read into what was found."""
+
+    def __init__(self, found: Gathered, sought: Sought, reader: Reader, clock: Clock, names: frozenset[bytes], source: int) -> None:
+        self.found, self.sought, self.reader, self.clock, self.names, self.source = found, sought, reader, clock, names, source
+
+    def block(self, search: Search, offset: int, block: bytes, rows: list[tuple[int, int, int]], numbers: Numbers) -> None:
+        """The rows of one block."""
+        done = told = -1  # ends of the last line that was read, and of the last that was kept for a story
+        for which, start, stop in rows:
+            if which >= search.ids:
+                if start >= told and which < len(search.texts):
+                    begin, end, line = line_at(block, start, stop)
+                    if self.story(search.texts[which], offset + begin, line, numbers, begin):
+                        told = end
+                continue
+            if start < done:
+                continue
+            text = search.texts[which]
+            names_sender = text in search.senders
+            begin, end, line = line_at(block, start, stop)
+            if which < search.anchors:
+                at = start - search.gaps[which]
+                name = block[max(block.rfind(b" ", begin, at) + 1, begin) : at]
+            else:
+                name = block[block.find(b": ", begin, stop) + 2 : start]
+                name = name[: name.find(b":")]
+                name = name if name in self.names else token(block, begin, end)
+                if name not in self.names and not (self.sought.odd and any(w in self.names for w in _IDS.findall(line[:1000]))):
+                    continue
+            if not names_sender and not any(t in line for t in search.good):
+                continue
+            done = end
+            self.line((self.source, offset + begin), line, name, names_sender=names_sender)
+
+    def line(self, at: tuple[int, int], line: bytes, name: bytes, *, names_sender: bool) -> None:
+        """A line that may name the sender of a message, or tell that it was delivered."""
+        found = self.found
+        if names_sender and b"%b %b" % (self.reader.split(line)[0].host, name) in found.senders:
+            return  # once is enough
+        read = self.reader.read(line)
+        if read is None:
+            return
+        values = read.values
+        queue_id = values[0]
+        if queue_id is None:
+            return
+        key = b"%b %b" % (read.host, queue_id)
+        if key not in self.sought.ids:
+            return
+        if read.plan.kind == "message_info":
+            sender = values[2]
+            if sender is None and b"from=<>" in line:
+                sender = b""
+            if sender is not None:
+                found.senders.setdefault(key, (*at, sender))
+        elif read.plan.kind == "attempt" and values[6] in _GOOD:
+            found.sent.add(b"%b %b" % (key, values[1] or b""))
+
+    def story(self, name: bytes, offset: int, line: bytes, numbers: Numbers, begin: int) -> bool:
+        """A line with the id *name* of a message whose story is told; whether it is one of it."""
+        head, stamp, _body = self.reader.split(line)
+        key = b"%b %b" % (head.host, name)
+        if key not in self.sought.whole:
+            return False
+        time = self.clock.seconds(stamp)
+        order = (float("inf") if time is None else time, self.source, offset)
+        story = self.found.stories.setdefault(key, [])
+        if len(story) < 400:
+            story.append((order, line, numbers.of(begin)))
+        return True
+
+
+def line_at(block: bytes, start: int, stop: int) -> tuple[int, int, bytes]:
+    """Begin, end and text of the line that holds what stands from *start* to *stop*."""
+    end = block.find(b"\n", stop)
+    end = len(block) if end < 0 else end
+    begin = block.rfind(b"\n", 0, start) + 1
+    return begin, end, block[begin:end].rstrip(b"\r")
 
 
 _GOOD = frozenset({b"sent", b"delivered", b"deliverable", b"relayed", b"expanded"})
-
-
-def _stories(
-    found: Gathered,
-    sought: Sought,
-    reader: Reader,
-    clock: Clock,
-    source: int,
-    offset: int,
-    block: bytes,
-    stories: Finder,
-    number: int,
-) -> None:
-    done = -1
-    for which, start, end in stories.find(block):
-        if start < done or which >= len(stories.texts):
-            continue
-        stop = block.find(b"\n", end)
-        stop = len(block) if stop < 0 else stop
-        begin = block.rfind(b"\n", 0, start) + 1
-        line = block[begin:stop].rstrip(b"\r")
-        head, stamp, _body = reader.split(line)
-        key = b"%b %b" % (head.host, stories.texts[which])
-        if key not in sought.whole:
-            continue
-        done = stop
-        time = clock.seconds(stamp)
-        order = (float("inf") if time is None else time, source, offset + begin)
-        story = found.stories.setdefault(key, [])
-        if len(story) < 400:
-            story.append((order, line, number + block.count(b"\n", 0, begin) + 1))
 
 
 def merge_gathered(into: Gathered, other: Gathered) -> Gathered:

@@ -23,12 +23,24 @@ import msgspec
 from analyzer import cache
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from analyzer.formats.load import Format
 
 AnyOf = frozenset[str]
 _LEAST = 3
 _MOST = 48  # alternatives of one literal
 _REPEATS = (MAX_REPEAT, MIN_REPEAT, POSSESSIVE_REPEAT)
+
+
+def behind_ids(fmt: Format, markers: Iterable[int]) -> dict[int, set[str]]:
+    """For each of *markers* the texts of which one stands behind the queue id."""
+    tree = list(sre.parse(fmt.compiled.pattern))
+    found = {}
+    for marker in markers:
+        groups = {g for g, name in fmt.compiled.kinds[marker][1] if name == "queue_id"}
+        found[marker] = behind(path_to(tree, marker) or [], groups) if groups else {""}
+    return found
 
 
 def required(fmt: Format) -> dict[int, list[list[str]]]:
@@ -63,6 +75,33 @@ def path_to(items: Any, marker: int) -> list[Any] | None:
                 return before + found
         before.append(item)
     return None
+
+
+def behind(items: Any, groups: set[int]) -> set[str]:
+    """The texts of which one stands directly behind what the first of *groups* matches; {""} where there is none."""
+    run = {""}
+    for op, value in _flat(_after(list(items), groups)):
+        if op in {ASSERT, ASSERT_NOT, AT}:
+            continue
+        words = _words(op, value)
+        if words is None or len(words) * len(run) > _MOST:
+            break
+        run = {a + b for a in run for b in words}
+    return run
+
+
+def _after(items: list[Any], groups: set[int]) -> list[Any]:
+    for n, (op, value) in enumerate(items):
+        inside = _inside(op, value)
+        if (op is SUBPATTERN and value[0] in groups) or (op is BRANCH and any(_holds(i, groups) for i in inside)):
+            return items[n + 1 :]
+        if inside and _holds(inside[0], groups):
+            return _after(list(inside[0]), groups) + items[n + 1 :]
+    return []
+
+
+def _holds(items: Any, groups: set[int]) -> bool:
+    return any((op is SUBPATTERN and value[0] in groups) or any(_holds(i, groups) for i in _inside(op, value)) for op, value in items)
 
 
 def _inside(op: Any, value: Any) -> list[Any]:

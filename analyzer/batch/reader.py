@@ -11,7 +11,7 @@ import msgspec
 from analyzer import cache
 from analyzer.assemble.delivery import GOOD
 from analyzer.batch.compiled import regex_of
-from analyzer.batch.literals import required
+from analyzer.batch.literals import behind_ids, required
 from analyzer.model.capture import Line
 from analyzer.model.events import INTEGERS, KINDS
 from analyzer.model.place import Place
@@ -321,6 +321,8 @@ class Part(msgspec.Struct, frozen=True):
     needles: Needles
     wakes: dict[bytes, bytes]
     senders: tuple[bytes, ...]
+    # Texts behind the queue id in lines that name a sender or may tell a delivery: how far behind, and whether they name one.
+    anchors: dict[bytes, tuple[int, bool]] = {}
 
 
 _GOOD_ENDS = (b"status=sent ", b"status=sent\n", b"status=delivered ", b"status=deliverable ", b"status=relayed ", b"status=expanded ")
@@ -328,7 +330,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=sent\n", b"status=delivered ", b"status=
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-5", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-7", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -394,7 +396,49 @@ def _part(reader: Reader, index: int) -> Part:
     _fewer(roles, [FAIL], harmless)
     order = sorted(roles)
     needles = Needles(tuple(order), tuple(roles[t] for t in order), every)
-    return Part(needles, {} if fmt.name in ALWAYS else _wakes(fmt), tuple(sorted(senders)))
+    return Part(needles, {} if fmt.name in ALWAYS else _wakes(fmt), tuple(sorted(senders)), _anchors(reader, index))
+
+
+def _anchors(reader: Reader, index: int) -> dict[bytes, tuple[int, bool]]:
+    """Texts that stand behind the queue id, with their distance from it; none where some line of interest has none."""
+    fmt, plans = reader.logs[index], reader.plans[index]
+    named = {m: {n for _, n in fields} for m, (_, fields) in fmt.compiled.kinds.items()}
+    wanted = {
+        m
+        for m, p in plans.items()
+        if "queue_id" in named[m]
+        and ((p.kind == "message_info" and "mail_from" in named[m]) or (p.kind == "attempt" and p.constants[6] in {None, *_GOOD}))
+    }
+    if any(p.kind == "attempt" and "queue_id" not in named[m] and p.constants[6] in {None, *_GOOD} for m, p in plans.items()):
+        return {}
+    found: dict[bytes, int] = {}
+    names_sender: set[bytes] = set()
+    for marker, texts in behind_ids(fmt, wanted).items():
+        if min(map(len, texts)) < _LEAST_ANCHOR:
+            return {}
+        for text in texts:
+            gaps = {g for s in fmt.header.samples if (g := _gap(reader, index, s, plans[marker].alias, text)) is not None}
+            found[text.encode()] = gaps.pop() if len(gaps) == 1 else -1
+            names_sender |= {text.encode()} if plans[marker].kind == "message_info" else set()
+    shortest = {t: g for t, g in found.items() if not any(o != t and t.startswith(o) for o in found)}
+    if len({found[t] for t in found if found[t] >= 0}) > 1:
+        return {}
+    gap = max(shortest.values(), default=-1)
+    return {t: (gap, any(n.startswith(t) for n in names_sender)) for t in shortest} if gap >= 0 else {}
+
+
+_LEAST_ANCHOR = 3
+
+
+def _gap(reader: Reader, index: int, sample: str, alias: str, text: str) -> int | None:
+    """How far behind the queue id *text* stands in *sample*, where that is a line of *alias*."""
+    found = reader.matcher(index)(sample.encode())
+    plan = reader.plans[index].get(found.lastindex or -1) if found else None
+    if found is None or plan is None or plan.alias != alias:
+        return None
+    ends = [found.end(g) for g, slot in zip(plan.groups, plan.slots, strict=True) if slot == 0 and found.start(g) >= 0]
+    at = sample.find(text, ends[0]) if ends else -1
+    return at - ends[0] if ends and 0 <= at - ends[0] <= 3 else None
 
 
 def arrival(plan: Plan) -> bool:

@@ -97,6 +97,7 @@ def shape(text: str) -> str:
 
 
 _CHUNK = 60  # patterns; with more than 64 the search leaves its fast path
+_MANY = 240  # of more patterns than this, one slow search is faster than many fast ones
 
 
 class Finder:
@@ -119,7 +120,7 @@ class Finder:
                     range(len(texts)), key=lambda i: (not any(texts[i] in t or t in texts[i] for t in texts if t != texts[i]), i)
                 )
                 step = -(-len(texts) // -(-len(texts) // _CHUNK))
-                if step == len(texts):
+                if step == len(texts) or len(texts) > _MANY:
                     self.find = _automaton(aho, texts)
                 else:
                     pieces = [order[at : at + step] for at in range(0, len(texts), step)]
