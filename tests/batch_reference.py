@@ -57,9 +57,6 @@ def reference(items, notes, known, book, options):
             everything.append((source, number, offset, raw, event))
             match event:
                 case ev.Attempt():
-                    if event.status in GOOD:
-                        counter.sent += 1
-                        continue
                     if event.status is None:
                         continue
                 case ev.MessageInfo():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from analyzer.batch.reader import SENT, Reader
-from analyzer.batch.scan import _IDS, Awake, Finder, Knowledge, Task, token
+from analyzer.batch.scan import _IDS, Finder, Knowledge, Task, token
 from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
 
@@ -28,6 +28,7 @@ class Sought(msgspec.Struct, frozen=True):
     samples: frozenset[tuple[int, int]] = frozenset()
     odd: bool = False
     before: dict[tuple[int, int], int] = {}  # lines before the block at (source, offset)
+    formats: frozenset[int] = frozenset()  # those of which there are lines
 
 
 class Gathered(msgspec.Struct):
@@ -93,14 +94,11 @@ def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[
     width = min(map(len, names), default=1)
     tails = frozenset(n[-width:] for n in names)
     whole = tuple(sorted({i.rpartition(b" ")[2] for i in sought.whole}))
-    awake = Awake(knowledge, automaton=task.use_automaton)
-    search: Search | None = None
+    search = Search(knowledge, sought.formats, whole, task)
     reading = _Reading(found, sought, knowledge.reader, Clock(task.years, task.zone), names, task.source)
     wanted = sorted(o for s, o in sought.samples if s == task.source)
     for offset, block in blocks(task.item, task.start, task.end, task.size, []):
         first = sought.before.get((task.source, offset), 0) + 1
-        if awake.wake(block) or search is None:
-            search = Search(knowledge, awake.on, whole, task)
         if names:
             reading.block(search, offset, block, search.rows(block, tails, width), Numbers(block, first))
         numbers = Numbers(block, first)

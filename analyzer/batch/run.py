@@ -167,7 +167,7 @@ def sought_of(tally: Tally, chosen: dict[Key, Any]) -> Sought:
         source, total = at[0], total if at[0] == source else 0
         before[at] = total
         total += tally.blocks[at]
-    return Sought(frozenset(ids), frozenset(whole), frozenset(samples), tally.odd, before)
+    return Sought(frozenset(ids), frozenset(whole), frozenset(samples), tally.odd, before, frozenset(tally.formats))
 
 
 def _of_sender(items: Sequence[Item], years: Sequence[Years], options: Options, engine: Local | Dask) -> Options:
@@ -229,7 +229,7 @@ def totals_of(tally: Tally, found: Sequence[Incident]) -> dict[str, int]:
         "lines": tally.lines,
         "bytes": tally.bytes,
         "received": tally.counts.get("received", 0),
-        "delivered": tally.counts.get("delivered", 0),
+        "delivered": sum(tally.sent.values()),
         "deferred": 0,
         "bounced": 0,
         "expired": 0,

@@ -6,14 +6,15 @@ Everything here is a plain function of (item, range, block size): the sum over a
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from analyzer.batch.reader import ALWAYS, ARRIVED, OWN_STAMPS, SENT, Needles, Reader, arrival, failed, merged, parts_of
+from analyzer.batch.reader import ALWAYS, ARRIVED, OWN_STAMPS, SENT, Needles, Read, Reader, arrival, failed, merged, parts_of
 from analyzer.batch.sources import Item, blocks
 from analyzer.batch.stamps import Clock, Years
 
@@ -73,6 +74,7 @@ class Group(msgspec.Struct):
 
 
 Key = tuple[Any, ...]
+Sent = tuple[bytes, bytes, bytes, bool]  # of deliveries: host, destination (provider or domain), recipient's domain, onward
 
 
 class Tally(msgspec.Struct):
@@ -84,6 +86,8 @@ class Tally(msgspec.Struct):
     groups: dict[Key, Group] = {}
     ends: dict[int, tuple[int, int | None]] = {}  # source -> offset and time of its last line
     blocks: dict[tuple[int, int], int] = {}  # (source, offset) -> lines of the block there
+    sent: dict[Sent, int] = {}
+    formats: set[int] = set()  # those that the range was searched for
     odd: bool = False  # queue ids stand where `token` does not look
     notes: list[str] = []
 
@@ -96,7 +100,7 @@ def shape(text: str) -> str:
     return _DIGITS.sub("0", _TOKEN.sub("0", text)[:300])
 
 
-_CHUNK = 60  # patterns; with more than 64 the search leaves its fast path
+_CHUNK = 56  # patterns; with more than 60, its own four included, the search leaves its fast path
 _MANY = 240  # of more patterns than this, one slow search is faster than many fast ones
 
 
@@ -209,6 +213,7 @@ class Knowledge:
         self.suffixes = {s.encode(): p.encode() for p, all_of in book.providers for s in all_of}
         self.remotes: dict[bytes | None, bytes | None] = {None: None}
         self.shapes: dict[bytes, str] = {b"": ""}
+        self.alike: dict[tuple[bytes, bytes, bool], Sent | None] = {}
 
     def finder(self, texts: tuple[bytes, ...], *, automaton: bool) -> Finder:
         """A finder of *texts*, kept."""
@@ -273,6 +278,7 @@ def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] 
         if not block.endswith(b"\n") and len(block) < (1 << 20):
             tally.notes.append(f"{task.item.name}: the last line has no end; it may be cut")
     counter.close()
+    tally.formats = set(awake.on)
     return tally
 
 
@@ -282,41 +288,92 @@ class Counter_:  # noqa: N801
     def __init__(self, tally: Tally, task: Task, knowledge: Knowledge) -> None:
         self.tally, self.task, self.k = tally, task, knowledge
         self.clock = Clock(task.years, task.zone)
-        self.failures = self.received = self.sent = 0
+        self.failures = self.received = 0
         w = task.wanted
         self.filtered = w != Wanted()
         self.checked: set[int] = set()
 
     def close(self) -> None:
         """The totals into the tally."""
-        for name, value in (("received", self.received), ("delivered", self.sent)):
-            if value:
-                self.tally.counts[name] = self.tally.counts.get(name, 0) + value
+        if self.received:
+            self.tally.counts["received"] = self.tally.counts.get("received", 0) + self.received
 
-    def hits(self, offset: int, block: bytes, hits: Any, needles: Needles) -> None:
+    def hits(self, offset: int, block: bytes, hits: list[tuple[int, int, int]], needles: Needles) -> None:
         """The lines in which something was found.
 
         A line that has only the text of a delivery, or only that of an arrival, and once, is taken for one and not read.
         """
-        rfind = block.rfind
         least = needles.roles.count(ARRIVED)  # the texts stand in the order ARRIVED, SENT, FAIL
         bulk = least + needles.roles.count(SENT)
-        ids = [h[0] for h in hits]
-        begins = [rfind(b"\n", 0, h[1]) for h in hits]
-        if self.filtered:
-            read = set(begins)
-        else:
-            read = {b for i, b in zip(ids, begins, strict=True) if i >= bulk}
+        rfind = block.rfind
+        read = {rfind(b"\n", 0, h[1]) for h in (hits if self.filtered else [h for h in hits if h[0] >= bulk])}
+        if not self.filtered:
+            sent = [h for h in hits if least <= h[0] < bulk]
+            begins = [rfind(b"\n", 0, h[1]) for h in sent]
             if len(set(begins)) != len(begins):
                 read.update(b for b, next_ in pairwise(begins) if b == next_)
-            if read:
-                ids = [i for i, b in zip(ids, begins, strict=True) if b not in read]
-            arrived = sum(map(ids.count, range(least)))
-            self.received += arrived
-            self.sent += len(ids) - arrived
+            if sent:
+                self.deliveries(block, sent, begins, needles, read)
+            ids = [h[0] for h in hits]
+            self.received += sum(map(ids.count, range(least)))
+        arrived = needles.texts[: 0 if self.filtered else least]
         for begin in sorted(read):
             end = block.find(b"\n", begin + 1)
-            self.line(offset + begin + 1, block[begin + 1 : len(block) if end < 0 else end])
+            line = block[begin + 1 : len(block) if end < 0 else end]
+            self.received -= sum(line.count(t) for t in arrived)
+            self.line(offset + begin + 1, line)
+
+    def deliveries(self, block: bytes, sent: list[tuple[int, int, int]], begins: list[int], needles: Needles, read: set[int]) -> None:
+        """Lines that tell a delivery and nothing else, by host and destination; lines that must be read are put into *read*.
+
+        What such a line says is known by its host and what stands between recipient and relay: of those alike, one is read.
+        """
+        for way, of in groupby(sorted({h[0] for h in sent}), lambda n: way_of(needles.texts[n])):
+            ids = set(of)
+            rows = [(h, b) for h, b in zip(sent, begins, strict=True) if b not in read and h[0] in ids]
+            if way is None:
+                read.update(b for _, b in rows)
+                continue
+            keys = way(block, rows)
+            counts = Counter(keys)
+            where: dict[Alike, int] = {}
+            again: set[Alike] = set()
+            for key, count in counts.items():
+                short = (key[0], shortened(key[1]), way is ahead)
+                if short not in self.k.alike:
+                    where = where or dict(zip(keys, (b for _, b in rows), strict=True))
+                    self.learn(short, block, where[key])
+                told = self.k.alike[short]
+                if told is None:
+                    again.add(key)
+                else:
+                    self.tally.sent[told] = self.tally.sent.get(told, 0) + count
+            if again:
+                read.update(b for key, (_, b) in zip(keys, rows, strict=True) if key in again)
+
+    def learn(self, short: tuple[bytes, bytes, bool], block: bytes, begin: int) -> None:
+        """What the line at *begin* says, kept for all lines that are alike: None, where nothing follows from that."""
+        if len(self.k.alike) > 200_000:
+            self.k.alike.clear()
+        end = block.find(b"\n", begin + 1)
+        line = block[begin + 1 : len(block) if end < 0 else end].rstrip(b"\r")
+        found = self.k.reader.read(line)
+        good = found is not None and short[1] and found.host == short[0] and found.plan.kind == "attempt" and not failed(found)
+        self.k.alike[short] = self.sent_of(found, line) if good and found is not None and found.values[6] is not None else None
+
+    def sent_of(self, read: Read, line: bytes) -> Sent:
+        """Where a delivery went."""
+        v = read.values
+        relay = v[3] or b""
+        onward = b"." in relay and not any(relay + t in line for t in (b"[private/", b"[127.", b"[::1]")) and not relay.startswith(b"127.")
+        return read.host, self.remote_of(read) or b"", (v[1] or b"").rpartition(b"@")[2].lower(), onward
+
+    def remote_of(self, read: Read) -> bytes | None:
+        """The destination that a line is about: the provider, else the recipient's domain."""
+        v = read.values
+        if read.plan.kind == "attempt":
+            return self.k.provider(v[3]) or self.k.provider(v[4]) or (v[1].rpartition(b"@")[2].lower() if v[1] else v[3])
+        return None if v[17] is None else self.k.provider(v[17]) or v[17]
 
     def all_lines(self, offset: int, block: bytes) -> None:
         """Every line, where some failure has no text to find it by."""
@@ -336,7 +393,9 @@ class Counter_:  # noqa: N801
         if failed(read):
             self.add(offset, line, read)
         elif read.plan.kind == "attempt":
-            self.sent += read.values[6] is not None and self.is_wanted(*self.asked(read))
+            if read.values[6] is not None and self.is_wanted(*self.asked(read)):
+                told = self.sent_of(read, line)
+                self.tally.sent[told] = self.tally.sent.get(told, 0) + 1
         elif arrival(read.plan):
             self.received += self.is_wanted(*self.asked(read))
 
@@ -359,12 +418,7 @@ class Counter_:  # noqa: N801
         if queue_id and plan.format not in self.checked and not self.tally.odd:
             self.checked.add(plan.format)
             self.tally.odd = token(line, 0, len(line)) != queue_id
-        kind = plan.kind
-        remote: bytes | None = None
-        if kind == "attempt":
-            remote = self.k.provider(v[3]) or self.k.provider(v[4]) or (rcpt.rpartition(b"@")[2].lower() if rcpt else v[3])
-        elif v[17] is not None:
-            remote = self.k.provider(v[17]) or v[17]
+        remote = self.remote_of(read)
         text = v[9]
         key = (
             plan.format,
@@ -435,6 +489,56 @@ def same_mail(address: bytes | None, wanted: str) -> bool:
     return text.rpartition("@")[2] == wanted.lstrip("@")
 
 
+# ---- deliveries without reading their lines --------------------------------------------------------------------------
+Alike = tuple[bytes, bytes]  # host, and what stands between recipient and relay
+
+
+def behind(block: bytes, rows: list[tuple[tuple[int, int, int], int]]) -> list[Alike]:
+    """Of Postfix and Sendmail: ``... to=<greta@example.com>, relay=mx.example.com[192.0.2.1]:25, ..., status=sent``"""
+    find = block.find
+    ats = [find(b"@", find(b"to=", b)) for _, b in rows]
+    raws = [block[a : find(b"[", a) + 2] if 0 <= a < h[1] else b"" for a, (h, _) in zip(ats, rows, strict=True)]
+    return list(zip(hosts(block, rows), raws, strict=True))
+
+
+def ahead(block: bytes, rows: list[tuple[tuple[int, int, int], int]]) -> list[Alike]:
+    """Of Exim: ``1aspm4-000001-G7 => greta@example.com R=dnslookup T=remote_smtp H=mx.example.com [192.0.2.1]``"""
+    find = block.find
+    # The arrow stands behind the message's id; anything else is a stranger's text.
+    raws = [
+        block[find(b"@", e) : find(b" [", e)] if block[s - 4 : s - 3] == b"-" or block[s - 6 : s - 5] == b"-" else b""
+        for (_, s, e), _ in rows
+    ]
+    return list(zip(hosts(block, rows), raws, strict=True))
+
+
+def hosts(block: bytes, rows: list[tuple[tuple[int, int, int], int]]) -> list[bytes]:
+    """The word behind the stamp of each row's line; a line with another stamp than most gets what is no host."""
+    find = block.find
+    first = block[:1]
+    if first.isalpha():  # Nov 20 00:00:00 mx1 postfix/smtp[7]: ...
+        return [block[b + 17 : find(b" ", b + 17)] for _, b in rows]
+    if block[10:11] == b"T":  # 2026-11-20T00:00:00+01:00 mx1 ...
+        return [block[(at := find(b" ", b + 1) + 1) : find(b" ", at)] for _, b in rows]
+    return [b"" if block[b + 1 : b + 2].isdigit() else b"?" for _, b in rows]
+
+
+def shortened(raw: bytes) -> bytes:
+    """*raw* without what differs among deliveries to one domain by one relay."""
+    raw = raw.partition(b"\n")[0]
+    if (at := raw.find(b", ")) >= 0:
+        relay = raw.find(b"relay=", at)
+        return raw[:at] + b" " + (raw[relay:].partition(b",")[0] if relay >= 0 else b"")
+    cut = min((n for t in (b" F=", b" P=<", b" R=", b" T=", b" S=") if (n := raw.find(t)) >= 0), default=len(raw))
+    relay = raw.find(b" H=", cut)
+    return raw[:cut] + (raw[relay:] if relay >= 0 else b"")
+
+
+def way_of(text: bytes) -> Callable[[bytes, Any], list[Alike]] | None:
+    """How lines with *text* are told apart; None where each must be read."""
+    return behind if text.startswith((b"status=", b", stat=")) else ahead if text in {b"=> ", b"-> ", b">> "} else None
+
+
 def token(block: bytes, begin: int, end: int) -> bytes:
     """The word at which log lines carry the queue id: behind the program, or behind Exim's stamp."""
     if block[begin + 10 : begin + 11] == b" " and block[begin : begin + 1].isdigit():
@@ -458,6 +562,9 @@ def merge(into: Tally, other: Tally) -> Tally:
     into.lines += other.lines
     into.bytes += other.bytes
     into.odd |= other.odd
+    into.formats |= other.formats
+    for told, value in other.sent.items():
+        into.sent[told] = into.sent.get(told, 0) + value
     into.blocks |= other.blocks
     into.notes = sorted({*into.notes, *other.notes})
     for name, value in other.counts.items():
