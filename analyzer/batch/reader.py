@@ -330,7 +330,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=sent\n", b"status=delivered ", b"status=
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-8", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-11", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -396,7 +396,7 @@ def _part(reader: Reader, index: int) -> Part:
     _fewer(roles, [FAIL], harmless)
     order = sorted(roles)
     needles = Needles(tuple(order), tuple(roles[t] for t in order), every)
-    return Part(needles, {} if fmt.name in ALWAYS else _wakes(fmt), tuple(sorted(senders)), _anchors(reader, index))
+    return Part(needles, {} if fmt.name in ALWAYS else _wakes(fmt, _common(reader)), tuple(sorted(senders)), _anchors(reader, index))
 
 
 def _anchors(reader: Reader, index: int) -> dict[bytes, tuple[int, bool]]:
@@ -446,7 +446,7 @@ def arrival(plan: Plan) -> bool:
     return plan.kind == "message_info" and plan.alias in {"received", "picked_up"}
 
 
-def _wakes(fmt: Format) -> dict[bytes, bytes]:
+def _wakes(fmt: Format, common: bytes) -> dict[bytes, bytes]:
     every: dict[bytes, bytes] = {}
     for pattern in fmt.header.programs:
         text = max(re.split(r"[*?]|\[[^\]]*\]", pattern), key=len)
@@ -457,17 +457,29 @@ def _wakes(fmt: Format) -> dict[bytes, bytes]:
         if not any(o != text and o in text for o in every):
             longer = [t[len(text) :] for t in every if t != text and t.startswith(text)]
             found[text] = behind and behind + b"".join(t[:1] for t in longer)
-    for short in {t[:4] for t in found}:
-        # Fewer texts are found faster.  Never one that stands in every line of a Postfix log.
+    found = {_rarest(t, common): b for t, b in found.items()}
+    for short in {t[:5] for t in found}:  # fewer texts are found faster
         alike = [t for t in found if t.startswith(short)]
-        if len(alike) > 1 and short not in b" postfix/smtp[1]: connect from lost":
+        if len(alike) > 1 and short not in common:
             found = {t: b for t, b in found.items() if t not in alike} | {short: b""}
     return found | (dict.fromkeys(OWN_STAMPS, b"") if fmt.header.over == "text" else {})
 
 
+def _common(reader: Reader) -> bytes:
+    """What stands in most logs."""
+    samples = [s for f in reader.logs if f.name in ALWAYS for s in f.header.samples]
+    return "\n".join(f"Nov 20 10:00:00 mx postfix/smtpd[71]: {s}" for s in samples).encode()
+
+
+def _rarest(text: bytes, common: bytes) -> bytes:
+    """The end of *text* whose beginning is rarest in *common*: the search looks for beginnings first."""
+    ends = [text[n:] for n in range(max(1, len(text) - 5))]
+    return min(ends, key=lambda e: (common.count(e[:3]), -len(e)))
+
+
 OWN_STAMPS = (b"\n20", b"| 20", b" F 20", b" P 20")
 
-_MOST_TEXTS = 44  # more than 64 patterns, and the search leaves its fast path
+_MOST_TEXTS = 20  # the fewer, the faster the search
 
 
 def _fewer(roles: dict[bytes, int], which: list[int], harmless: list[str]) -> None:

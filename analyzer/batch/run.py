@@ -31,7 +31,7 @@ class Options(msgspec.Struct, frozen=True):
     """How to read."""
 
     jobs: int = 1
-    block: int = 1 << 20
+    block: int = 1 << 18
     zone: Any = None
     wanted: Wanted = Wanted()
     automaton: bool = True

@@ -166,7 +166,7 @@ class Awake:
         self._sleepers()
 
     def _sleepers(self) -> None:
-        self.of: dict[bytes, tuple[bytes, set[int]]] = {b"\n{": (b"", set(range(len(self.k.parts))) - self.on)}
+        self.of: dict[bytes, tuple[bytes, set[int]]] = {b'\n{"': (b"", set(range(len(self.k.parts))) - self.on)}
         for i, part in enumerate(self.k.parts):
             for text, behind in part.wakes.items() if i not in self.on else ():
                 old, formats = self.of.get(text, (behind, set()))
@@ -176,18 +176,32 @@ class Awake:
                 if other != text and other in text:
                     self.of[text] = behind, formats | more
         self.own = self.of.pop(OWN_STAMPS[0], (b"", set()))[1] if self.dated else set()
-        self.finder = self.k.finder(tuple(sorted(t for t, (_, f) in self.of.items() if f)), automaton=self.automaton)
+        self.needles = self.k.needles(self.on)
+        self.finder = self.k.finder(
+            self.needles.texts + tuple(sorted(t for t, (_, f) in self.of.items() if f and t not in self.needles.texts)),
+            automaton=self.automaton,
+        )
 
-    def wake(self, block: bytes) -> bool:
-        """Wake the formats of *block*; whether some were."""
+    def find(self, block: bytes) -> list[tuple[int, int, int]]:
+        """Where *block* holds one of the texts of all formats of which it has lines."""
         if not self.dated and block.startswith(b"20"):
             self.dated = True
             self._sleepers()
-        texts, seen = self.finder.texts, set()
-        for n, _, end in self.finder.find(block):
+        hits: list[tuple[int, int, int]] = self.finder.find(block)
+        while self._wake(block, hits):
+            hits = self.finder.find(block)
+        return hits
+
+    def _wake(self, block: bytes, hits: list[tuple[int, int, int]]) -> bool:
+        """Wake the formats of *block*; whether some were."""
+        first, texts = len(self.needles.texts), self.finder.texts
+        seen = set()
+        for n, _, end in [h for h in hits if h[0] >= first]:
             if n < len(texts) and n not in seen and (not (behind := self.of[texts[n]][0]) or block[end : end + 1] in behind):
                 seen.add(n)
         woken = {i for n in seen for i in self.of[texts[n]][1]}
+        for text in self.of.keys() & set(self.needles.texts):  # it is searched for anyway
+            woken |= self.of[text][1] if text in block else set()
         if self.own and _OWN_LINE.search(block):
             woken |= self.own
         if block.startswith(b"{"):
@@ -257,17 +271,13 @@ def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] 
     tally = Tally()
     counter = Counter_(tally, task, knowledge)
     awake = Awake(knowledge, automaton=task.use_automaton)
-    needles = Needles()
-    finder: Finder | None = None
     for offset, block in blocks(task.item, task.start, task.end, task.size, tally.notes):
         before = counter.failures
-        if awake.wake(block) or finder is None:
-            needles = knowledge.needles(awake.on)
-            finder = knowledge.finder(needles.texts, automaton=task.use_automaton)
-        if needles.every:
+        hits = awake.find(block)
+        if awake.needles.every:
             counter.all_lines(offset, block)
         else:
-            counter.hits(offset, block, finder.find(block), needles)
+            counter.hits(offset, block, hits, awake.needles)
         tally.blocks[task.source, offset] = lines = block.count(b"\n") + (not block.endswith(b"\n"))
         tally.lines += lines
         tally.bytes += len(block)
