@@ -41,7 +41,7 @@ def reference(items, notes, known, book, options):
     tally = Tally()
     everything = []
     for source, item in enumerate(items):
-        task = Task(source, item, 0, None, 1 << 30, years[source], options.zone, options.wanted, False)
+        task = Task(source, item, 0, None, 1 << 30, years[source], options.zone, options.wanted, False, False)
         counter = Counter_(tally, task, known)
         clock = Clock(years[source], options.zone)
         last = None

@@ -43,6 +43,7 @@ FIELDS = (
     "client_name",
     "server",
     "user",
+    "helo",
 )
 SLOT = {name: i for i, name in enumerate(FIELDS)}
 _FAILING = frozenset({"attempt", "refused", "trouble", "tls_failed", "client_gone", "auth", "connect_failed"})
@@ -193,7 +194,10 @@ class Reader:
 
     def read(self, line: bytes) -> Read | None:
         """What *line* says, or None where no log format reads it."""
-        head, stamp, body = self.split(line)
+        return self.of(*self.split(line))
+
+    def of(self, head: Head, stamp: bytes, body: bytes) -> Read | None:
+        """The same of a line that is split."""
         best = None
         for index in head.formats:
             found = (self._match.get(index) or self.matcher(index))(body)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from analyzer.batch.lanes import Lanes, loosely, without
 from analyzer.batch.reader import ALWAYS, ARRIVED, OWN_STAMPS, SENT, Needles, Read, Reader, arrival, failed, merged, parts_of
 from analyzer.batch.sources import Item, blocks
 from analyzer.batch.stamps import Clock, Years
@@ -57,6 +58,7 @@ class Task(msgspec.Struct, frozen=True):
     zone: Any = None
     wanted: Wanted = Wanted()
     use_automaton: bool = True
+    use_lanes: bool = True
 
 
 class Group(msgspec.Struct):
@@ -227,7 +229,14 @@ class Knowledge:
         self.suffixes = {s.encode(): p.encode() for p, all_of in book.providers for s in all_of}
         self.remotes: dict[bytes | None, bytes | None] = {None: None}
         self.shapes: dict[bytes, str] = {b"": ""}
+        self._lanes: dict[int, Lanes] = {}
         self.alike: dict[tuple[bytes, bytes, bool], Sent | None] = {}
+
+    def lanes(self, index: int) -> Lanes:
+        """The express lanes of a format, kept."""
+        if index not in self._lanes:
+            self._lanes[index] = Lanes(self.reader.logs[index].name)
+        return self._lanes[index]
 
     def finder(self, texts: tuple[bytes, ...], *, automaton: bool) -> Finder:
         """A finder of *texts*, kept."""
@@ -302,6 +311,9 @@ class Counter_:  # noqa: N801
         w = task.wanted
         self.filtered = w != Wanted()
         self.checked: set[int] = set()
+        self.fast = task.use_lanes and not self.filtered
+        self.groups: dict[tuple[Any, ...], Group] = {}  # by what the lanes tell
+        self.stamp, self.time = b"", self.clock.seconds(b"")
 
     def close(self) -> None:
         """The totals into the tally."""
@@ -397,11 +409,31 @@ class Counter_:  # noqa: N801
     def line(self, offset: int, line: bytes) -> None:
         """One line, read."""
         line = line.rstrip(b"\r")
-        read = self.k.reader.read(line)
+        head, stamp, body = self.k.reader.split(line)
+        taken = None
+        if self.fast and head.formats:
+            taken = self.k.lanes(head.formats[0]).take(body)
+            if taken is not None:
+                key = (head.host, head.formats, taken.key)
+                group = self.groups.get(key)
+                if group is None and (loose := loosely(taken.key)) is not taken.key:
+                    key = (head.host, head.formats, loose)
+                    group = self.groups.get(key)
+                if group is not None:
+                    self.place(group, self.time_of(stamp), head.host, taken.queue_id, taken.rcpt, taken.sender, taken.client, offset, line)
+                    return
+        read = self.k.reader.of(head, stamp, body)
         if read is None:
             return
         if failed(read):
-            self.add(offset, line, read)
+            group = self.add(offset, line, read)
+            v = read.values
+            if taken is not None and group is not None:
+                alike = None if v[0] in _NO_ID else v[0], v[1], v[2], None if taken.queue_id else v[15]
+                if alike == taken[1:]:
+                    if len(self.groups) > _MOST_SHAPES:
+                        self.groups.clear()
+                    self.groups[key] = group
         elif read.plan.kind == "attempt":
             if read.values[6] is not None and self.is_wanted(*self.asked(read)):
                 told = self.sent_of(read, line)
@@ -409,45 +441,56 @@ class Counter_:  # noqa: N801
         elif arrival(read.plan):
             self.received += self.is_wanted(*self.asked(read))
 
+    def time_of(self, stamp: bytes) -> int | None:
+        """Seconds since 1970; neighbours have the same stamp."""
+        if stamp != self.stamp:
+            self.stamp, self.time = stamp, self.clock.seconds(stamp)
+        return self.time
+
     def asked(self, read: Any) -> tuple[Any, ...]:
         """What the filters ask of a line."""
         v = read.values
         queue_id = None if v[0] in _NO_ID else v[0]
         return self.clock.seconds(read.stamp) if self.filtered else None, read.host, v[1], v[2], queue_id
 
-    def add(self, offset: int, line: bytes, read: Any) -> None:
-        """A failure into its group."""
+    def add(self, offset: int, line: bytes, read: Read) -> Group | None:
+        """A failure into its group; the group, where the filters let it pass."""
         v, plan, host = read.values, read.plan, read.host
         queue_id, rcpt, sender = v[0], v[1], v[2]
         if queue_id in _NO_ID:
             queue_id = None
-        time = self.clock.seconds(read.stamp)
+        time = self.time_of(read.stamp)
         if not self.is_wanted(time, host, rcpt, sender, queue_id):
-            return
-        self.failures += 1
+            return None
         if queue_id and plan.format not in self.checked and not self.tally.odd:
             self.checked.add(plan.format)
             self.tally.odd = token(line, 0, len(line)) != queue_id
-        remote = self.remote_of(read)
         text = v[9]
-        key = (
-            plan.format,
-            plan.alias,
-            host,
-            v[6],
-            v[8],
-            v[7],
-            v[5],
-            v[10],
-            v[11],
-            v[12],
-            v[13],
-            self.k.shape(text, rcpt) if text else "",
-            remote,
-        )
+        if text and plan.kind != "attempt":
+            shape = self.k.shape(without(text, (v[15], rcpt, sender, v[16], v[19])), None)
+        else:
+            shape = self.k.shape(text, rcpt) if text else ""
+        key = (plan.format, plan.alias, host, v[6], v[8], v[7], v[5], v[10], v[11], v[12], v[13], shape, self.remote_of(read))
         group = self.tally.groups.get(key)
         if group is None:
             group = self.tally.groups[key] = Group()
+        self.place(group, time, host, queue_id, rcpt, sender, v[15], offset, line)
+        return group
+
+    def place(
+        self,
+        group: Group,
+        time: int | None,
+        host: bytes,
+        queue_id: bytes | None,
+        rcpt: bytes | None,
+        sender: bytes | None,
+        client: bytes | None,
+        offset: int,
+        line: bytes,
+    ) -> None:
+        """One failure more in *group*."""
+        self.failures += 1
         group.count += 1
         when: float = float("inf")
         if time is not None:
@@ -462,12 +505,12 @@ class Counter_:  # noqa: N801
             group.of.add(b"%b %b %b" % (host, queue_id, rcpt or b""))
         else:
             group.of.add(b"%b  %b" % (host, rcpt or b""))
-            if v[15]:
-                group.clients.add(v[15])
+            if client:
+                group.clients.add(client)
         if sender is not None:
             group.senders.add(sender)
         old = group.sample
-        if old is None or (when, self.task.source, offset) < old[:3]:
+        if old is None or (when <= old[0] and (when, self.task.source, offset) < old[:3]):
             group.sample = (when, self.task.source, offset, line)
             group.example = (host, queue_id)
 

@@ -1,0 +1,93 @@
+"""Express lanes: the commonest failures are told apart by a short expression, and read whole once for all that are alike.
+
+A lane parts a line into what differs from message to message (queue id, addresses, times) and the rest.  All that a failure
+is grouped by follows from the rest; a line that a lane does not take, or whose first reading disagrees, is read whole.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ADDRESS = rb"[^<>\s\"\\@,:|/]{1,64}@[^<>\s\"\\@,:|/]{1,255}"
+_ID = rb"[0-9A-Za-z]{5,24}"
+_IP = rb"[0-9A-Fa-f.:]{2,45}"
+_STAMP = rb"[0-9-]{10} [0-9:]{8}(?:\.[0-9]{1,9})?(?: [+-][0-9]{4})?(?: \[[0-9]{1,10}\])? "
+
+_ATTEMPTS = {  # the expression, and its groups for queue id, recipient, place, the place's IP address, and the rest
+    "postfix": (
+        rb"(" + _ID + rb"): to=<(" + _ADDRESS + rb")>, (?:orig_to=<[^<>\s\"]{1,320}>, )?"
+        rb"(relay=[^\s,\[\]]{1,255}(?:\[private/[^\s\]]{1,60}\])?)(?:\[(" + _IP + rb")\]:[0-9]{1,5})?, "
+        rb"(?:conn_use=[0-9]{1,6}, )?delay=[0-9.]{1,12}, delays=[0-9./]{1,60}, (dsn=.{1,2000})\Z",
+        (1, 2, 3, 4, 5),
+    ),
+    "exim-main": (
+        _STAMP + rb"([0-9A-Za-z-]{16,24}) (==|\*\*) (" + _ADDRESS + rb") "
+        rb"(?=(?:[A-Z]+=\S+ |defer \(-?[0-9]{1,5}\):? |H=\S+ ){0,9}?(?:H=[^\s\[\]]{1,255} \[(" + _IP + rb")\])?)(R=.{1,2000})\Z",
+        (1, 3, 2, 4, 5),
+    ),
+}
+_REFUSALS = {
+    "postfix": (
+        rb"NOQUEUE: (reject: [A-Z]{3,10} from) ([^\s\[\]<>:;,]{1,255})\[(" + _IP + rb")\]: ([^;]{1,600}(?:;(?! from=)[^;]{1,600}){0,8}); "
+        rb"from=<([^<>\s\"]{0,320})> to=<(" + _ADDRESS + rb")> (proto=[A-Z]{4,6}) helo=<([^<>\s\"]{0,255})>\Z",
+        (4, 1, 7, 6, 5, 3, 2, 8),
+    ),
+}
+Key = tuple[bytes, ...]
+
+
+class Taken(NamedTuple):
+    """What a lane tells of a line: *key* is the same in all lines that are alike."""
+
+    key: Key
+    queue_id: bytes | None
+    rcpt: bytes
+    sender: bytes | None
+    client: bytes | None
+
+
+class Lanes:
+    """The lanes of one format."""
+
+    def __init__(self, name: str) -> None:
+        attempt, refusal = _ATTEMPTS.get(name), _REFUSALS.get(name)
+        self._attempt = re.compile(attempt[0]).match if attempt else None
+        self._groups: tuple[int, ...] = attempt[1] if attempt else ()
+        self._refusal = re.compile(refusal[0]).match if refusal else None
+        self._order: tuple[int, ...] = refusal[1] if refusal else ()
+
+    def take(self, body: bytes) -> Taken | None:
+        """What *body* tells, or None where no lane takes it."""
+        if self._attempt and (found := self._attempt(body)):
+            queue_id, rcpt, place, ip, rest = found.group(*self._groups)
+            if ip:
+                rest = rest.replace(b"[%b]" % ip, b"[]")
+            return Taken((place, rest.replace(rcpt, b"\0")), queue_id, rcpt, None, None)
+        if self._refusal and (found := self._refusal(body)):
+            text, verb, proto, rcpt, sender, ip, name, helo = found.group(*self._order)
+            return Taken((verb, proto, without(text, (ip, rcpt, sender, name, helo))), None, rcpt, sender or None, ip)
+        return None
+
+
+def loosely(key: Key) -> Key:
+    """*key* without what servers put into their replies to tell one message from another."""
+    if len(key) != 2 or len(key[1]) > _SHORT:
+        return key
+    ahead, said, reply = key[1].partition(b" said: ")
+    return (key[0], ahead + said + _TOKEN.sub(b"0", reply)) if said else key
+
+
+_SHORT = 450  # longer texts are cut for their shape, and the cut would not be the same
+_TOKEN = re.compile(rb"\b(?=\w*[0-9])[\w.-]{8,80}")
+
+
+def without(text: bytes, values: Sequence[bytes | None]) -> bytes:
+    """*text* without *values*, of those that cannot be a common word."""
+    for value in values:
+        if value and (b"." in value or b"@" in value or b":" in value):
+            text = text.replace(value, b"\0")
+    return text
