@@ -6,6 +6,7 @@ import gzip
 import random
 from datetime import UTC
 
+import msgspec
 import pytest
 
 from analyzer.batch import sources
@@ -100,3 +101,27 @@ def test_a_dask_cluster_gives_the_same(logs, plain):
         assert report([logs], engine, jobs=2, range=40_000) == plain
     finally:
         engine.close()
+
+
+def groups_of(path, *, lanes):
+    from analyzer.batch.run import tasks_of, years_of
+    from analyzer.batch.scan import scan
+
+    items, _ = sources.find([str(path)])
+    (task,) = tasks_of(items, years_of(items), Options(zone=UTC, block=1 << 26))
+    return scan(msgspec.structs.replace(task, use_lanes=lanes), knowledge(*KEY)).groups
+
+
+@pytest.mark.parametrize("maker", [postfix, exim])
+def test_the_express_lanes_tell_what_the_grammars_tell(tmp_path, maker):
+    r = random.Random(1)
+    lines = list(maker(300_000, 0.6, 9))
+    for _ in range(len(lines) // 4):  # damaged and crafted lines
+        i = r.randrange(len(lines))
+        at = r.randrange(len(lines[i]))
+        what = r.choice(
+            ["", "<", ">", "; from=<a@b.example> to=", "[", "]", ", status=sent (", " said: 550 5.1.1 ", "\x00", " ", "=> ", "1" * 12]
+        )
+        lines.insert(i, lines[i][:at] + what + lines[i][at + r.randrange(3) :])
+    (tmp_path / "m").write_text("".join(lines))
+    assert groups_of(tmp_path / "m", lanes=True) == groups_of(tmp_path / "m", lanes=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from analyzer.batch.reader import SENT, Reader
+from analyzer.batch.reader import SENT
 from analyzer.batch.scan import _IDS, Finder, Knowledge, Task, token
 from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
@@ -46,17 +46,19 @@ class Search:
     def __init__(self, knowledge: Knowledge, formats: frozenset[int], whole: tuple[bytes, ...], task: Task) -> None:
         anchors: dict[bytes, tuple[int, bool]] = {}
         loose: set[bytes] = set()
-        self.good: set[bytes] = set()
+        good: set[bytes] = set()
         self.senders: set[bytes] = set()
         for part in (knowledge.parts[i] for i in sorted(formats)):
             sent = part.needles.of(SENT)
-            self.good.update(sent)
+            good.update(sent)
             if part.anchors and all(anchors.get(t, a) == a for t, a in part.anchors.items()):
                 anchors |= part.anchors
             else:
                 loose.update(sent, part.senders)
                 self.senders.update(part.senders)
         loose -= anchors.keys()
+        # The commonest first.
+        self.good = sorted(good, key=lambda t: (t != b"status=sent ", t))
         self.senders.update(t for t, (_, names) in anchors.items() if names)
         self.texts = (*anchors, *sorted(loose), *whole)
         self.anchors, self.ids = len(anchors), len(anchors) + len(loose)
@@ -95,7 +97,7 @@ def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[
     tails = frozenset(n[-width:] for n in names)
     whole = tuple(sorted({i.rpartition(b" ")[2] for i in sought.whole}))
     search = Search(knowledge, sought.formats, whole, task)
-    reading = _Reading(found, sought, knowledge.reader, Clock(task.years, task.zone), names, task.source)
+    reading = _Reading(found, sought, knowledge, task, names)
     wanted = sorted(o for s, o in sought.samples if s == task.source)
     for offset, block in blocks(task.item, task.start, task.end, task.size, []):
         first = sought.before.get((task.source, offset), 0) + 1
@@ -114,8 +116,10 @@ def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[
 class _Reading:
     """The lines of interest, read into what was found."""
 
-    def __init__(self, found: Gathered, sought: Sought, reader: Reader, clock: Clock, names: frozenset[bytes], source: int) -> None:
-        self.found, self.sought, self.reader, self.clock, self.names, self.source = found, sought, reader, clock, names, source
+    def __init__(self, found: Gathered, sought: Sought, knowledge: Knowledge, task: Task, names: frozenset[bytes]) -> None:
+        self.found, self.sought, self.reader, self.names, self.source = found, sought, knowledge.reader, names, task.source
+        self.clock = Clock(task.years, task.zone)
+        self.lanes = knowledge.lanes if task.use_lanes else None
 
     def block(self, search: Search, offset: int, block: bytes, rows: list[tuple[int, int, int]], numbers: Numbers) -> None:
         """The rows of one block."""
@@ -141,17 +145,32 @@ class _Reading:
                 name = name if name in self.names else token(block, begin, end)
                 if name not in self.names and not (self.sought.odd and any(w in self.names for w in _IDS.findall(line[:1000]))):
                     continue
-            if not names_sender and not any(t in line for t in search.good):
-                continue
+            if not names_sender:
+                for good in search.good:
+                    if good in line:
+                        break
+                else:
+                    continue
             done = end
             self.line((self.source, offset + begin), line, name, names_sender=names_sender)
 
     def line(self, at: tuple[int, int], line: bytes, name: bytes, *, names_sender: bool) -> None:
         """A line that may name the sender of a message, or tell that it was delivered."""
-        found = self.found
-        if names_sender and b"%b %b" % (self.reader.split(line)[0].host, name) in found.senders:
+        found, sought = self.found, self.sought
+        head, stamp, body = self.reader.split(line)
+        if names_sender and b"%b %b" % (head.host, name) in found.senders:
             return  # once is enough
-        read = self.reader.read(line)
+        if self.lanes and head.formats:
+            lanes = self.lanes(head.formats[0])
+            if names_sender and (told := lanes.sender(body)) is not None:
+                if (key := b"%b %b" % (head.host, told[0])) in sought.ids:
+                    found.senders.setdefault(key, (*at, told[1]))
+                return
+            if (told := lanes.sent(body)) is not None:
+                if (key := b"%b %b" % (head.host, told[0])) in sought.ids:
+                    found.sent.add(b"%b %b" % (key, told[1]))
+                return
+        read = self.reader.of(head, stamp, body)
         if read is None:
             return
         values = read.values
@@ -159,7 +178,7 @@ class _Reading:
         if queue_id is None:
             return
         key = b"%b %b" % (read.host, queue_id)
-        if key not in self.sought.ids:
+        if key not in sought.ids:
             return
         if read.plan.kind == "message_info":
             sender = values[2]

@@ -25,18 +25,29 @@ _ATTEMPTS = {  # the expression, and its groups for queue id, recipient, place, 
         (1, 2, 3, 4, 5),
     ),
     "exim-main": (
-        _STAMP + rb"([0-9A-Za-z-]{16,24}) (==|\*\*) (" + _ADDRESS + rb") "
-        rb"(?=(?:[A-Z]+=\S+ |defer \(-?[0-9]{1,5}\):? |H=\S+ ){0,9}?(?:H=[^\s\[\]]{1,255} \[(" + _IP + rb")\])?)(R=.{1,2000})\Z",
-        (1, 3, 2, 4, 5),
+        _STAMP + rb"([0-9A-Za-z-]{16,24}) (==|\*\*|[=-]>) (" + _ADDRESS + rb") "
+        rb"(R=[^\s=:]{1,64}(?: T=[^\s=:]{1,64})?(?: defer \(-?[0-9]{1,5}\))?(?: H=[^\s\[\]]{1,255} \[(" + _IP + rb")\])?.{0,2000})\Z",
+        (1, 3, 2, 5, 4),
     ),
 }
-_REFUSALS = {
+_REFUSALS = {  # groups: the words, what was done, the protocol, recipient, sender, client's address and name, HELO
     "postfix": (
         rb"NOQUEUE: (reject: [A-Z]{3,10} from) ([^\s\[\]<>:;,]{1,255})\[(" + _IP + rb")\]: ([^;]{1,600}(?:;(?! from=)[^;]{1,600}){0,8}); "
         rb"from=<([^<>\s\"]{0,320})> to=<(" + _ADDRESS + rb")> (proto=[A-Z]{4,6}) helo=<([^<>\s\"]{0,255})>\Z",
         (4, 1, 7, 6, 5, 3, 2, 8),
     ),
+    "exim-main": (
+        _STAMP + rb"H=(?:([^\s()\[\]]{1,255}) )?(?:\(([^\s()]{1,255})\) )?\[(" + _IP + rb")\](?::[0-9]{1,5})? "
+        rb"(?:I=\[[^\s\]]{1,45}\]:[0-9]{1,5} )?(?:X=\S{1,120} CV=\S{1,9} )?F=<([^<>\s\"]{0,320})> "
+        rb"((?:temporarily )?rejected RCPT) <(" + _ADDRESS + rb")>: (.{1,600})\Z",
+        (7, 5, 5, 6, 4, 3, 1, 2),
+    ),
 }
+_SENDERS = {
+    "postfix": rb"(" + _ID + rb"): from=<([^<>\s\"]{0,320})>, size=[0-9]{1,18}, nrcpt=[0-9]{1,9} \(queue active\)\Z",
+    "exim-main": _STAMP + rb"([0-9A-Za-z-]{16,24}) <= (" + _ADDRESS + rb") (?:H|U|P)=",
+}
+_SENT = {"postfix": re.compile(rb"dsn=[0-9.]{5,9}, status=sent \(").match, "exim-main": re.compile(rb"R=[^\s=]{1,64} T=").match}
 Key = tuple[bytes, ...]
 
 
@@ -60,6 +71,23 @@ class Lanes:
         self._refusal = re.compile(refusal[0]).match if refusal else None
         self._order: tuple[int, ...] = refusal[1] if refusal else ()
 
+        sender = _SENDERS.get(name)
+        self._sender = re.compile(sender).match if sender else None
+        self._sent = _SENT.get(name)
+
+    def sender(self, body: bytes) -> tuple[bytes, bytes] | None:
+        """Queue id and sender, where *body* names them."""
+        found = self._sender(body) if self._sender else None
+        return (found[1], found[2]) if found else None
+
+    def sent(self, body: bytes) -> tuple[bytes, bytes] | None:
+        """Queue id and recipient, where *body* tells a delivery."""
+        found = self._attempt(body) if self._attempt and self._sent else None
+        if found is None or self._sent is None:
+            return None
+        queue_id, rcpt, place, _, rest = found.group(*self._groups)
+        return (queue_id, rcpt) if self._sent(rest) and place not in {b"==", b"**"} else None
+
     def take(self, body: bytes) -> Taken | None:
         """What *body* tells, or None where no lane takes it."""
         if self._attempt and (found := self._attempt(body)):
@@ -78,11 +106,13 @@ def loosely(key: Key) -> Key:
     if len(key) != 2 or len(key[1]) > _SHORT:
         return key
     ahead, said, reply = key[1].partition(b" said: ")
+    if not said and key[0] in {b"==", b"**"}:
+        ahead, said, reply = key[1].partition(b": SMTP error from remote mail")
     return (key[0], ahead + said + _TOKEN.sub(b"0", reply)) if said else key
 
 
 _SHORT = 450  # longer texts are cut for their shape, and the cut would not be the same
-_TOKEN = re.compile(rb"\b(?=\w*[0-9])[\w.-]{8,80}")
+_TOKEN = re.compile(rb"\b(?:(?=\w*[0-9])[\w.-]{8,80}|[0-9]{1,9}(?= ?(?:s|secs?|seconds?|min|minutes?|hours?)\b))")
 
 
 def without(text: bytes, values: Sequence[bytes | None]) -> bytes:

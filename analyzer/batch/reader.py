@@ -154,9 +154,15 @@ class Reader:
         first = line[:1]
         if first.isdigit() and (own := _OWN.match(line)) is not None:
             return self._own, own[1], line
-        at = 16 if first.isalpha() else line.find(b" ") + 1
-        if first == b"<" or at == 0 or not (stamp := line[: at - 1]).endswith(_DIGIT_OR_Z) or b":" not in stamp:
-            return self._slowly(line)
+        if first.isalpha():
+            at = 16
+            stamp = line[:15]
+            if line[15:16] != b" " or stamp[9:10] != b":" or stamp[12:13] != b":":
+                return self._slowly(line)
+        else:
+            at = line.find(b" ") + 1
+            if first == b"<" or at == 0 or not (stamp := line[: at - 1]).endswith(_DIGIT_OR_Z) or b":" not in stamp:
+                return self._slowly(line)
         colon = line.find(b": ", at)
         if colon < 0:
             return self._slowly(line)
