@@ -88,7 +88,17 @@ def enveloped(line: Line, formats: Formats) -> Line:
         return line
     if found.program is None:
         return msgspec.structs.replace(line, text=found.message)  # only a container's prefix
+    if found.pid is None and _has_own_stamp(line.text, found.program, formats):
+        return line
     return msgspec.structs.replace(line, envelope=found)
+
+
+def _has_own_stamp(text: str, program: str, formats: Formats) -> bool:
+    """Whether *text* is whole as it stands: software that writes its own stamp, whose first words looked like a program's name."""
+    of_programs = [f for f in formats.all.values() if f.header.programs]
+    if any(f.takes(program) for f in of_programs):
+        return False
+    return any(f.header.over == "text" and f.weight(text) for f in of_programs)
 
 
 def _claimed(capture: Capture, lines: list[Line], formats: Formats) -> tuple[set[int], list[Segment]]:

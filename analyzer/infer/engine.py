@@ -205,8 +205,13 @@ def _dialect_outcomes(
                 break
     if not hits:
         return []
-    best = min(hits, key=lambda o: (o.rule.tier, -max(o.rule.suggests.values(), default=0.0), o.rule.rule))
-    return [best]
+    own = problem.software if problem.by == "local" else None  # its own words are read by its own dialect first
+
+    def order(o: Outcome) -> tuple[Any, ...]:
+        foreign = own is None or o.rule.dialect.partition("-")[0] != own
+        return o.rule.tier, foreign, -max(o.rule.suggests.values(), default=0.0), o.rule.rule
+
+    return [min(hits, key=order)]
 
 
 # ---- what findings mean for each other -------------------------------------------------------------------------------

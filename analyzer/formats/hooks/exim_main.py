@@ -1,4 +1,4 @@
-"""What Exim says inside a sentence: the stage at which a delivery failed, codes within a reply of several lines."""
+"""What Exim says inside a sentence: the stage at which a delivery failed, how grave a complaint is, codes within a reply."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from analyzer.formats.hooks.postfix import without_codes
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, Event, MessageInfo, Refused
+from analyzer.model.events import Attempt, ClientGone, Event, MessageInfo, Refused, Trouble
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -29,11 +29,38 @@ _STAGES = {
     "EHLO or HELO": "EHLO",
     "MIME": "END-OF-MESSAGE",
     "DKIM": "END-OF-MESSAGE",
+    "during MIME ACL checks": "END-OF-MESSAGE",
+    "by local_scan()": "END-OF-MESSAGE",
+    "by non-SMTP ACL": "END-OF-MESSAGE",
+    "by DCC": "END-OF-MESSAGE",
+    "by PRDR": "END-OF-MESSAGE",
     "PRDR": "END-OF-MESSAGE",
     "non-SMTP": "END-OF-MESSAGE",
 }
 _GREETED = frozenset({"MAIL", "MAIL FROM", "RCPT", "DATA", "END-OF-MESSAGE"})
 _ATTEMPT_STAGES = {"data block": "END-OF-MESSAGE", "end of data": "END-OF-MESSAGE"}
+# How grave a complaint is.  What Exim writes to its panic log as well, and goes on with, is an error.
+_FATAL = re.compile(
+    r"Exim configuration (?:file|error)|socket bind\(\) to port|listen\(\) failed|exim user lost privilege|Cannot |cannot (?:bind|create socket|fork)"
+    r"|LOG: MAIN PANIC|.{0,80}unable to set gid|fork|socket\(\) failed|\d+ (?:select|accept)\(\) failure|IPv[46] socket creation failed"
+    r"|pid \d+: exec of .{1,200} failed|pid file path|TCP port |invalid SMTP port|backtrace$"
+)
+_INFO = re.compile(
+    r"Warning: |no (?:host name|IP address) found for|DKIM: (?!signing failed|message could not)|ignoring AUTH=|spam acl condition: warning|SPF: "
+    r"|DMARC |IP address lookup|Host is ignored|no MX|all relevant MX|\S+ \[\S*\] (?:Warning|is )|all hosts for |Delivery deferred by system filter"
+    r"|PRDR |rescind the above|DNS list lookup defer|dnslists domain|ARC: |dnssec fail |(?:regex|MIME|mime_regex) acl condition warning"
+    r"|Setting IPV6_V6ONLY|Failed to create IPv6 socket|bmi warning: |DCC: (?:warning|Couldn't shutdown)|WARNING: deprecated|Message abandoned: "
+    r"|host name alias list truncated|timed out while reading local|Header modification|\S+ router: skipped error|rewrite: |qualify/rewrite"
+    r"|(?:Unexpected|unexpected) (?:EOF|disconnection)|setsockopt|getsock|Long \S+ lookup"
+)
+_ERROR = re.compile(
+    r"Spool |Failed |[Tt]aint|Format error|spool |log directory|failed to (?:expand|create spool|write journal|update journal|fsync journal)|[Ee]rror "
+    r"|write error|exim: |Exim |delivery process|Non-SMTP|queue run: process|process \S+ crashed|.{1,60}process .{0,10}(?:vanished|returned non-zero)|Process "
+    r"|SIGSEGV|SEGV_|bad memory|excessive memory|store_|internal |buffer underflow|malloc|string too large|shadow transport|Fork failed"
+    r"|.{0,200}: (?:Permission denied|Too many open files|No space left on device)|ACL for|(?:Expansion|expansion) of|DKIM: (?:signing failed|message could not)"
+)
+# Commands of mail programs: anything else in a syntax error is a scanner, a browser, or TLS on a port that does not expect it.
+_VERBS = frozenset({"HELO", "EHLO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "AUTH", "STARTTLS", "RSET", "QUIT", "NOOP", "VRFY", "EXPN", "ETRN", "HELP"})
 
 
 def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
@@ -46,6 +73,12 @@ def _told(event: Event) -> Event:
     match event:
         case Attempt(text=str() as text) if len(text) < _MOST_TEXT:
             return _attempt(event, text)
+        case Trouble(severity="warning", text=str() as text):
+            return msgspec.structs.replace(event, severity=_severity(text))
+        case ClientGone():
+            return _gone(event)
+        case Refused(action="syntax") if (event.stage or "").upper() not in _VERBS:
+            return _strange(event)
         case Refused():
             stage = _STAGES.get(event.stage or "", event.stage)
             greeted = _helo(event) if stage in _GREETED else event.helo
@@ -53,6 +86,42 @@ def _told(event: Event) -> Event:
         case MessageInfo(protocol=str() as protocol) if "smtp" in protocol:
             return msgspec.structs.replace(event, helo=_helo(event))
     return event
+
+
+def _severity(text: str) -> str:
+    head = text[:400]
+    if _INFO.match(head):
+        return "info"
+    if _FATAL.match(head):
+        return "fatal"
+    return "error" if _ERROR.match(head) else "warning"
+
+
+def _gone(event: ClientGone) -> Event:
+    """A client that falls silent between messages, or hangs up there, is everyday life; one in the middle of a message is not."""
+    if event.how == "timeout" and (event.text or "").startswith("SMTP data"):
+        return msgspec.structs.replace(event, stage="DATA")
+    if event.stage == "message data":
+        return msgspec.structs.replace(event, stage="DATA")
+    return msgspec.structs.replace(event, text=None)
+
+
+def _strange(event: Refused) -> Event:
+    """A command that no mail program sends: a remark, for no mail is refused by it."""
+    return Trouble(
+        place=event.place,
+        last_line=event.last_line,
+        format=event.format,
+        time=event.time,
+        host=event.host,
+        agent=event.agent,
+        pid=event.pid,
+        severity="info",
+        text=event.text,
+        client_name=event.client_name,
+        client_ip=event.client_ip,
+        helo=event.helo,
+    )
 
 
 def _helo(event: Refused | MessageInfo) -> str | None:
