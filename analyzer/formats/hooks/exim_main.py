@@ -60,7 +60,9 @@ _ERROR = re.compile(
     r"|.{0,200}: (?:Permission denied|Too many open files|No space left on device)|ACL for|(?:Expansion|expansion) of|DKIM: (?:signing failed|message could not)"
 )
 # Commands of mail programs: anything else in a syntax error is a scanner, a browser, or TLS on a port that does not expect it.
-_VERBS = frozenset({"HELO", "EHLO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "AUTH", "STARTTLS", "RSET", "QUIT", "NOOP", "VRFY", "EXPN", "ETRN", "HELP"})
+_VERBS = frozenset(
+    {"HELO", "EHLO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "AUTH", "STARTTLS", "RSET", "QUIT", "NOOP", "VRFY", "EXPN", "ETRN", "HELP"}
+)
 
 
 def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
