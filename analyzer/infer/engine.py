@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _MOST_THINGS = 2_000  # things of one kind that rules look at
 _MOST_PLACES = 24
 SURE = 0.6
+_HOME = 0.1  # what its own dialect's reading of a server's own words is worth more than another's
 ANY_REPLY = "reply"  # in `refines`: whatever a dialect reads in the words of the reply
 _OF_WORDS = frozenset(
     {"refusal", "delivery-failure", "tls-failure", "local-failure", "auth-failure", "connect-failure", "hang-up", "timeout"}
@@ -205,11 +206,11 @@ def _dialect_outcomes(
                 break
     if not hits:
         return []
-    own = problem.software if problem.by == "local" else None  # its own words are read by its own dialect first
+    own = problem.software if problem.by == "local" else None
 
     def order(o: Outcome) -> tuple[Any, ...]:
-        foreign = own is None or o.rule.dialect.partition("-")[0] != own
-        return o.rule.tier, foreign, -max(o.rule.suggests.values(), default=0.0), o.rule.rule
+        home = own is not None and o.rule.dialect.partition("-")[0] == own
+        return o.rule.tier, -max(o.rule.suggests.values(), default=0.0) - (_HOME if home else 0.0), o.rule.rule
 
     return [min(hits, key=order)]
 
