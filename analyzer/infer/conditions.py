@@ -348,14 +348,18 @@ def _count(count: m.Count, thing: Any, kind: str, context: Context) -> Result:
             continue
         if count.distinct is not None:
             value = getattr(other, count.distinct, None)
-            if value is None or value in seen:
+            if value is None:
                 continue
+            merged = int(getattr(other, _MANY.get(count.distinct, ""), 1) or 1)  # alike problems are one, which knows how many
+            alike = max(alike + (value not in seen), merged)
             seen.add(value)
-            alike += 1
         else:
             alike += int(getattr(other, "count", 1))
         places += list(other.places[:2])
     return Result(YES if alike > count.over else NO, f"count {alike}", places[:20])
+
+
+_MANY = {"client_ip": "clients", "rcpt_to": "recipients", "mail_from": "senders", "user": "users"}
 
 
 def describe(condition: m.AnyMatcher, context: Context | None = None) -> str:
