@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from analyzer.assemble.certificate import certificates_of
-from analyzer.assemble.delivery import deliveries_of
+from analyzer.assemble.delivery import GOOD, deliveries_of
 from analyzer.assemble.dialogue import dialogues_of
 from analyzer.assemble.facts import facts_of, provider_of
 from analyzer.assemble.message import messages_of
-from analyzer.assemble.problems import complaints_of, merged, of_deliveries, of_dialogue, of_events
+from analyzer.assemble.problems import complaints_of, merged, of_deliveries, of_dialogue, of_events, of_remarks
 from analyzer.model import events as ev
 from analyzer.model.case import Case, Delivery, Dialogue, Problem
 from analyzer.model.lookup import Lookup, Record
@@ -51,6 +51,9 @@ def assemble(
     for problem in of_events(loose, software, views, complaints):
         owners.append(None)
         found.append(problem)
+    if not found and not dialogues and not any(a.status in GOOD for d in deliveries for a in d.attempts):
+        found = of_remarks(events, software, views)
+        owners = [None] * len(found)
     client = _only_client(lookups)
     found = [_linked(p, dialogues, deliveries, providers, events, back) for p in found]
     if client is not None:

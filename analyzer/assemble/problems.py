@@ -466,6 +466,15 @@ def _tls(e: ev.TlsFailed, software: str | None, view: str | None) -> Problem:
     )
 
 
+def of_remarks(events: Iterable[ev.Event], software: dict[str, str | None], views: dict[str, str | None]) -> list[Problem]:
+    """What companions remark on a message in passing, for a capture that shows nothing else: it is all there is to go by."""
+    return [
+        Problem(**_fields(e, software.get(e.format), views.get(e.format)) | {"kind": "local-failure", "by": "local", "severity": "info"})
+        for e in events
+        if isinstance(e, ev.Trouble) and e.severity == "info" and e.text
+    ]
+
+
 def _trouble(e: ev.Trouble, software: str | None, view: str | None) -> Problem | None:
     if e.severity == "info":
         return None
