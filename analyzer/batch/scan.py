@@ -358,12 +358,15 @@ class Counter_:  # noqa: N801
             if way is None:
                 read.update(b for _, b in rows)
                 continue
-            keys = way(block, rows)
-            counts = Counter(keys)
-            where: dict[Alike, int] = {}
-            again: set[Alike] = set()
-            for key, count in counts.items():
-                short = (key[0], shortened(key[1]), way is ahead)
+            if not rows:
+                continue
+            raws, names = way(block, rows), hosts(block, rows)
+            keys: list[Any] = raws if isinstance(names, bytes) else list(zip(names, raws, strict=True))
+            where: dict[Any, int] = {}
+            again: set[Any] = set()
+            for key, count in Counter(keys).items():
+                host, raw = (names, key) if isinstance(names, bytes) else key
+                short = (host, shortened(raw), way is ahead)
                 if short not in self.k.alike:
                     where = where or dict(zip(keys, (b for _, b in rows), strict=True))
                     self.learn(short, block, where[key])
@@ -545,37 +548,39 @@ def same_mail(address: bytes | None, wanted: str) -> bool:
 
 
 # ---- deliveries without reading their lines --------------------------------------------------------------------------
-Alike = tuple[bytes, bytes]  # host, and what stands between recipient and relay
+Rows = list[tuple[tuple[int, int, int], int]]  # what was found, and where its line begins
 
 
-def behind(block: bytes, rows: list[tuple[tuple[int, int, int], int]]) -> list[Alike]:
-    """Of Postfix and Sendmail: ``... to=<greta@example.com>, relay=mx.example.com[192.0.2.1]:25, ..., status=sent``"""
+def behind(block: bytes, rows: Rows) -> list[bytes]:
+    """What stands between recipient and relay, of Postfix and Sendmail: ``... to=<greta@example.com>, relay=mx.example.com[192.0.2.1]:25, ..., status=sent``"""
     find = block.find
     ats = [find(b"@", find(b"to=", b)) for _, b in rows]
-    raws = [block[a : find(b"[", a) + 2] if 0 <= a < h[1] else b"" for a, (h, _) in zip(ats, rows, strict=True)]
-    return list(zip(hosts(block, rows), raws, strict=True))
+    return [block[a : find(b"[", a) + 2] if 0 <= a < h[1] else b"" for a, (h, _) in zip(ats, rows, strict=True)]
 
 
-def ahead(block: bytes, rows: list[tuple[tuple[int, int, int], int]]) -> list[Alike]:
-    """Of Exim: ``1aspm4-000001-G7 => greta@example.com R=dnslookup T=remote_smtp H=mx.example.com [192.0.2.1]``"""
+def ahead(block: bytes, rows: Rows) -> list[bytes]:
+    """The same of Exim: ``1aspm4-000001-G7 => greta@example.com R=dnslookup T=remote_smtp H=mx.example.com [192.0.2.1]``"""
     find = block.find
     # The arrow stands behind the message's id; anything else is a stranger's text.
-    raws = [
-        block[find(b"@", e) : find(b" [", e)] if block[s - 4 : s - 3] == b"-" or block[s - 6 : s - 5] == b"-" else b""
-        for (_, s, e), _ in rows
-    ]
-    return list(zip(hosts(block, rows), raws, strict=True))
+    return [block[find(b"@", e) : find(b" [", e)] if b"-" in {block[s - 4 : s - 3], block[s - 6 : s - 5]} else b"" for (_, s, e), _ in rows]
 
 
-def hosts(block: bytes, rows: list[tuple[tuple[int, int, int], int]]) -> list[bytes]:
-    """The word behind the stamp of each row's line; a line with another stamp than most gets what is no host."""
+def hosts(block: bytes, rows: Rows) -> bytes | list[bytes]:
+    """The word behind the stamp of each row's line, or the one of all; a line with another stamp than most gets what is no host."""
     find = block.find
     first = block[:1]
     if first.isalpha():  # Nov 20 00:00:00 mx1 postfix/smtp[7]: ...
+        one = block[rows[0][1] + 17 : find(b" ", rows[0][1] + 17)]
+        length = 18 + len(one)
+        if {block[b + 16 : b + length] for _, b in rows} == {b" %b " % one}:
+            return one
         return [block[b + 17 : find(b" ", b + 17)] for _, b in rows]
     if block[10:11] == b"T":  # 2026-11-20T00:00:00+01:00 mx1 ...
         return [block[(at := find(b" ", b + 1) + 1) : find(b" ", at)] for _, b in rows]
-    return [b"" if block[b + 1 : b + 2].isdigit() else b"?" for _, b in rows]
+    return b"" if all(block[b + 1] in _NUMBERS for _, b in rows) else [b"" if block[b + 1] in _NUMBERS else b"?" for _, b in rows]
+
+
+_NUMBERS = frozenset(b"0123456789")
 
 
 def shortened(raw: bytes) -> bytes:
@@ -589,7 +594,7 @@ def shortened(raw: bytes) -> bytes:
     return raw[:cut] + (raw[relay:] if relay >= 0 else b"")
 
 
-def way_of(text: bytes) -> Callable[[bytes, Any], list[Alike]] | None:
+def way_of(text: bytes) -> Callable[[bytes, Rows], list[bytes]] | None:
     """How lines with *text* are told apart; None where each must be read."""
     return behind if text.startswith((b"status=", b", stat=")) else ahead if text in {b"=> ", b"-> ", b">> "} else None
 
