@@ -7,7 +7,7 @@ from analyzer.batch import sources
 from analyzer.batch.gather import Gathered
 from analyzer.batch.incidents import judgements, representatives
 from analyzer.batch.run import report_of, sought_of, years_of
-from analyzer.batch.scan import Counter_, Tally, Task
+from analyzer.batch.scan import Counter_, Tally, Task, settle
 from analyzer.batch.stamps import Clock
 from analyzer.model import events as ev
 from analyzer.model.capture import Line
@@ -62,14 +62,14 @@ def reference(items, notes, known, book, options):
                 case ev.MessageInfo():
                     counter.received += alias in {"received", "picked_up"}
                     continue
-                case ev.Refused() | ev.Trouble() | ev.TlsFailed() | ev.ClientGone() | ev.AuthResult() | ev.ConnectFailed():
+                case ev.Finished() | ev.Refused() | ev.Trouble() | ev.TlsFailed() | ev.ClientGone() | ev.AuthResult() | ev.ConnectFailed():
                     pass
                 case _:
                     continue
             counter.line(offset, raw)
         counter.close()
     gathered = Gathered()
-    chosen = representatives(tally)
+    chosen = representatives(settle(tally))
     sought = sought_of(tally, chosen)
     for source, number, offset, raw, event in everything:
         if (source, offset) in sought.samples:

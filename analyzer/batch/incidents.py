@@ -12,7 +12,7 @@ from analyzer.batch.scan import Group, Key, Tally, add_group
 from analyzer.infer.engine import judge, problem_values, values_of
 from analyzer.infer.report import what
 from analyzer.infer.wording import fill
-from analyzer.model.batch import Incident, Reply, Sample, SampleLine
+from analyzer.model.batch import Incident, Reply, Sample, SampleLine, Traffic, Waiting
 from analyzer.model.capture import Capture, Line, Parsed, Segment
 from analyzer.model.report import word_of
 from analyzer.segment import enveloped
@@ -168,6 +168,7 @@ class _Open(msgspec.Struct):
     samples: list[Group]
     temporary: set[bytes]
     final: set[bytes]
+    attempts: int = 0
 
 
 def incidents(
@@ -193,13 +194,55 @@ def incidents(
         found.shapes[shape, judgement.what] += group.count
         found.samples.append(group)
         (found.temporary if is_temporary(key) else found.final).update(group.of)
-    built = [(name[3], _incident(name, o, gathered, names, now)) for name, o in open_.items()]
+        found.attempts += group.count if key[3] is not None else 0
+    attempts = attempts_of(tally)
+    built = [(name[3], _incident(name, o, tally, gathered, attempts, names, now)) for name, o in open_.items()]
     built.sort(key=lambda b: (-b[1].harm, -b[1].events, b[1].id))
     return [i for apart, i in built if not apart], [i for apart, i in built if apart]
 
 
 def _copy(group: Group) -> Group:
-    return msgspec.structs.replace(group, hours=dict(group.hours))
+    return msgspec.structs.replace(group, hours=dict(group.hours), of=dict(group.of))
+
+
+Place = tuple[bytes, bytes]  # host and destination
+
+
+def attempts_of(tally: Tally) -> dict[Place, dict[str, int]]:
+    """What happened at each host towards each destination: delivered, deferred, bounced; refusals have the destination b""."""
+    found: dict[Place, dict[str, int]] = {}
+    for (host, remote, _, _), count in tally.sent.items():
+        at = found.setdefault((host, remote), {})
+        at["delivered"] = at.get("delivered", 0) + count
+    for key, group in tally.groups.items():
+        name = outcome(key)
+        if name in {"deferred", "bounced", "rejected"}:
+            at = found.setdefault((key[2], b"" if name == "rejected" else key[12] or b""), {})
+            at[name] = at.get(name, 0) + group.count
+    return found
+
+
+def outcome(key: Key) -> str:
+    """What became of the mail in failures of *key*: deferred, bounced, rejected or other."""
+    status = (key[3] or b"").decode()
+    if status in {"deferred", "bounced"}:
+        return status
+    return "rejected" if key[3] is None and key[5] else "other"
+
+
+def traffic(attempts: dict[Place, dict[str, int]], which: int, most: int) -> tuple[Traffic, ...]:
+    """*attempts* by host (*which* 0) or destination (1), the busiest first."""
+    sums: dict[bytes, Counter[str]] = {}
+    for place, counts in attempts.items():
+        sums.setdefault(place[which], Counter()).update(counts)
+    if which == 1:
+        sums.pop(b"", None)
+    rows = []
+    for name, c in sums.items():
+        tried = c["delivered"] + c["deferred"] + c["bounced"]
+        rate = round((c["deferred"] + c["bounced"]) / tried, 4) if tried else None
+        rows.append(Traffic(name.decode("utf-8", "replace"), c["delivered"], c["deferred"], c["bounced"], c["rejected"], rate))
+    return tuple(sorted(rows, key=lambda r: (-(r.delivered + r.deferred + r.bounced + r.rejected), r.name))[:most])
 
 
 def is_temporary(key: Key) -> bool:
@@ -217,13 +260,23 @@ def _words(key: Key) -> str:
     return " ".join(parts) or str(key[1])
 
 
-def _incident(name: tuple[Any, ...], o: _Open, gathered: Gathered, names: Sequence[str], now: int | None) -> Incident:
+def _incident(
+    name: tuple[Any, ...],
+    o: _Open,
+    tally: Tally,
+    gathered: Gathered,
+    attempts: dict[Place, dict[str, int]],
+    names: Sequence[str],
+    now: int | None,
+) -> Incident:
     fault, host, remote, _, shape = name
     g, j = o.group, o.judgement
     queued = {x for x in g.of if b"  " not in x[: len(host.encode()) + 2]}
     lost = o.final
+    delayed = (o.temporary - lost) & gathered.sent
+    if tally.expired:
+        lost = lost | {x for x in o.temporary - delayed if x.rpartition(b" ")[0] in tally.expired}
     later = o.temporary - lost
-    delayed = later & gathered.sent
     waiting = {x for x in later - delayed if x in queued}
     messages = {x.rpartition(b" ")[0] for x in queued}
     senders = {s.lower() for s in g.senders} | {gathered.senders[m][2].lower() for m in messages if m in gathered.senders}
@@ -232,6 +285,8 @@ def _incident(name: tuple[Any, ...], o: _Open, gathered: Gathered, names: Sequen
     harm = round(
         (3 * len(lost & queued) + 0.3 * len(lost - queued) + 2 * len(waiting) + 0.5 * len(delayed)) * weight * (1.5 if ongoing else 1.0), 1
     )
+    at = attempts.get((host.encode(), remote.encode()), {})
+    tried = sum(at.get(n, 0) for n in ("delivered", "deferred", "bounced"))
     chosen = sorted((s for s in o.samples if s.sample is not None), key=lambda s: s.sample[:3] if s.sample else ())
     return Incident(
         id="/".join(p for p in (fault, host or "-", remote or "-", shape[:60]) if p),
@@ -255,6 +310,9 @@ def _incident(name: tuple[Any, ...], o: _Open, gathered: Gathered, names: Sequen
         lost=len(lost),
         waiting=len(waiting),
         delayed=len(delayed),
+        delivered=at.get("delivered", 0),
+        rate=round(o.attempts / tried, 4) if o.attempts and tried else None,
+        oldest=_oldest(g, waiting, gathered),
         harm=harm,
         trend={str(iso(h * 3600)): n for h, n in sorted(g.hours.items())},
         replies=tuple(Reply(words, text, n) for (text, words), n in sorted(o.shapes.items(), key=lambda x: (-x[1], x[0]))[:5]),
@@ -262,6 +320,22 @@ def _incident(name: tuple[Any, ...], o: _Open, gathered: Gathered, names: Sequen
         steps=j.steps,
         rules=j.rules,
     )
+
+
+def _oldest(group: Group, waiting: set[bytes], gathered: Gathered) -> Waiting | None:
+    """The message that has waited longest."""
+    if not waiting:
+        return None
+    name = min(waiting, key=lambda x: (group.of[x], x))
+    host, queue_id, rcpt = (x.decode("utf-8", "replace") for x in name.split(b" ", 2))
+    sender = gathered.senders.get(name.rpartition(b" ")[0])
+    since = group.of[name]
+    return Waiting(
+        host, queue_id, rcpt, sender[2].decode("utf-8", "replace") if sender else None, iso(None if since == _NEVER else int(since))
+    )
+
+
+_NEVER = float("inf")
 
 
 def _sample(group: Group, gathered: Gathered, names: Sequence[str]) -> Sample:

@@ -306,6 +306,7 @@ def failed(read: Read) -> bool:
 
 # ---- what a block is searched for ------------------------------------------------------------------------------------
 FAIL, SENT, ARRIVED, INFO = range(4)
+EXPIRED = frozenset({b"expired", b"force-expired"})
 
 
 class Needles(msgspec.Struct, frozen=True):
@@ -340,7 +341,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=sent\n", b"status=delivered ", b"status=
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-11", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-12", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -381,7 +382,8 @@ def _part(reader: Reader, index: int) -> Part:
         sent = plan.kind == "attempt" and plan.constants[6] in _GOOD
         came = arrival(plan)
         names_sender = plan.kind == "message_info" and "queue_id" in names and "mail_from" in names
-        if not (plan.fails or sent or came or names_sender):
+        gave_up = plan.kind == "finished" and plan.constants[11] in EXPIRED
+        if not (plan.fails or sent or came or names_sender or gave_up):
             continue
         sets = literals[marker]
         if plan.fails and "status" in names and any(w.endswith("status=") for s in sets if len(s) == 1 for w in s):
@@ -398,8 +400,8 @@ def _part(reader: Reader, index: int) -> Part:
             every = every or not texts
         if names_sender:
             senders.update(t.encode() for t in texts)
-        if plan.fails or sent or came:
-            role = FAIL if plan.fails else SENT if sent else ARRIVED
+        if plan.fails or sent or came or gave_up:
+            role = FAIL if plan.fails or gave_up else SENT if sent else ARRIVED
             for text in texts:
                 roles[text.encode()] = min(role, roles.get(text.encode(), role))
     _drop(roles)

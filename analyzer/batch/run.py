@@ -12,8 +12,8 @@ from analyzer import __version__
 from analyzer.batch import sources
 from analyzer.batch.engines import Dask, Interrupted, Local
 from analyzer.batch.gather import Gathered, Sought, sort_stories
-from analyzer.batch.incidents import incidents, iso, judgements, representatives
-from analyzer.batch.scan import Key, Knowledge, Tally, Task, Wanted
+from analyzer.batch.incidents import attempts_of, incidents, iso, judgements, outcome, representatives, traffic
+from analyzer.batch.scan import Key, Knowledge, Tally, Task, Wanted, settle
 from analyzer.batch.stamps import Years, day_of, infer_years
 from analyzer.model.batch import VERSION, BatchReport, Incident, Source
 
@@ -140,6 +140,7 @@ def batch(
         tally = engine.scan(tasks, progress("reading", size) if progress else None)
     except Interrupted as stop:
         tally, partial, tasks = (stop.result if isinstance(stop.result, Tally) else Tally()), True, []
+    settle(tally)
     chosen = representatives(tally)
     if not partial:
         sought = sought_of(tally, chosen)
@@ -203,6 +204,7 @@ def report_of(
             hours[hour] = hours.get(hour, 0) + count
     recognised = totals["failures"] + totals["received"] + totals["delivered"]
     verdict = "incidents" if found else "healthy" if recognised else "unrecognised"
+    attempts = attempts_of(tally)
     return BatchReport(
         VERSION,
         verdict,
@@ -212,6 +214,8 @@ def report_of(
         tuple(noise),
         (),
         {str(iso(h * 3600)): n for h, n in sorted(hours.items())},
+        traffic(attempts, 0, 1_000),
+        traffic(attempts, 1, 100),
         tuple(
             Source(i.name, i.size, i.packed, y.first_year if y.assumed else None, iso(tally.ends.get(s, (0, None))[1]))
             for s, (i, y) in enumerate(zip(items, years, strict=True))
@@ -230,17 +234,16 @@ def totals_of(tally: Tally, found: Sequence[Incident]) -> dict[str, int]:
         "bytes": tally.bytes,
         "received": tally.counts.get("received", 0),
         "delivered": sum(tally.sent.values()),
+        "onward": sum(n for told, n in tally.sent.items() if told[3]),
         "deferred": 0,
         "bounced": 0,
-        "expired": 0,
+        "expired": len(tally.expired),
         "rejected": 0,
         "other": 0,
         "failures": 0,
     }
     for key, group in tally.groups.items():
-        status = (key[3] or b"").decode()
-        name = status if status in {"deferred", "bounced", "expired"} else "rejected" if key[3] is None and key[5] else "other"
-        totals[name] += group.count
+        totals[outcome(key)] += group.count
         totals["failures"] += group.count
     totals["lost"] = sum(i.lost for i in found)
     totals["waiting"] = sum(i.waiting for i in found)
@@ -255,8 +258,8 @@ def headline(verdict: str, totals: dict[str, int], found: Sequence[Incident], no
     if verdict == "healthy":
         aside = f"; {sum(n.events for n in noise):,} events are strangers' noise" if noise else ""
         return f"No incidents: {totals['delivered']:,} deliveries{aside}."
-    tried = totals["delivered"] + totals["deferred"] + totals["bounced"] + totals["expired"]
-    failed = totals["deferred"] + totals["bounced"] + totals["expired"]
+    tried = totals["delivered"] + totals["deferred"] + totals["bounced"]
+    failed = totals["deferred"] + totals["bounced"]
     events = sum(i.events for i in found)
     top, share = 0, 0
     while top < len(found) and share < 0.9 * events and top < 3:

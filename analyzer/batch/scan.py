@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer.batch.lanes import Lanes, loosely, without
-from analyzer.batch.reader import ALWAYS, ARRIVED, OWN_STAMPS, SENT, Needles, Read, Reader, arrival, failed, merged, parts_of
+from analyzer.batch.reader import ALWAYS, ARRIVED, EXPIRED, OWN_STAMPS, SENT, Needles, Read, Reader, arrival, failed, merged, parts_of
 from analyzer.batch.sources import Item, blocks
 from analyzer.batch.stamps import Clock, Years
 
@@ -62,13 +62,13 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct):
-    """Failures of one shape, place and destination.  *of*: host, queue id and recipient of each, apart by blanks."""
+    """Failures of one shape, place and destination.  *of*: host, queue id and recipient of each, apart by blanks: since when."""
 
     count: int = 0
     first: int | None = None
     last: int | None = None
     hours: dict[int, int] = {}
-    of: set[bytes] = set()
+    of: dict[bytes, float] = {}
     senders: set[bytes] = set()
     clients: set[bytes] = set()
     sample: tuple[float, int, int, bytes] | None = None  # time, source, offset, line
@@ -76,6 +76,7 @@ class Group(msgspec.Struct):
 
 
 Key = tuple[Any, ...]
+Ids = set[bytes]
 Sent = tuple[bytes, bytes, bytes, bool]  # of deliveries: host, destination (provider or domain), recipient's domain, onward
 
 
@@ -89,6 +90,7 @@ class Tally(msgspec.Struct):
     ends: dict[int, tuple[int, int | None]] = {}  # source -> offset and time of its last line
     blocks: dict[tuple[int, int], int] = {}  # (source, offset) -> lines of the block there
     sent: dict[Sent, int] = {}
+    expired: Ids = set()  # host and queue id of messages given up
     formats: set[int] = set()  # those that the range was searched for
     odd: bool = False  # queue ids stand where `token` does not look
     notes: list[str] = []
@@ -445,6 +447,8 @@ class Counter_:  # noqa: N801
                 self.tally.sent[told] = self.tally.sent.get(told, 0) + 1
         elif arrival(read.plan):
             self.received += self.is_wanted(*self.asked(read))
+        elif read.plan.kind == "finished" and read.values[11] in EXPIRED and read.values[0] and self.is_wanted(*self.asked(read)):
+            self.tally.expired.add(b"%b %b" % (read.host, read.values[0]))
 
     def time_of(self, stamp: bytes) -> int | None:
         """Seconds since 1970; neighbours have the same stamp."""
@@ -506,12 +510,12 @@ class Counter_:  # noqa: N801
                 group.last = time
             hour = time // 3600
             group.hours[hour] = group.hours.get(hour, 0) + 1
-        if queue_id:
-            group.of.add(b"%b %b %b" % (host, queue_id, rcpt or b""))
-        else:
-            group.of.add(b"%b  %b" % (host, rcpt or b""))
-            if client:
-                group.clients.add(client)
+        of = group.of
+        name = b"%b %b %b" % (host, queue_id or b"", rcpt or b"")
+        if of.get(name, when) >= when:
+            of[name] = when
+        if client and not queue_id:
+            group.clients.add(client)
         if sender is not None:
             group.senders.add(sender)
         old = group.sample
@@ -623,6 +627,7 @@ def merge(into: Tally, other: Tally) -> Tally:
     into.bytes += other.bytes
     into.odd |= other.odd
     into.formats |= other.formats
+    into.expired |= other.expired
     for told, value in other.sent.items():
         into.sent[told] = into.sent.get(told, 0) + value
     into.blocks |= other.blocks
@@ -640,6 +645,23 @@ def merge(into: Tally, other: Tally) -> Tally:
     return into
 
 
+def settle(tally: Tally) -> Tally:
+    """Failures before any server of a domain was reached belong to the provider that otherwise takes the domain's mail."""
+    takes: dict[bytes, dict[bytes, int]] = {}
+    for (_, remote, domain, _), count in tally.sent.items():
+        if domain and remote != domain:
+            takes.setdefault(domain, {})[remote] = takes.get(domain, {}).get(remote, 0) + count
+    known = {d: min(r, key=lambda n: (-r[n], n)) for d, r in takes.items()}
+    for key in [k for k in tally.groups if k[12] in known]:
+        group = tally.groups.pop(key)
+        new = (*key[:12], known[key[12]])
+        if new in tally.groups:
+            add_group(tally.groups[new], group)
+        else:
+            tally.groups[new] = group
+    return tally
+
+
 def add_group(mine: Group, group: Group) -> None:
     """*group* added to *mine*."""
     mine.count += group.count
@@ -647,7 +669,10 @@ def add_group(mine: Group, group: Group) -> None:
     mine.last = max((t for t in (mine.last, group.last) if t is not None), default=None)
     for hour, count in group.hours.items():
         mine.hours[hour] = mine.hours.get(hour, 0) + count
-    mine.of |= group.of
+    of = mine.of
+    for name, when in group.of.items():
+        if of.get(name, when) >= when:
+            of[name] = when
     mine.senders |= group.senders
     mine.clients |= group.clients
     if mine.sample is None or (group.sample is not None and group.sample[:3] < mine.sample[:3]):

@@ -30,6 +30,27 @@ class Reply(msgspec.Struct, frozen=True):
     events: int
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    """A message that waits: since its first failure in these logs."""
+
+    host: str
+    queue_id: str
+    recipient: str
+    sender: str | None
+    since: str | None
+
+
+class Traffic(msgspec.Struct, frozen=True):
+    """What went to a destination, or what a host did.  *rate*: the share of delivery attempts that failed."""
+
+    name: str
+    delivered: int
+    deferred: int
+    bounced: int
+    rejected: int
+    rate: float | None
+
+
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """One cause, towards one destination, at one host.
 
@@ -57,6 +78,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     lost: int
     waiting: int
     delayed: int
+    delivered: int  # to this destination, by this host, in the same logs
+    rate: float | None  # of the attempts there, the share that failed so; None for refusals
+    oldest: Waiting | None
     harm: float
     trend: dict[str, int]
     replies: tuple[Reply, ...]
@@ -87,6 +111,8 @@ class BatchReport(msgspec.Struct, frozen=True):
     noise: tuple[Incident, ...]
     gone: tuple[str, ...]  # incidents of the baseline that are no more
     hours: dict[str, int]  # failures by hour
+    hosts: tuple[Traffic, ...]
+    destinations: tuple[Traffic, ...]  # providers, and domains of no known provider; the busiest
     sources: tuple[Source, ...]
     notes: tuple[str, ...]
     partial: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from analyzer.render.batch_text import sparkline
 from analyzer.render.safe import visible
 
 if TYPE_CHECKING:
-    from analyzer.model.batch import BatchReport, Incident
+    from analyzer.model.batch import BatchReport, Incident, Traffic
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STYLE = """
@@ -17,6 +18,8 @@ _STYLE = """
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8886;vertical-align:top}
 td.n{text-align:right;font-variant-numeric:tabular-nums}pre{overflow-x:auto;padding:.6rem;background:#8882;font-size:.85rem}
 section{border-top:2px solid #8886;margin-top:1.5rem}.trend{font-family:monospace;white-space:pre}
+.heat{font-size:.75rem}.heat td{padding:0;text-align:center;border:1px solid #8884;min-width:1em}.heat td span{font-size:.6rem}
+.h1{background:#e4572e22}.h2{background:#e4572e44}.h3{background:#e4572e77}.h4{background:#e4572eaa}.h5{background:#e4572ecc}.h6{background:#e4572e}
 @media print{pre{white-space:pre-wrap}}
 """
 
@@ -24,7 +27,7 @@ section{border-top:2px solid #8886;margin-top:1.5rem}.trend{font-family:monospac
 def html_of(report: BatchReport) -> str:
     """The page."""
     t = report.totals
-    names = ("lines", "received", "delivered", "deferred", "bounced", "expired", "rejected", "lost", "waiting", "delayed")
+    names = ("lines", "received", "delivered", "onward", "deferred", "bounced", "expired", "rejected", "lost", "waiting", "delayed")
     totals = "".join(f"<tr><th scope=row>{n}</th><td class=n>{t[n]:,}</td></tr>" for n in names)
     parts = [
         "<!doctype html><html lang=en><head><meta charset=utf-8>",
@@ -34,7 +37,10 @@ def html_of(report: BatchReport) -> str:
         "<p><strong>Partial: the run was interrupted.</strong></p>" if report.partial else "",
         f"<table><caption>Totals</caption>{totals}</table>",
         _trend("Failures by hour", report.hours),
+        _heat(report),
         _overview(report),
+        _traffic("Destinations", report.destinations),
+        _traffic("Hosts", report.hosts),
         *(_incident(i, found) for i, found in enumerate(report.incidents[:100], 1)),
         _noise(report),
         _coverage(report),
@@ -68,6 +74,56 @@ def _overview(report: BatchReport) -> str:
     return f"<h2>Incidents</h2><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 
+def _heat(report: BatchReport) -> str:
+    """Hours across, incidents down: the darker, the more events; each cell says its number to those who cannot see it."""
+    rows = [(n, i) for n, i in enumerate(report.incidents[:_ROWS], 1) if i.trend]
+    if not rows:
+        return ""
+    at = {id(i): {int(datetime.fromisoformat(h).timestamp()) // 3600: c for h, c in i.trend.items()} for _, i in rows}
+    first, last = min(min(h) for h in at.values()), max(max(h) for h in at.values())
+    step = max(1, -(-(last - first + 1) // _COLUMNS))
+    starts = range(first, last + 1, step)
+    heads = "".join(f"<th scope=col title={stamp(s)}>{label(s, s == first or (s - first) % 24 < step)}</th>" for s in starts)
+    body = ""
+    for n, i in rows:
+        sums = [sum(at[id(i)].get(h, 0) for h in range(s, s + step)) for s in starts]
+        top = max(sums)
+        cells = "".join(
+            f'<td class="h{-(-_SHADES * c // top) if c else 0}" title="{stamp(s)}: {c:,}"><span>{c or ""}</span></td>'
+            for s, c in zip(starts, sums, strict=True)
+        )
+        where = " → ".join(x for x in (i.host, i.destination) if x)
+        body += f'<tr><th scope=row><a href="#i{n}">{n}. {esc(i.title[:60])}</a> {esc(where)}</th>{cells}</tr>'
+    span = "hour" if step == 1 else f"{step} hours"
+    return (
+        f"<h2>When</h2><table class=heat><caption>Events by {span}, {stamp(first)} to {stamp(last)} (UTC); "
+        f"each row has its own scale</caption><thead><tr><th></th>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+_ROWS, _COLUMNS, _SHADES = 40, 48, 6
+
+
+def stamp(hour: int) -> str:
+    return datetime.fromtimestamp(hour * 3600, UTC).strftime("%Y-%m-%dT%H:00Z")
+
+
+def label(hour: int, wanted: bool) -> str:
+    return datetime.fromtimestamp(hour * 3600, UTC).strftime("%d.%m. %Hh") if wanted else ""
+
+
+def _traffic(title: str, rows: tuple[Traffic, ...]) -> str:
+    if not rows:
+        return ""
+    body = "".join(
+        f"<tr><th scope=row>{esc(r.name or '-')}</th><td class=n>{r.delivered:,}</td><td class=n>{r.deferred:,}</td><td class=n>{r.bounced:,}</td>"
+        f"<td class=n>{r.rejected:,}</td><td class=n>{'' if r.rate is None else f'{100 * r.rate:.1f} %'}</td></tr>"
+        for r in rows[:30]
+    )
+    heads = "".join(f"<th scope=col>{h}</th>" for h in ("", "Delivered", "Deferred", "Bounced", "Rejected", "Failed"))
+    return f"<h2>{title}</h2><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+
+
 def _incident(number: int, i: Incident) -> str:
     certainty = f"{i.word}, {i.certainty:.2f}" if i.certainty else i.word
     replies = "".join(f"<li>{r.events:,} &times; {esc(r.what or r.shape)}</li>" for r in i.replies)
@@ -81,9 +137,18 @@ def _incident(number: int, i: Incident) -> str:
         f"{'; still going on' if i.ongoing else ''}</p><p>{esc(i.summary)}</p>"
         f"<p>{i.events:,} events, {i.messages:,} messages, {i.recipients:,} recipients, {i.senders:,} senders; "
         f"{i.lost:,} lost, {i.waiting:,} waiting, {i.delayed:,} delayed; {esc(i.first or '?')} to {esc(i.last or '?')}</p>"
+        f"{_share(i)}"
         f"{_trend('By hour', i.trend)}{f'<h3>What to do</h3><ol>{steps}</ol>' if steps else ''}"
         f"<h3>What was said</h3><ul>{replies}</ul><h3>Examples</h3>{samples}</section>"
     )
+
+
+def _share(i: Incident) -> str:
+    out = "" if i.rate is None else f"<p>{100 * i.rate:.1f} % of the attempts there failed so; {i.delivered:,} were delivered.</p>"
+    if i.oldest is not None:
+        o = i.oldest
+        out += f"<p>Longest waiting: {esc(o.queue_id)} to {esc(o.recipient)}, since {esc(o.since or '?')}.</p>"
+    return out
 
 
 def _noise(report: BatchReport) -> str:

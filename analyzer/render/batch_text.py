@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from analyzer.render.safe import visible
 
 if TYPE_CHECKING:
-    from analyzer.model.batch import BatchReport, Incident
+    from analyzer.model.batch import BatchReport, Incident, Traffic
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _MOST = 20
@@ -35,11 +35,13 @@ def text_of(report: BatchReport) -> str:
     out = [report.headline + (" (partial: interrupted)" if report.partial else ""), ""]
     t = report.totals
     out.append(
-        f"{t['lines']:,} lines, {t['bytes'] / 1e6:,.1f} MB: received {t['received']:,}, delivered {t['delivered']:,}, "
+        f"{t['lines']:,} lines, {t['bytes'] / 1e6:,.1f} MB: received {t['received']:,}, delivered {t['delivered']:,} ({t['onward']:,} onward), "
         f"deferred {t['deferred']:,}, bounced {t['bounced']:,}, expired {t['expired']:,}, rejected {t['rejected']:,}"
     )
     if line := sparkline(report.hours):
         out.append(f"failures by hour  {line}")
+    out += _traffic("by host", report.hosts) if len(report.hosts) > 1 else []
+    out += _traffic("by destination", report.destinations)
     for i, incident in enumerate(report.incidents[:_MOST], 1):
         out += ["", *_incident(i, incident)]
     if len(report.incidents) > _MOST:
@@ -65,6 +67,19 @@ def text_of(report: BatchReport) -> str:
     return "\n".join(out) + "\n"
 
 
+def _traffic(title: str, rows: tuple[Traffic, ...]) -> list[str]:
+    if not rows:
+        return []
+    out = [f"{title:<34} delivered  deferred   bounced  rejected  failed"]
+    for r in rows[:_FEW]:
+        rate = "" if r.rate is None else f"{100 * r.rate:.1f} %"
+        out.append(f"  {visible(r.name or '-')[:31]:<31} {r.delivered:>10,} {r.deferred:>9,} {r.bounced:>9,} {r.rejected:>9,} {rate:>8}")
+    return out
+
+
+_FEW = 10
+
+
 def _incident(number: int, i: Incident) -> list[str]:
     certainty = f"{i.word}, {i.certainty:.2f}" if i.certainty else i.word
     state = f"  [{i.state}]" if i.state else ""
@@ -76,6 +91,11 @@ def _incident(number: int, i: Incident) -> list[str]:
         f"   {i.events:,} events, {i.messages:,} messages, {i.recipients:,} recipients, {i.senders:,} senders: "
         f"{i.lost:,} lost, {i.waiting:,} waiting, {i.delayed:,} delayed"
     )
+    if i.rate is not None:
+        out.append(f"   {100 * i.rate:.1f} % of the attempts there failed so; {i.delivered:,} were delivered")
+    if i.oldest is not None:
+        o = i.oldest
+        out.append(f"   longest waiting: {visible(o.queue_id)} to {visible(o.recipient)}, since {o.since or '?'}")
     out.append(f"   {i.first or '?'} to {i.last or '?'}{', still going on' if i.ongoing else ''}  {sparkline(i.trend)}")
     out += [f"   {r.events:>7,} x {visible(r.what or r.shape)[:170]}" for r in i.replies[:3]]
     for sample in i.samples[:1]:
