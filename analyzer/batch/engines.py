@@ -70,7 +70,11 @@ class Local:
         try:
             if self.jobs < 2 or len(tasks) < 2:
                 for task in tasks:
-                    merge(total, scan(task, self.known, progress))
+                    part = Tally()
+                    try:
+                        scan(task, self.known, progress, part)
+                    finally:
+                        merge(total, part)
             else:
                 for tally in self._map(_scan, tasks, self.key):
                     merge(total, tally)

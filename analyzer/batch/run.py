@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from analyzer.model.rule import RuleBook
 
 _ROTATION = re.compile(r"(?:[.-][0-9]{1,8})?(?:\.(?:gz|bz2|xz|zst))?$")
+_LEAST_RANGE, _MOST_RANGE = 8 << 20, 64 << 20  # bytes that one task reads
 _ORDER = ("low", "medium", "high", "critical")
 
 
@@ -99,7 +100,7 @@ def tasks_of(items: Sequence[Item], years: Sequence[Years], options: Options) ->
     """The ranges to read."""
     tasks = []
     for source, item in enumerate(items):
-        step = options.range or max(options.block, 8 << 20, -(-item.size // max(1, options.jobs * 3)))
+        step = options.range or max(options.block, min(_MOST_RANGE, max(_LEAST_RANGE, -(-item.size // max(1, options.jobs * 3)))))
         starts = range(0, item.size, step) if item.splits else (0,)
         tasks += [
             Task(

@@ -277,11 +277,20 @@ class Knowledge:
         return found
 
 
-def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] | None = None) -> Tally:
-    """What the range of *task* tells."""
-    tally = Tally()
+def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] | None = None, tally: Tally | None = None) -> Tally:
+    """What the range of *task* tells; *tally*, where given, also holds what is known when this is interrupted."""
+    tally = Tally() if tally is None else tally
     counter = Counter_(tally, task, knowledge)
     awake = Awake(knowledge, automaton=task.use_automaton)
+    try:
+        _read(counter, awake, tally, task, progress)
+    finally:
+        counter.close()
+        tally.formats = set(awake.on)
+    return tally
+
+
+def _read(counter: Counter_, awake: Awake, tally: Tally, task: Task, progress: Callable[[int, int], None] | None) -> None:
     for offset, block in blocks(task.item, task.start, task.end, task.size, tally.notes):
         before = counter.failures
         hits = awake.find(block)
@@ -293,14 +302,11 @@ def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] 
         tally.lines += lines
         tally.bytes += len(block)
         tail = block[block.rfind(b"\n", 0, -1) + 1 :].rstrip(b"\r\n")
-        tally.ends[task.source] = (offset + len(block), counter.clock.seconds(knowledge.reader.split(tail)[1]) if tail else None)
+        tally.ends[task.source] = (offset + len(block), counter.clock.seconds(counter.k.reader.split(tail)[1]) if tail else None)
         if progress:
             progress(len(block), counter.failures - before)
         if not block.endswith(b"\n") and len(block) < (1 << 20):
             tally.notes.append(f"{task.item.name}: the last line has no end; it may be cut")
-    counter.close()
-    tally.formats = set(awake.on)
-    return tally
 
 
 class Counter_:  # noqa: N801
