@@ -42,7 +42,9 @@ STAGES = {
     "BODY": DOT,
 }
 # "Name service error for name=mx.example.net type=A: Host not found"; Sendmail: "(Name server: mx.example.net.: host not found)"
-_UNRESOLVED = re.compile(r"(?:name=|Name server: )([^\s;:]{1,255}?)\.?(?: type=|: (?=host not found|no data known|host name lookup failure))")
+_UNRESOLVED = re.compile(
+    r"(?:name=|Name server: )([^\s;:]{1,255}?)\.?(?: type=|: (?=host not found|no data known|host name lookup failure))"
+)
 _FORWARDED = re.compile(r"forwarded as ([A-Za-z0-9]{4,30})")
 _DIGITS = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\S{1,64}@\S{1,255}")
