@@ -9,7 +9,7 @@ import msgspec
 
 from analyzer.formats.hooks.postfix import without_codes
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, ClientGone, Event, MessageInfo, Refused, Trouble
+from analyzer.model.events import Attempt, ClientGone, Event, MessageInfo, Noise, Refused, Trouble
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -60,7 +60,7 @@ _ERROR = re.compile(
     r"|.{0,200}: (?:Permission denied|Too many open files|No space left on device)|ACL for|(?:Expansion|expansion) of|DKIM: (?:signing failed|message could not)"
 )
 # Commands of mail programs: anything else in a syntax error is a scanner, a browser, or TLS on a port that does not expect it.
-_VERBS = frozenset(
+VERBS = frozenset(
     {"HELO", "EHLO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "AUTH", "STARTTLS", "RSET", "QUIT", "NOOP", "VRFY", "EXPN", "ETRN", "HELP"}
 )
 
@@ -75,11 +75,13 @@ def _told(event: Event) -> Event:
     match event:
         case Attempt(text=str() as text) if len(text) < _MOST_TEXT:
             return _attempt(event, text)
+        case Trouble(mail_from=str(), text=text):  # of a sender's address, not of a delivery
+            return msgspec.structs.replace(event, text=f"Sender verify failed: {text}" if text else "Sender verify failed")
         case Trouble(severity="warning", text=str() as text):
             return msgspec.structs.replace(event, severity=_severity(text))
         case ClientGone():
             return _gone(event)
-        case Refused(action="syntax") if (event.stage or "").upper() not in _VERBS:
+        case Refused(action="syntax") if (event.stage or "").upper() not in VERBS:
             return _strange(event)
         case Refused():
             stage = _STAGES.get(event.stage or "", event.stage)
@@ -109,8 +111,8 @@ def _gone(event: ClientGone) -> Event:
 
 
 def _strange(event: Refused) -> Event:
-    """A command that no mail program sends: a remark, for no mail is refused by it."""
-    return Trouble(
+    """A command that no mail program sends: no mail is refused by it."""
+    return Noise(
         place=event.place,
         last_line=event.last_line,
         format=event.format,
@@ -118,11 +120,7 @@ def _strange(event: Refused) -> Event:
         host=event.host,
         agent=event.agent,
         pid=event.pid,
-        severity="info",
         text=event.text,
-        client_name=event.client_name,
-        client_ip=event.client_ip,
-        helo=event.helo,
     )
 
 

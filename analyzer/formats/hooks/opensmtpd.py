@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from analyzer.formats.hooks.exim_main import VERBS
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, AuthResult, ClientConnected, ClientGone, Event, MessageInfo, Refused
+from analyzer.model.events import Attempt, AuthResult, ClientConnected, ClientGone, Event, MessageInfo, Noise, Refused, TlsFailed
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -30,12 +31,30 @@ def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
                 told.append(event)
             case Refused() | AuthResult() | ClientGone() | MessageInfo() if event.session and event.client_ip is None:
                 client = clients.get((event.host, event.session))
-                told.append(msgspec.structs.replace(event, client_ip=client.client_ip, client_name=client.client_name) if client else event)
+                told.append(_told(msgspec.structs.replace(event, client_ip=client.client_ip, client_name=client.client_name) if client else event))
             case Attempt(text=str() as text) if len(text) < _MOST_TEXT:
                 told.append(_attempt(event, text))
             case _:
-                told.append(event)
+                told.append(_told(event))
     return told, missed
+
+
+def _told(event: Event) -> Event:
+    match event:
+        case ClientGone(text=str() as text) if "handshake" in text or "tls-accept" in text:
+            return TlsFailed(**_common(event), text=text, client_ip=event.client_ip, client_name=event.client_name, session=event.session)
+        case ClientGone():
+            return msgspec.structs.replace(event, text=None)  # that a client hung up is no fault of itself
+        case AuthResult(result="failed"):
+            return msgspec.structs.replace(event, text="permfail")
+        case Refused(text=str() as text) if "Command unrecognized" in text and (event.stage or "").upper() not in VERBS:
+            return Noise(**_common(event), text=text, session=event.session)  # a scanner's: no mail was refused
+    return event
+
+
+def _common(event: Event) -> dict[str, Any]:
+    names = ("place", "last_line", "format", "time", "host", "agent", "pid")
+    return {n: getattr(event, n) for n in names}
 
 
 def _attempt(event: Attempt, text: str) -> Attempt:
