@@ -31,7 +31,9 @@ def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
                 told.append(event)
             case Refused() | AuthResult() | ClientGone() | MessageInfo() if event.session and event.client_ip is None:
                 client = clients.get((event.host, event.session))
-                told.append(_told(msgspec.structs.replace(event, client_ip=client.client_ip, client_name=client.client_name) if client else event))
+                told.append(
+                    _told(msgspec.structs.replace(event, client_ip=client.client_ip, client_name=client.client_name) if client else event)
+                )
             case Attempt(text=str() as text) if len(text) < _MOST_TEXT:
                 told.append(_attempt(event, text))
             case _:
