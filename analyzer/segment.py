@@ -123,6 +123,8 @@ def awake(lines: Sequence[Line], formats: Formats) -> list[Format]:
     programs = {line.envelope.program for line in lines if line.envelope}
     found = []
     for fmt in formats.all.values():
+        if fmt.header.over == "prose":
+            continue
         if fmt.header.over == "log":
             if any(fmt.takes(p) for p in programs if p) or any(w in text for w in fmt.bare_wakes):
                 found.append(fmt)

@@ -48,7 +48,8 @@ def assemble(
         owners.append(("delivery", index))
         found.append(problem)
     loose = [e for e in events if e.format not in {d.format for d in dialogues} or isinstance(e, ev.Refused | ev.Trouble)]
-    for problem in of_events(loose, software, views, complaints):
+    prose = frozenset(f.name for f in formats.prose)
+    for problem in of_events(loose, software, views, complaints, prose):
         owners.append(None)
         found.append(problem)
     if not found and not dialogues and not any(a.status in GOOD for d in deliveries for a in d.attempts):

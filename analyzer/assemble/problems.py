@@ -354,6 +354,7 @@ def of_events(
     software: dict[str, str | None],
     views: dict[str, str | None],
     complaints: dict[Place, ev.Trouble | ev.TlsFailed],
+    prose: frozenset[str] = frozenset(),
 ) -> list[Problem]:
     """Problems that stand on a log line of their own: refusals by this server, hang-ups, TLS, complaints, logins."""
     found = []
@@ -362,8 +363,8 @@ def of_events(
     for e in events:
         if isinstance(e, ev.ConnectFailed) and e.server_ip and e.server_ip in told:
             continue  # the attempt to which this led says the same
-        if e.format == "loose" and isinstance(e, ev.Reply):
-            found.append(_quoted(e))
+        if e.format in prose:
+            found += _quoted(e)
             continue
         read = _LOG.get(type(e))
         problem = read(e, software.get(e.format), views.get(e.format)) if read else None
@@ -389,18 +390,23 @@ def _got_through(events: Iterable[ev.Event]) -> set[Place]:
     return found
 
 
-def _quoted(e: ev.Reply) -> Problem:
-    return Problem(
-        kind="refusal",
-        by="server",
-        code=e.code,
-        enhanced=e.enhanced,
-        text=e.text,
-        format=e.format,
-        temporary=_temporary(e.code, e.enhanced, None),
-        places=(e.place,),
-        minor=(e.code or 500) < 400,
-    )
+def _quoted(e: ev.Event) -> list[Problem]:
+    """What prose quotes: a reply, or the error with which a program gave up."""
+    match e:
+        case ev.Reply():
+            found = {"kind": "refusal", "by": "server", "code": e.code, "temporary": _temporary(e.code, e.enhanced, None)}
+            found |= {"enhanced": e.enhanced, "minor": (e.code or 500) < 400}
+        case ev.ConnectFailed():
+            found = {"kind": "connect-failure", "stage": "CONNECT", "by": "client", "reason": e.reason}
+        case ev.TlsFailed():
+            found = {"kind": "tls-failure", "stage": "STARTTLS"}
+        case ev.Closed():
+            found = {"kind": "hang-up", "by": e.by, "reason": e.how}
+        case ev.TimedOut():
+            found = {"kind": "timeout", "by": "server"}
+        case _:
+            return []
+    return [Problem(**_fields(e, None, "sending") | {"view": None if isinstance(e, ev.Reply) else "sending"} | found)]
 
 
 def _fields(e: Any, software: str | None, view: str | None) -> dict[str, Any]:

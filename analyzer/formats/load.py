@@ -57,7 +57,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The ``//-`` comment of a grammar, as YAML."""
 
     title: str
-    over: str = "text"  # text | log | envelope: what its lines stand in
+    over: str = "text"  # text | log | envelope | prose: what its lines stand in; prose formats read only what no other wants
     programs: tuple[str, ...] = ()  # over log: shell patterns for the program's name
     software: str | None = None  # the MTA or tool that writes it: postfix, exim, swaks ...
     view: str | None = None  # client | server | local: who captured it
@@ -218,6 +218,7 @@ class Formats:
         everything = [Format(c) for c in compiled]
         self.envelopes = [f for f in everything if f.header.over == "envelope"]
         self.all = {f.name: f for f in everything if f.header.over != "envelope"}
+        self.prose = sorted((f for f in everything if f.header.over == "prose"), key=lambda f: -f.header.rank)
 
     def __getitem__(self, name: str) -> Format:
         return self.all[name]
