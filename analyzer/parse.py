@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from analyzer.model.capture import Line, Segment
     from analyzer.model.events import Event
 
+
 def parse(segment: Segment, formats: Formats) -> Parsed:
     """The events of *segment*.  A format that fails costs its own segment, and says so; it never costs the report."""
     name = segment.format
