@@ -43,6 +43,7 @@ _KNOWN = frozenset(
         "in-reply-to",
     ]
 )
+_TRACE = frozenset(["received", "received-spf", "authentication-results", "arc-authentication-results", "dkim-signature"])
 _REPORT = frozenset(
     ["reporting-mta", "final-recipient", "action", "status", "diagnostic-code", "remote-mta", "original-recipient", "arrival-date"]
 )
@@ -101,7 +102,7 @@ def claim(lines: Sequence[Line]) -> list[tuple[int, int]]:
         before = lines[index - 1].text if index else ""
         begins = not before.strip() or bool(_MBOX.match(lines[index].text) or _FORWARDED.match(before))
         end, names = _header(lines, index) if begins else (index, [])
-        if len(_KNOWN.intersection(names)) >= 2:
+        if len(_KNOWN.intersection(names)) >= 2 or not _TRACE.isdisjoint(names):
             whole = _is_bounce(lines, index, end)
             ranges.append((index, _next_message(lines, max(end, index + 1)) if whole else end))
             index = max(ranges[-1][1], index + 1)
