@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import pytest
 
 from analyzer.batch import sources
-from analyzer.batch.engines import Local, knowledge
+from analyzer.batch.engines import Local
 from analyzer.batch.run import Options, batch, compared, tasks_of, years_of
 from analyzer.batch.scan import Wanted
 from analyzer.batch.stamps import Clock, Years, infer_years
@@ -40,7 +40,7 @@ Nov 20 10:00:02 mx1 postfix/qmgr[72]: 4ABCDEF0124: removed
 
 def run(paths, **wanted):
     items, notes = sources.find([str(p) for p in paths])
-    return batch(items, notes, knowledge(*KEY), load_rules(()), Options(zone=UTC, wanted=Wanted(**wanted)), Local(1, KEY))
+    return batch(items, notes, load_rules(()), Options(zone=UTC, wanted=Wanted(**wanted)), Local(1, KEY))
 
 
 def message(day="Nov 20"):
@@ -222,7 +222,6 @@ def test_events_are_exported(tmp_path):
     batch(
         items,
         notes,
-        knowledge(*KEY),
         load_rules(()),
         Options(zone=UTC),
         Local(1, KEY),
@@ -258,3 +257,65 @@ def test_filters_hold_for_deliveries_too(tmp_path):
     (tmp_path / "m").write_text(HEALTHY + HEALTHY.replace("bob@", "eve@").replace("Nov 20", "Nov 21").replace("4ABCDEF0124", "5ABCDEF0124"))
     assert run([tmp_path]).totals["delivered"] == 2
     assert run([tmp_path], recipient="eve@b.example").totals["delivered"] == 1
+
+
+CONNECTION = """\
+Nov 20 09:59:50 mx1 postfix/smtpd[71]: connect from other.example[192.0.2.7]
+Nov 20 09:59:51 mx1 postfix/smtpd[71]: disconnect from other.example[192.0.2.7] ehlo=1 quit=1 commands=2
+Nov 20 10:00:00 mx1 postfix/smtpd[71]: connect from a.example[192.0.2.1]
+Nov 20 10:00:00 mx1 postfix/smtpd[72]: connect from stranger.example[192.0.2.8]
+"""
+
+
+def test_a_trace_shows_the_connection_by_which_the_message_came(tmp_path):
+    after = "Nov 20 10:00:03 mx1 postfix/smtpd[71]: disconnect from a.example[192.0.2.1] ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5\n"
+    (tmp_path / "m").write_text(CONNECTION + message() + after)
+    found = json.loads(command("trace", "--json", "4ABCDEF0123", str(tmp_path / "m")).stdout)["messages"]
+    texts = [line["text"] for line in found[0]["lines"]]
+    assert len(texts) == 6
+    assert "connect from a.example" in texts[0]
+    assert "disconnect from a.example" in texts[-1]
+
+
+def test_a_trace_as_a_page(tmp_path):
+    (tmp_path / "m").write_text(message().replace("User unknown", "User <b>unknown</b>"))
+    page = command("trace", "--html", "-", "4ABCDEF0123", str(tmp_path / "m")).stdout
+    assert page.startswith("<!doctype html>")
+    assert "4ABCDEF0123@mx1" in page
+    assert "&lt;b&gt;unknown" in page
+    assert "<b>" not in page
+
+
+def test_the_share_of_failures_and_the_longest_waiting_message(tmp_path):
+    waiting = message().replace("status=bounced", "status=deferred").replace("dsn=5.1.1", "dsn=4.2.2").replace("550 5.1.1", "452 4.2.2")
+    waiting = waiting.replace("User unknown", "Mailbox full").rsplit("\n", 2)[0] + "\n"
+    later = waiting.replace("4ABCDEF0123", "5ABCDEF0123").replace("10:00:0", "10:30:0")
+    again = waiting.replace("10:00:0", "11:00:0")
+    (tmp_path / "m").write_text(HEALTHY + HEALTHY.replace("4ABCDEF0124", "7ABCDEF0124") + waiting + later + again)
+    report = run([tmp_path])
+    (incident,) = report.incidents
+    assert (incident.events, incident.delivered, incident.rate, incident.waiting) == (3, 2, 0.6, 2)
+    assert (incident.oldest.queue_id, incident.oldest.since[11:16]) == ("4ABCDEF0123", "10:00")
+    (place,) = report.destinations
+    assert (place.name, place.delivered, place.deferred, place.rate) == ("b.example", 2, 3, 0.6)
+    text = text_of(report)
+    assert "60.0 % of the attempts" in text
+    assert "longest waiting: 4ABCDEF0123" in text
+
+
+def test_expired_mail_is_lost(tmp_path):
+    waiting = message().replace("status=bounced", "status=deferred").replace("dsn=5.1.1", "dsn=4.2.2").replace("550 5.1.1", "452 4.2.2")
+    (tmp_path / "m").write_text(
+        waiting + "Nov 25 10:00:02 mx1 postfix/qmgr[72]: 4ABCDEF0123: from=<anna@a.example>, status=expired, returned to sender\n"
+    )
+    report = run([tmp_path])
+    assert (report.totals["expired"], report.incidents[0].lost, report.incidents[0].waiting) == (1, 1, 0)
+
+
+def test_the_heat_map_has_a_cell_for_every_hour(tmp_path):
+    from analyzer.render.batch_html import html_of
+
+    (tmp_path / "m").write_text(message() + message().replace("10:00:0", "12:00:0").replace("4ABCDEF0123", "5ABCDEF0123"))
+    page = html_of(run([tmp_path]))
+    assert page.count('<td class="h') == 3
+    assert 'title="2026-11-20T11:00Z: 0"' in page or ":00Z: 0" in page

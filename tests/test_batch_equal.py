@@ -23,7 +23,7 @@ KEY = ((), ())
 def report(paths, engine=None, **how):
     items, notes = sources.find([str(p) for p in paths])
     options = Options(zone=UTC, **how)
-    return json_of(batch(items, notes, knowledge(*KEY), load_rules(()), options, engine or Local(options.jobs, KEY)))
+    return json_of(batch(items, notes, load_rules(()), options, engine or Local(options.jobs, KEY)))
 
 
 @pytest.fixture(scope="module")

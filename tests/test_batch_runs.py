@@ -15,7 +15,7 @@ from datetime import UTC
 import pytest
 
 from analyzer.batch import sources
-from analyzer.batch.engines import Local, knowledge
+from analyzer.batch.engines import Local
 from analyzer.batch.run import Options, batch
 from analyzer.render.batch_json import json_of
 from analyzer.rulebook import load_rules
@@ -27,7 +27,7 @@ KEY = ((), ())
 def report(paths, engine=None, **how):
     items, notes = sources.find([str(p) for p in paths])
     options = Options(zone=UTC, **how)
-    return json_of(batch(items, notes, knowledge(*KEY), load_rules(()), options, engine or Local(options.jobs, KEY)))
+    return json_of(batch(items, notes, load_rules(()), options, engine or Local(options.jobs, KEY)))
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_a_real_cluster_gives_the_same_even_when_a_worker_dies(log):
         items, notes = sources.find([str(log)])
         try:
             options = Options(zone=UTC, jobs=2, range=10_000)
-            found = json_of(batch(items, notes, knowledge(*KEY), load_rules(()), options, engine, progress=progress))
+            found = json_of(batch(items, notes, load_rules(()), options, engine, progress=progress))
         finally:
             engine.close()
         assert started[1].wait(10) == -signal.SIGKILL

@@ -7,12 +7,15 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Any
 
 from analyzer.batch.gather import Gathered, Sought, gather, merge_gathered
-from analyzer.batch.scan import Knowledge, Tally, Task, merge, scan
+from analyzer.batch.incidents import Judgement, judgements
+from analyzer.batch.scan import Group, Key, Knowledge, Tally, Task, merge, scan
 from analyzer.batch.trace import Found, grep
 from analyzer.errors import MailwhyError, UnreadableInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from analyzer.model.rule import RuleBook
 
     Progress = Callable[[int, int], None]
 
@@ -57,11 +60,20 @@ def _gather_inherited(task: Task, key: tuple[Any, ...]) -> Gathered:
     return gather(task, _SOUGHT[-1], knowledge(*key))
 
 
+_JUDGED: list[tuple[dict[Key, Group], Gathered, RuleBook]] = []
+_FEW_SHAPES = 8  # of fewer, processes take longer to start than to judge
+
+
+def _judge_inherited(keys: list[Key], key: tuple[Any, ...]) -> dict[Key, Judgement]:
+    chosen, gathered, book = _JUDGED[-1]
+    return judgements({k: chosen[k] for k in keys}, gathered, knowledge(*key).reader, book)
+
+
 class Local:
     """This process, or *jobs* processes."""
 
     def __init__(self, jobs: int, key: tuple[Any, ...]) -> None:
-        self.jobs, self.key = jobs, key
+        self.jobs, self.key = jobs if hasattr(os, "fork") else 1, key
         self.known = knowledge(*key)
 
     def scan(self, tasks: Sequence[Task], progress: Progress | None) -> Tally:
@@ -107,10 +119,24 @@ class Local:
             return [f for task in tasks for f in grep(task, texts, self.known)]
         return [f for found in self._map(_grep, tasks, texts, self.key) for f in found]
 
-    def _map(self, function: Callable[..., Any], tasks: Sequence[Task], *rest: Any) -> Iterator[Any]:
+    def judge(self, chosen: dict[Key, Group], gathered: Gathered, book: RuleBook) -> dict[Key, Judgement]:
+        """What the rules say of each shape."""
+        if self.jobs < 2 or len(chosen) < _FEW_SHAPES:
+            return judgements(chosen, gathered, self.known.reader, book)
+        keys = list(chosen)
+        _JUDGED.append((chosen, gathered, book))
+        try:
+            found: dict[Key, Judgement] = {}
+            for part in self._map(_judge_inherited, [keys[n :: self.jobs] for n in range(self.jobs)], self.key):
+                found |= part
+        finally:
+            _JUDGED.clear()
+        return {k: found[k] for k in keys}
+
+    def _map(self, function: Callable[..., Any], tasks: Sequence[Any], *rest: Any) -> Iterator[Any]:
         import multiprocessing
 
-        context = multiprocessing.get_context("fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn")
+        context = multiprocessing.get_context("fork")  # what is sought and judged is inherited
         with ProcessPoolExecutor(min(self.jobs, len(tasks)), context) as pool:
             futures = [pool.submit(function, task, *rest) for task in tasks]
             try:
@@ -166,6 +192,10 @@ class Dask:
         for found in self._results([self.client.submit(_gather, task, shared, self.key, pure=False) for task in tasks], total):
             merge_gathered(total, found)
         return total
+
+    def judge(self, chosen: dict[Key, Group], gathered: Gathered, book: RuleBook) -> dict[Key, Judgement]:
+        """What the rules say of each shape."""
+        return judgements(chosen, gathered, knowledge(*self.key).reader, book)
 
     def _results(self, futures: list[Any], total: Any) -> Iterator[Any]:
         from distributed import as_completed as completed

@@ -12,8 +12,8 @@ from analyzer import __version__
 from analyzer.batch import sources
 from analyzer.batch.engines import Dask, Interrupted, Local
 from analyzer.batch.gather import Gathered, Sought, sort_stories
-from analyzer.batch.incidents import attempts_of, incidents, iso, judgements, outcome, representatives, traffic
-from analyzer.batch.scan import Key, Knowledge, Tally, Task, Wanted, settle
+from analyzer.batch.incidents import attempts_of, incidents, iso, outcome, representatives, traffic
+from analyzer.batch.scan import Key, Tally, Task, Wanted, settle
 from analyzer.batch.stamps import Years, day_of, infer_years
 from analyzer.model.batch import VERSION, BatchReport, Incident, Source
 
@@ -122,7 +122,6 @@ def tasks_of(items: Sequence[Item], years: Sequence[Years], options: Options) ->
 def batch(
     items: Sequence[Item],
     notes: Sequence[str],
-    known: Knowledge,
     book: RuleBook,
     options: Options,
     engine: Local | Dask,
@@ -151,7 +150,7 @@ def batch(
         except Interrupted as stop:
             gathered, partial = stop.result, True
         gathered = sort_stories(gathered)
-    judged = judgements(chosen, gathered, known.reader, book)
+    judged = engine.judge(chosen, gathered, book)
     if events:
         events(tally, gathered)
     return report_of(items, years, [*notes, *tally.notes], tally, gathered, judged, book, partial=partial)

@@ -107,7 +107,7 @@ def trace(
     if text.startswith("<") and text.endswith(">"):
         texts = {text[1:-1].encode()}
     lines: dict[tuple[int, int], Found] = {(f.source, f.offset): f for f in search(tuple(sorted(texts)))}
-    asked: set[str] = set()
+    asked = {t.decode() for t in texts}
     events: dict[tuple[int, int], Any] = {}
     for _ in range(_ROUNDS):
         for at, found in lines.items():
@@ -115,11 +115,55 @@ def trace(
                 events[at] = event_of(found, knowledge)
         ids = {i for e in events.values() if e is not None for i in ids_in(e)}
         new = sorted(ids - asked)[:MOST_IDS]
-        if not new or len(asked) > MOST_IDS:
+        if not new or len(asked) > MOST_IDS + len(texts):
             break
         asked.update(new)
         lines |= {(f.source, f.offset): f for f in search(tuple(i.encode() for i in new))}
     return stories_of(lines, events)
+
+
+_NEAR = 1 << 18  # bytes before and after, in which a connection's lines are looked for
+_MOST_OF_CONNECTION = 40
+_TAG = re.compile(rb"\S+ \S+\[[0-9]{1,10}\]: ")
+
+
+def with_connection(story: Story, tasks: Sequence[Task], knowledge: Knowledge) -> Story:
+    """*story* with the lines of the connection by which the message came: those of the same process around its first line."""
+    at = next(
+        (n for n, e in enumerate(story.events) if getattr(e, "client_ip", None) and type(e).__struct_config__.tag == "message_info"), None
+    )
+    if at is None:
+        return story
+    found = story.lines[at]
+    tag = _TAG.search(found.line)
+    task = next((t for t in tasks if t.source == found.source), None)
+    if tag is None or task is None or not task.item.splits:
+        return story
+    lines = []
+    for offset, block in blocks(task.item, max(0, found.offset - _NEAR), found.offset + _NEAR, 2 * _NEAR, []):
+        clock = Clock(task.years, task.zone)
+        for start, end in _spans(block, (b" " + tag[0],)):
+            begin = block.rfind(b"\n", 0, start) + 1
+            stop = block.find(b"\n", end)
+            line = block[begin : len(block) if stop < 0 else stop].rstrip(b"\r")
+            time = clock.seconds(knowledge.reader.split(line)[1])
+            lines.append(Found(float("inf") if time is None else float(time), task.source, offset + begin, line))
+    here = next((n for n, f in enumerate(lines) if f.offset == found.offset), None)
+    if here is None:
+        return story
+    start = next((n for n in range(here, -1, -1) if b"]: connect from " in lines[n].line), here)
+    stop = next(
+        (n for n in range(here, len(lines)) if b"]: disconnect from " in lines[n].line or b"]: lost connection" in lines[n].line), here
+    )
+    known = {f.offset for f in story.lines if f.source == found.source}
+    ids = {q for _, q in story.ids}
+    more = []
+    for f in lines[start : stop + 1][:_MOST_OF_CONNECTION]:
+        event = None if f.offset in known else event_of(f, knowledge)
+        if event is not None and (getattr(event, "queue_id", None) in _NO_ID or getattr(event, "queue_id", None) in ids):
+            more.append((f, event))
+    pairs = sorted([*zip(story.lines, story.events, strict=True), *more], key=lambda p: (p[0].time, p[0].source, p[0].offset))
+    return Story(story.ids, [f for f, _ in pairs], [e for _, e in pairs])
 
 
 def event_of(found: Found, knowledge: Knowledge) -> Event | None:

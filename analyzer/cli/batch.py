@@ -68,7 +68,7 @@ def options_of(options: argparse.Namespace, **wanted: Any) -> Any:
 def run(options: argparse.Namespace) -> int:
     """Read, print, and answer with the exit status."""
     from analyzer.batch import sources
-    from analyzer.batch.engines import Dask, Local, knowledge
+    from analyzer.batch.engines import Dask, Local
     from analyzer.batch.run import batch, compared, worst
     from analyzer.render.batch_text import text_of
     from analyzer.rulebook import load_rules
@@ -86,7 +86,6 @@ def run(options: argparse.Namespace) -> int:
             report = batch(
                 items,
                 notes,
-                knowledge(*key),
                 load_rules(key[0]),
                 how,
                 engine,
@@ -102,11 +101,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         from analyzer.render.batch_json import json_of
 
-        _write(options.json, json_of(report))
+        write(options.json, json_of(report))
     if options.html:
         from analyzer.render.batch_html import html_of
 
-        _write(options.html, html_of(report))
+        write(options.html, html_of(report))
     if options.json != "-" and options.html != "-":
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         print(text_of(report), end="")
@@ -136,7 +135,8 @@ def _baseline(name: str | None) -> dict[str, Any] | None:
     return found
 
 
-def _write(name: str, text: str) -> None:
+def write(name: str, text: str) -> None:
+    """*text* into the file *name*; - is standard output.  Raises `UnreadableInput`."""
     if name == "-":
         sys.stdout.write(text)
         return

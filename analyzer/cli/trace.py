@@ -25,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="*", metavar="PATH", help="logs: files, folders, patterns, URLs; - is standard input")
     reading(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--html", metavar="FILE", help="write the stories as a web page; - is standard output")
     knowledge_options(parser)
 
 
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     from analyzer.batch import sources
     from analyzer.batch.engines import Local, knowledge
     from analyzer.batch.run import tasks_of, years_of
-    from analyzer.batch.trace import kind_of, searcher, trace
+    from analyzer.batch.trace import kind_of, searcher, trace, with_connection
     from analyzer.rulebook import load_rules
 
     how = options_of(options)
@@ -41,19 +42,30 @@ def run(options: argparse.Namespace) -> int:
     try:
         items, notes = sources.find(options.paths)
         tasks = tasks_of(items, years_of(items), how)
-        small = sum(i.size for i in items) < 64 << 20  # processes take longer to start than the search
-        stories = trace(options.what, knowledge(*key), searcher(tasks, Local(1 if small else how.jobs, key)))
-    finally:
+        small = sum(i.size for i in items) < 256 << 20  # processes take longer to start than the search
+        known = knowledge(*key)
+        stories = trace(options.what, known, searcher(tasks, Local(1 if small else how.jobs, key)))
+    except BaseException:
         sources.clean()
+        raise
     since, until = how.wanted.since, how.wanted.until
     stories = [s for s in stories if (since is None or s.lines[-1].time >= since) and (until is None or s.lines[0].time < until)]
     for note in notes:
         print(f"mailwhy: {note}", file=sys.stderr)
     book, formats = load_rules(key[0]), knowledge(*key).reader.formats
+    stories = [with_connection(s, tasks, known) if n < _MOST_SHOWN else s for n, s in enumerate(stories)]
     names = [i.name for i in items]
     told = [_told(s, names, book if n < _MOST_SHOWN else None, formats) for n, s in enumerate(stories)]
+    sources.clean()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    if options.json:
+    if options.html:
+        from analyzer.cli.batch import write
+        from analyzer.render.batch_trace_html import html_of
+
+        write(options.html, html_of(options.what, kind_of(options.what), told[:_MOST_SHOWN], len(told)))
+    if options.html == "-":
+        pass
+    elif options.json:
         print(json.dumps({"version": 1, "what": options.what, "kind": kind_of(options.what), "messages": told}, indent=1))
     else:
         _print(options.what, kind_of(options.what), told)

@@ -12,8 +12,8 @@ from analyzer.render.safe import visible
 if TYPE_CHECKING:
     from analyzer.model.batch import BatchReport, Incident, Traffic
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-_STYLE = """
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+STYLE = """
 :root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8886;vertical-align:top}
 td.n{text-align:right;font-variant-numeric:tabular-nums}pre{overflow-x:auto;padding:.6rem;background:#8882;font-size:.85rem}
@@ -31,9 +31,9 @@ def html_of(report: BatchReport) -> str:
     totals = "".join(f"<tr><th scope=row>{n}</th><td class=n>{t[n]:,}</td></tr>" for n in names)
     parts = [
         "<!doctype html><html lang=en><head><meta charset=utf-8>",
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
         '<meta name=viewport content="width=device-width,initial-scale=1">',
-        f"<title>{esc(report.headline)}</title><style>{_STYLE}</style></head><body><main><h1>{esc(report.headline)}</h1>",
+        f"<title>{esc(report.headline)}</title><style>{STYLE}</style></head><body><main><h1>{esc(report.headline)}</h1>",
         "<p><strong>Partial: the run was interrupted.</strong></p>" if report.partial else "",
         f"<table><caption>Totals</caption>{totals}</table>",
         _trend("Failures by hour", report.hours),
