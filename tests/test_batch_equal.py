@@ -15,7 +15,7 @@ from analyzer.batch.run import Options, batch
 from analyzer.render.batch_json import json_of
 from analyzer.rulebook import load_rules
 from tests.batch_reference import reference
-from tests.bench.generate import exim, postfix
+from tests.bench.generate import exim, opensmtpd, postfix, sendmail
 
 KEY = ((), ())
 
@@ -48,6 +48,13 @@ def logs(tmp_path_factory):
     with gzip.open(folder / "mail.log.2.gz", "wt") as file:
         file.writelines(postfix(30_000, 0.5, 4))
     (folder / "mainlog").write_text("".join(exim(60_000, 0.3, 5)))
+    (folder / "maillog").write_text("".join(sendmail(60_000, 0.3, 6)) + "".join(opensmtpd(60_000, 0.3, 7)))
+    known = knowledge(*KEY).reader
+    with (folder / "syslog").open("w") as file:  # a line of every kind of every format
+        for fmt in known.logs:
+            program = next((p.replace("*", "x") for p in fmt.header.programs if "[" not in p and "(" not in p and " " not in p), "")
+            head = "" if fmt.header.over == "text" else f"Nov 20 03:00:00 mx4 {program}[77]: "
+            file.writelines(f"{head}{s}\n" for s in fmt.header.samples if "\n" not in s)
     return folder
 
 

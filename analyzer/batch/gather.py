@@ -123,13 +123,15 @@ class _Reading:
 
     def block(self, search: Search, offset: int, block: bytes, rows: list[tuple[int, int, int]], numbers: Numbers) -> None:
         """The rows of one block."""
-        done = told = -1  # ends of the last line that was read, and of the last that was kept for a story
+        done = -1  # end of the last line that was read
+        told: set[tuple[int, int]] = set()
         for which, start, stop in rows:
             if which >= search.ids:
-                if start >= told and which < len(search.texts):
-                    begin, end, line = line_at(block, start, stop)
-                    if self.story(search.texts[which], offset + begin, line, numbers, begin):
-                        told = end
+                if which < len(search.texts):
+                    begin, _, line = line_at(block, start, stop)
+                    if (which, begin) not in told:  # a line may tell of two messages, and of one twice
+                        told.add((which, begin))
+                        self.story(search.texts[which], offset + begin, line, numbers, begin)
                 continue
             if start < done:
                 continue
@@ -143,7 +145,9 @@ class _Reading:
                 name = block[block.find(b": ", begin, stop) + 2 : start]
                 name = name[: name.find(b":")]
                 name = name if name in self.names else token(block, begin, end)
-                if name not in self.names and not (self.sought.odd and any(w in self.names for w in _IDS.findall(line[:1000]))):
+                if name not in self.names and not (
+                    self.sought.odd and any(w in self.names or w[:8] in self.names for w in _IDS.findall(line[:1000]))
+                ):
                     continue
             if not names_sender:
                 for good in search.good:
@@ -189,18 +193,17 @@ class _Reading:
         elif read.plan.kind == "attempt" and values[6] in _GOOD:
             found.sent.add(b"%b %b" % (key, values[1] or b""))
 
-    def story(self, name: bytes, offset: int, line: bytes, numbers: Numbers, begin: int) -> bool:
-        """A line with the id *name* of a message whose story is told; whether it is one of it."""
+    def story(self, name: bytes, offset: int, line: bytes, numbers: Numbers, begin: int) -> None:
+        """A line with the id *name* of a message whose story is told."""
         head, stamp, _body = self.reader.split(line)
         key = b"%b %b" % (head.host, name)
         if key not in self.sought.whole:
-            return False
+            return
         time = self.clock.seconds(stamp)
         order = (float("inf") if time is None else time, self.source, offset)
         story = self.found.stories.setdefault(key, [])
         if len(story) < 400:
             story.append((order, line, numbers.of(begin)))
-        return True
 
 
 def line_at(block: bytes, start: int, stop: int) -> tuple[int, int, bytes]:

@@ -219,7 +219,7 @@ class Reader:
             return None
         plan, found = best
         values = list(plan.constants)
-        for slot, value in zip(plan.slots, found.group(0, *plan.groups)[1:], strict=True):
+        for slot, value in zip(plan.slots, found.group(0, 0, *plan.groups)[2:], strict=True):
             if value and values[slot] is None:
                 values[slot] = value
         return Read(plan, head.host, stamp, values)
@@ -305,7 +305,7 @@ def failed(read: Read) -> bool:
 
 
 # ---- what a block is searched for ------------------------------------------------------------------------------------
-FAIL, SENT, ARRIVED, INFO = range(4)
+QUIET, WEAK, FAIL, SENT, ARRIVED, INFO = range(6)
 EXPIRED = frozenset({b"expired", b"force-expired"})
 
 
@@ -313,11 +313,15 @@ class Needles(msgspec.Struct, frozen=True):
     """*texts*: one of them stands in every line that matters; *every*: some such line has none, all lines are read.
 
     *roles*: what a line is that has no other of the texts: one to read, a delivery, an arrival, or naming a sender.
+    A weak text is a program's name, where its failures have no text of their own; with a delivery or an arrival it says nothing.
+    *own*: failures of formats with their own stamp have no text either, so that their lines are read unless they are known
+    to be something else: deliveries, arrivals, or, by a quiet text, of no interest.
     """
 
     texts: tuple[bytes, ...] = ()
     roles: tuple[int, ...] = ()
     every: bool = False
+    own: bool = False
 
     def of(self, *roles: int) -> tuple[bytes, ...]:
         """The texts of *roles*."""
@@ -341,7 +345,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=sent\n", b"status=delivered ", b"status=
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-12", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-15", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -361,7 +365,7 @@ def merged(parts: Sequence[Part]) -> Needles:
             roles[text] = min(role, roles.get(text, role))
     _drop(roles)
     order = sorted(roles, key=lambda t: (-roles[t], t))
-    return Needles(tuple(order), tuple(roles[t] for t in order), any(p.needles.every for p in parts))
+    return Needles(tuple(order), tuple(roles[t] for t in order), any(p.needles.every for p in parts), any(p.needles.own for p in parts))
 
 
 def _drop(roles: dict[bytes, int]) -> None:
@@ -373,7 +377,7 @@ def _drop(roles: dict[bytes, int]) -> None:
 def _part(reader: Reader, index: int) -> Part:
     fmt = reader.logs[index]
     roles: dict[bytes, int] = {}
-    every = False
+    every = own = False
     senders: set[bytes] = set()
     harmless = [s for s in fmt.header.samples if not _may_fail(reader, index, s)]
     literals, programs = required(fmt), _programs(fmt)
@@ -385,7 +389,7 @@ def _part(reader: Reader, index: int) -> Part:
         gave_up = plan.kind == "finished" and plan.constants[11] in EXPIRED
         if not (plan.fails or sent or came or names_sender or gave_up):
             continue
-        sets = literals[marker]
+        sets, weak = literals[marker], False
         if plan.fails and "status" in names and any(w.endswith("status=") for s in sets if len(s) == 1 for w in s):
             roles |= dict.fromkeys(_GOOD_ENDS, SENT)
             texts = ["status="]
@@ -394,20 +398,24 @@ def _part(reader: Reader, index: int) -> Part:
                 sets = [[w for w in s if w.strip(": ").replace("milter-", "") not in _PASSED] for s in sets]
             texts = min(sets, key=lambda s: (_frequent(s, harmless), -min(map(len, s), default=0), len(s), s))
             if plan.fails and _frequent(texts, harmless) and 0 < len(programs) <= 4:
-                texts = programs
+                texts, weak = programs, True
         else:
-            texts = programs
+            texts, weak = programs, True
             every = every or not texts
+            own = own or (plan.fails and fmt.header.over == "text")
         if names_sender:
             senders.update(t.encode() for t in texts)
         if plan.fails or sent or came or gave_up:
-            role = FAIL if plan.fails or gave_up else SENT if sent else ARRIVED
+            role = WEAK if weak else FAIL if plan.fails or gave_up else SENT if sent else ARRIVED
             for text in texts:
                 roles[text.encode()] = min(role, roles.get(text.encode(), role))
+    if own:
+        quiet = [m for m, p in reader.plans[index].items() if p.kind == "finished" and p.constants[11] == b"completed"]
+        roles |= dict.fromkeys((t.encode() for m in quiet for s in literals[m][:1] for t in s), QUIET)
     _drop(roles)
     _fewer(roles, [FAIL], harmless)
     order = sorted(roles)
-    needles = Needles(tuple(order), tuple(roles[t] for t in order), every)
+    needles = Needles(tuple(order), tuple(roles[t] for t in order), every, own)
     return Part(needles, {} if fmt.name in ALWAYS else _wakes(fmt, _common(reader)), tuple(sorted(senders)), _anchors(reader, index))
 
 

@@ -44,7 +44,7 @@ def years_of(items: Sequence[Item]) -> list[Years]:
     days: list[tuple[int | None, int | None, float]] = []
     for item in items:
         head = sources.head(item, 65536)
-        first = next((d for line in head.split(b"\n")[:50] if (d := day_of(_bare(line))) is not None), None)
+        first = next((d for line in head.split(b"\n") if (d := day_of(_bare(line))) is not None), None)
         last = None
         if first is not None and item.splits:
             tail = _tail(item)

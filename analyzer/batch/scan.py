@@ -15,7 +15,22 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer.batch.lanes import Lanes, loosely, without
-from analyzer.batch.reader import ALWAYS, ARRIVED, EXPIRED, OWN_STAMPS, SENT, Needles, Read, Reader, arrival, failed, merged, parts_of
+from analyzer.batch.reader import (
+    ALWAYS,
+    ARRIVED,
+    EXPIRED,
+    OWN_STAMPS,
+    QUIET,
+    SENT,
+    WEAK,
+    Needles,
+    Read,
+    Reader,
+    arrival,
+    failed,
+    merged,
+    parts_of,
+)
 from analyzer.batch.sources import Item, blocks
 from analyzer.batch.stamps import Clock, Years
 
@@ -181,6 +196,7 @@ class Awake:
                     self.of[text] = behind, formats | more
         self.own = self.of.pop(OWN_STAMPS[0], (b"", set()))[1] if self.dated else set()
         self.needles = self.k.needles(self.on)
+        self.doubtful = self.k.doubtful(self.on)
         self.finder = self.k.finder(
             self.needles.texts + tuple(sorted(t for t, (_, f) in self.of.items() if f and t not in self.needles.texts)),
             automaton=self.automaton,
@@ -217,7 +233,9 @@ class Awake:
         return bool(woken)
 
 
-_OWN_LINE = re.compile(rb"^20[0-9-]{8} ", re.MULTILINE)
+_OWN_LINE = re.compile(
+    rb"^(?:20[0-9-]{8} |[A-Za-z0-9_.-]{1,60} *\| 20[0-9-]{8} |[^ \n]{1,40} std(?:out|err) [FP] 20[0-9-]{8} )", re.MULTILINE
+)
 
 
 class Knowledge:
@@ -228,6 +246,7 @@ class Knowledge:
         self.parts = parts_of(self.reader)
         self._finders: dict[tuple[tuple[bytes, ...], bool], Finder] = {}
         self._needles: dict[frozenset[int], Needles] = {}
+        self._doubtful: dict[frozenset[int], dict[int, frozenset[int]]] = {}
         self.suffixes = {s.encode(): p.encode() for p, all_of in book.providers for s in all_of}
         self.remotes: dict[bytes | None, bytes | None] = {None: None}
         self.shapes: dict[bytes, str] = {b"": ""}
@@ -254,6 +273,19 @@ class Knowledge:
         if formats not in self._needles:
             self._needles[formats] = merged([self.parts[i] for i in sorted(formats)])
         return self._needles[formats]
+
+    def doubtful(self, formats: frozenset[int]) -> dict[int, frozenset[int]]:
+        """The needles of deliveries and arrivals that lines of another of *formats* may hold too: which formats' they are."""
+        if formats not in self._doubtful:
+            found = {}
+            needles, logs = self.needles(formats), self.reader.logs
+            for n, (text, role) in enumerate(zip(needles.texts, needles.roles, strict=True)):
+                own = frozenset(i for i in formats if text in self.parts[i].needles.of(SENT, ARRIVED))
+                others = (s for i in formats - own for s in logs[i].header.samples)
+                if role in {SENT, ARRIVED} and any(text in s.encode() for s in others):
+                    found[n] = own
+            self._doubtful[formats] = found
+        return self._doubtful[formats]
 
     def provider(self, name: bytes | None) -> bytes | None:
         """The provider to whose names *name* belongs."""
@@ -297,7 +329,7 @@ def _read(counter: Counter_, awake: Awake, tally: Tally, task: Task, progress: C
         if awake.needles.every:
             counter.all_lines(offset, block)
         else:
-            counter.hits(offset, block, hits, awake.needles)
+            counter.hits(offset, block, hits, awake.needles, awake.doubtful)
         tally.blocks[task.source, offset] = lines = block.count(b"\n") + (not block.endswith(b"\n"))
         tally.lines += lines
         tally.bytes += len(block)
@@ -328,20 +360,36 @@ class Counter_:  # noqa: N801
         if self.received:
             self.tally.counts["received"] = self.tally.counts.get("received", 0) + self.received
 
-    def hits(self, offset: int, block: bytes, hits: list[tuple[int, int, int]], needles: Needles) -> None:
+    def hits(
+        self, offset: int, block: bytes, hits: list[tuple[int, int, int]], needles: Needles, doubtful: dict[int, frozenset[int]]
+    ) -> None:
         """The lines in which something was found.
 
         A line that has only the text of a delivery, or only that of an arrival, and once, is taken for one and not read.
         """
-        least = needles.roles.count(ARRIVED)  # the texts stand in the order ARRIVED, SENT, FAIL
+        least = needles.roles.count(ARRIVED)  # the texts stand in the order ARRIVED, SENT, FAIL, WEAK, QUIET
         bulk = least + needles.roles.count(SENT)
+        quiet = len(needles.roles) - needles.roles.count(QUIET)
+        weak = quiet - needles.roles.count(WEAK)
         rfind = block.rfind
-        read = {rfind(b"\n", 0, h[1]) for h in (hits if self.filtered else [h for h in hits if h[0] >= bulk])}
-        if not self.filtered:
+        if self.filtered:
+            read = {rfind(b"\n", 0, h[1]) for h in hits}
+        else:
+            read = {rfind(b"\n", 0, h[1]) for h in hits if bulk <= h[0] < weak or h[0] >= len(needles.texts)}
             sent = [h for h in hits if least <= h[0] < bulk]
             begins = [rfind(b"\n", 0, h[1]) for h in sent]
             if len(set(begins)) != len(begins):
                 read.update(b for b, next_ in pairwise(begins) if b == next_)
+            if weak < len(needles.texts):
+                told = {rfind(b"\n", 0, h[1]) for h in hits if h[0] < least}.union(begins)
+                read |= {rfind(b"\n", 0, h[1]) for h in hits if weak <= h[0] < quiet} - told
+                if needles.own and (own := {m.start() - 1 for m in _OWN_LINE.finditer(block)}):
+                    told.update(
+                        rfind(b"\n", 0, s) for n, s, _ in hits if n >= quiet and b"-" in {block[s - 4 : s - 3], block[s - 6 : s - 5]}
+                    )
+                    read |= own - told
+            if doubtful:
+                read |= self.of_others(block, [h for h in hits if h[0] in doubtful], doubtful) - read
             if sent:
                 self.deliveries(block, sent, begins, needles, read)
             ids = [h[0] for h in hits]
@@ -354,6 +402,16 @@ class Counter_:  # noqa: N801
                 if text in line:
                     self.received -= line.count(text)
             self.line(offset + begin + 1, line)
+
+    def of_others(self, block: bytes, hits: list[tuple[int, int, int]], owners: dict[int, frozenset[int]]) -> set[int]:
+        """The lines that hold a text of another format than their program's."""
+        found = set()
+        for n, start, end in hits:
+            begin, stop = block.rfind(b"\n", 0, start), block.find(b"\n", end)
+            head = self.k.reader.split(block[begin + 1 : len(block) if stop < 0 else stop])[0]
+            if owners[n].isdisjoint(head.formats):
+                found.add(begin)
+        return found
 
     def deliveries(self, block: bytes, sent: list[tuple[int, int, int]], begins: list[int], needles: Needles, read: set[int]) -> None:
         """Lines that tell a delivery and nothing else, by host and destination; lines that must be read are put into *read*.
@@ -575,6 +633,15 @@ def ahead(block: bytes, rows: Rows) -> list[bytes]:
     return [block[find(b"@", e) : find(b" [", e)] if b"-" in {block[s - 4 : s - 3], block[s - 6 : s - 5]} else b"" for (_, s, e), _ in rows]
 
 
+def beyond(block: bytes, rows: Rows) -> list[bytes]:
+    """The same of OpenSMTPD: ``mta delivery evpid=... to=<greta@example.com> ... relay="192.0.2.1 (mx.example.com)" delay=0s``"""
+    find = block.find
+    ats = [find(b"@", find(b" to=<", h[2])) for h, _ in rows]
+    ends = [find(b" delay=", h[2]) for h, _ in rows]
+    stops = [find(b"\n", h[2]) for h, _ in rows]
+    return [block[a:z] if 0 <= a < z < n else b"" for a, z, n in zip(ats, ends, stops, strict=True)]
+
+
 def hosts(block: bytes, rows: Rows) -> bytes | list[bytes]:
     """The word behind the stamp of each row's line, or the one of all; a line with another stamp than most gets what is no host."""
     find = block.find
@@ -599,6 +666,8 @@ def shortened(raw: bytes) -> bytes:
     if (at := raw.find(b", ")) >= 0:
         relay = raw.find(b"relay=", at)
         return raw[:at] + b" " + (raw[relay:].partition(b",")[0] if relay >= 0 else b"")
+    if (at := raw.find(b' relay="')) >= 0:
+        return raw.partition(b">")[0] + b" " + raw[at:].partition(b"(")[2]
     cut = min((n for t in (b" F=", b" P=<", b" R=", b" T=", b" S=") if (n := raw.find(t)) >= 0), default=len(raw))
     relay = raw.find(b" H=", cut)
     return raw[:cut] + (raw[relay:] if relay >= 0 else b"")
@@ -606,7 +675,9 @@ def shortened(raw: bytes) -> bytes:
 
 def way_of(text: bytes) -> Callable[[bytes, Rows], list[bytes]] | None:
     """How lines with *text* are told apart; None where each must be read."""
-    return behind if text.startswith((b"status=", b", stat=")) else ahead if text in {b"=> ", b"-> ", b">> "} else None
+    if text.startswith((b"status=", b", stat=")):
+        return behind
+    return ahead if text in {b"=> ", b"-> ", b">> "} else beyond if text == b" mta delivery evpid=" else None
 
 
 def token(block: bytes, begin: int, end: int) -> bytes:

@@ -176,7 +176,75 @@ def exim(size: int, share: float, seed: int = 1, start: datetime = datetime(2026
         yield line(f"{mid} Completed")
 
 
-MAKERS = {"postfix": postfix, "exim": exim}
+def sendmail(size: int, share: float, seed: int = 1, start: datetime = datetime(2026, 11, 20, tzinfo=UTC)) -> Iterator[str]:
+    """About *size* bytes of a Sendmail log; *share* of the messages fail at least once."""
+    s = _Story(seed)
+    r = s.r
+    now, made = start, 0
+
+    def line(text: str) -> str:
+        nonlocal made
+        out = f"{now:%b} {now.day:2d} {now:%H:%M:%S} mx1 sm-mta[{2000 + r.randrange(900)}]: {text}\n"
+        made += len(out)
+        return out
+
+    while made < size:
+        now += timedelta(milliseconds=r.randrange(200, 900))
+        s.n += 1
+        mid = f"6AK{r.choice(_B62)}{r.choice(_B62)}{r.choice(_B62)}{r.choice(_B62)}{r.choice(_B62)}{s.n % 1_000_000:06d}"
+        name, ip = s.client()
+        sender, rcpt = s.address(), s.address()
+        relay, relay_ip = s.relay(rcpt.rpartition("@")[2])
+        if r.random() < share * 0.3:
+            yield line(f"{mid}: ruleset=check_rcpt, arg1=<{rcpt}>, relay={name} [{ip}], reject=550 5.7.1 <{rcpt}>... Relaying denied")
+        yield line(
+            f"{mid}: from=<{sender}>, size={r.randrange(800, 90000)}, class=0, nrcpts=1, msgid=<{s.n}@{name}>, proto=ESMTPS, daemon=MTA-v4, relay={name} [{ip}]"
+        )
+        head = f"{mid}: to=<{rcpt}>, delay=00:00:0{r.randrange(9)}, xdelay=00:00:0{r.randrange(9)}, mailer=esmtp, pri={r.randrange(120000, 190000)}, relay={relay}. [{relay_ip}]"
+        if r.random() >= share:
+            yield line(f"{head}, dsn=2.0.0, stat=Sent (OK id={r.getrandbits(36):09X})")
+        elif r.random() < 0.5:
+            yield line(f"{head}, dsn=5.1.1, stat=User unknown")
+        else:
+            yield line(f"{head}, dsn=4.0.0, stat=Deferred: Connection timed out with {relay}.")
+
+
+def opensmtpd(size: int, share: float, seed: int = 1, start: datetime = datetime(2026, 11, 20, tzinfo=UTC)) -> Iterator[str]:
+    """About *size* bytes of an OpenSMTPD log; *share* of the messages fail at least once."""
+    s = _Story(seed)
+    r = s.r
+    now, made = start, 0
+
+    def line(text: str) -> str:
+        nonlocal made
+        out = f"{now:%b} {now.day:2d} {now:%H:%M:%S} mx1 smtpd[812]: {text}\n"
+        made += len(out)
+        return out
+
+    while made < size:
+        now += timedelta(milliseconds=r.randrange(200, 900))
+        s.n += 1
+        session, message = f"{r.getrandbits(64):016x}", f"{r.getrandbits(32):08x}"
+        evpid = f"{message}{r.getrandbits(32):08x}"
+        name, ip = s.client()
+        sender, rcpt = s.address(), s.address()
+        relay, relay_ip = s.relay(rcpt.rpartition("@")[2])
+        yield line(f"{session} smtp connected address={ip} host={name}")
+        if r.random() < share * 0.3:
+            yield line(f'{session} smtp failed-command command="RCPT TO:<{rcpt}>" result="550 Invalid recipient: <{rcpt}>"')
+        yield line(f"{session} smtp message msgid={message} size={r.randrange(800, 90000)} nrcpt=1 proto=ESMTP")
+        yield line(f"{session} smtp envelope evpid={evpid} from=<{sender}> to=<{rcpt}>")
+        yield line(f"{session} smtp disconnected reason=quit")
+        out = f'{r.getrandbits(64):016x} mta delivery evpid={evpid} from=<{sender}> to=<{rcpt}> rcpt=<-> source="192.0.2.25" relay="{relay_ip} ({relay})" delay={r.randrange(9)}s'
+        if r.random() >= share:
+            yield line(f'{out} result="Ok" stat="250 2.0.0 OK {r.getrandbits(36):09X}"')
+        elif r.random() < 0.5:
+            yield line(f'{out} result="PermFail" stat="550 5.1.1 <{rcpt}>: Recipient address rejected: User unknown"')
+        else:
+            yield line(f'{out} result="TempFail" stat="451 4.7.1 Greylisted, please try again later"')
+
+
+MAKERS = {"postfix": postfix, "exim": exim, "sendmail": sendmail, "opensmtpd": opensmtpd}
 
 
 def write(path: Path, kind: str, size: int, share: float, seed: int = 1) -> Path:
