@@ -459,13 +459,13 @@ class Counter_:  # noqa: N801
         v = read.values
         relay = v[3] or b""
         onward = b"." in relay and not any(relay + t in line for t in (b"[private/", b"[127.", b"[::1]")) and not relay.startswith(b"127.")
-        return read.host, self.remote_of(read) or b"", (v[1] or b"").rpartition(b"@")[2].lower(), onward
+        return read.host, self.remote_of(read) or b"", (v[1] or b"").lower().rpartition(b"@")[2] if b"@" in (v[1] or b"") else b"", onward
 
     def remote_of(self, read: Read) -> bytes | None:
         """The destination that a line is about: the provider, else the recipient's domain."""
         v = read.values
         if read.plan.kind == "attempt":
-            return self.k.provider(v[3]) or self.k.provider(v[4]) or (v[1].rpartition(b"@")[2].lower() if v[1] else v[3])
+            return self.k.provider(v[3]) or self.k.provider(v[4]) or (v[1].rpartition(b"@")[2].lower() if v[1] and b"@" in v[1] else v[3])
         return None if v[17] is None else self.k.provider(v[17]) or v[17]
 
     def all_lines(self, offset: int, block: bytes) -> None:
@@ -630,7 +630,13 @@ def ahead(block: bytes, rows: Rows) -> list[bytes]:
     """The same of Exim: ``1aspm4-000001-G7 => greta@example.com R=dnslookup T=remote_smtp H=mx.example.com [192.0.2.1]``"""
     find = block.find
     # The arrow stands behind the message's id; anything else is a stranger's text.
-    return [block[find(b"@", e) : find(b" [", e)] if b"-" in {block[s - 4 : s - 3], block[s - 6 : s - 5]} else b"" for (_, s, e), _ in rows]
+    # The local part is left out, where there is one.
+    return [
+        block[at if (at := find(b"@", e, find(b" ", e))) > 0 else e : find(b" [", e)]
+        if b"-" in {block[s - 4 : s - 3], block[s - 6 : s - 5]}
+        else b""
+        for (_, s, e), _ in rows
+    ]
 
 
 def beyond(block: bytes, rows: Rows) -> list[bytes]:
