@@ -9,7 +9,7 @@ import msgspec
 
 from analyzer.formats.hooks.postfix import without_codes
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, Event, Finished, MessageInfo, Noise, Refused
+from analyzer.model.events import Attempt, Event, Finished, Noise, Refused
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 _MOST_TEXT = 6_000
 # qmail-send writes a line end as "/", which stands in addresses of pages as well: it is one where a sentence or a reply code follows.
-_LINE_END = re.compile(r"/(?=Remote_host_said|Giving_up_on|I'm_not_going|[245][0-9]{2}[-_]|Connected_to|Sorry|it_isn't|STARTTLS|[A-Z][a-z]+_[a-z])")
+_LINE_END = re.compile(
+    r"/(?=Remote_host_said|Giving_up_on|I'm_not_going|[245][0-9]{2}[-_]|Connected_to|Sorry|it_isn't|STARTTLS|[A-Z][a-z]+_[a-z])"
+)
 _SAID = re.compile(r"Remote host said: (?P<reply>.*?)(?=\n(?:Giving up on|I'm not going)|\Z)", re.DOTALL)
-_REPLY = re.compile(r"(?P<code>[245][0-9]{2})(?:[ -](?:(?P<enhanced>[245]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.]) ?)?(?P<text>.*))?\Z", re.DOTALL)
+_REPLY = re.compile(
+    r"(?P<code>[245][0-9]{2})(?:[ -](?:(?P<enhanced>[245]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.]) ?)?(?P<text>.*))?\Z", re.DOTALL
+)
 _PEER = re.compile(
     r"(?:Connected to |^)(?P<ip>[0-9A-Fa-f.:]{3,45}) (?:accepted message|does not like recipient|failed (?:on|after)|but )", re.MULTILINE
 )
@@ -109,5 +113,7 @@ def _refused(event: Refused) -> Refused:
     if event.stage == "END-OF-MESSAGE" and (scanned := _SCANNED.search(text)):
         return msgspec.structs.replace(event, client_ip=scanned["ip"], mail_from=scanned["mail_from"], rcpt_to=scanned["rcpt_to"])
     if event.stage is None:
-        return msgspec.structs.replace(event, stage=_CLASSES.get(text.partition("::")[0]) or ("RCPT" if text.startswith("DENIED_") else None))
+        return msgspec.structs.replace(
+            event, stage=_CLASSES.get(text.partition("::")[0]) or ("RCPT" if text.startswith("DENIED_") else None)
+        )
     return event
