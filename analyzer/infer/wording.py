@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PLACE = re.compile(r"\{\{\s*([a-z_][a-z0-9_.]{0,60})\s*(?:\|[^{}]{0,60})?\}\}|(`)")
+_PERHAPS = re.compile(r"\[\[([^\[\]]{1,300})\]\]")
 _WORDS = {
     "server": "the server",
     "server_ip": "its address",
@@ -39,7 +40,11 @@ _LONGEST = 300
 
 
 def fill(template: str, values: Mapping[str, Any], *, command: bool = False) -> str:
-    """*template* with *values*; a value that is not known reads as words, inside backticks and commands as ``<name>``."""
+    """*template* with *values*; a value that is not known reads as words, inside backticks and commands as ``<name>``.
+
+    ``[[ words with {{ names }} ]]`` stand only where all their names are known.
+    """
+    template = _PERHAPS.sub(lambda m: m[1] if all(_look_up(p[1], values) for p in _PLACE.finditer(m[1]) if p[1]) else "", template)
     inside = command
     out: list[str] = []
     at = 0

@@ -95,6 +95,7 @@ def _capture(source: Source, report: Report) -> dict[str, Any]:
             for e in f.evidence[:2]:
                 if e.source == source.name:
                     notes.setdefault(e.line, []).append((f.title, f.kind))
+    before: set[str] = set()
     wanted = {n for cited in notes for n in range(cited - _AROUND, cited + _AROUND + 1)}
     everything = len(capture.lines) <= 60
     rows: list[dict[str, Any]] = []
@@ -109,7 +110,10 @@ def _capture(source: Source, report: Report) -> dict[str, Any]:
         if skipped:
             rows.append({"skipped": skipped})
             skipped = 0
-        rows.append({"number": line.number, "text": line.raw.rstrip("\r\n")[:2000], "notes": notes.get(line.number, [])[:4]})
+        mine = notes.get(line.number, [])[:4]
+        said = [note for note, _ in mine if note not in before]  # once, where its lines begin
+        before.update(said)
+        rows.append({"number": line.number, "text": line.raw.rstrip("\r\n")[:2000], "notes": mine, "said": said})
     if skipped:
         rows.append({"skipped": skipped})
     return {"name": source.name, "rows": rows}
