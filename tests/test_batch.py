@@ -319,3 +319,16 @@ def test_the_heat_map_has_a_cell_for_every_hour(tmp_path):
     page = html_of(run([tmp_path]))
     assert page.count('<td class="h') == 3
     assert 'title="2026-11-20T11:00Z: 0"' in page or ":00Z: 0" in page
+
+
+def test_the_same_lines_in_two_logs_count_once(tmp_path):
+    many = "".join(message().replace("4ABCDEF0123", f"4ABCDEF{n:04d}") for n in range(10))
+    (tmp_path / "mail.log").write_text(many)
+    (tmp_path / "syslog").write_text(
+        "Nov 20 09:00:00 mx1 kernel: hello\n"
+        + many.replace("Nov 20 10:00:02 mx1 postfix/qmgr", "Nov 20 10:00:02 mx1 cron[1]: x\nNov 20 10:00:02 mx1 postfix/qmgr")
+    )
+    (tmp_path / "other.log").write_text(many.replace("mx1", "mx2"))
+    report = run([tmp_path])
+    assert report.totals["bounced"] == 20
+    assert any("mail.log: left out: its failures stand in" in n for n in report.notes)

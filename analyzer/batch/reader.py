@@ -238,7 +238,8 @@ def is_log(fmt: Format) -> bool:
     if fmt.header.session or fmt.header.over == "envelope":
         return False
     kinds = {dict(fmt.header.kinds.get(alias, {})).get("kind", alias) for alias, _ in fmt.compiled.kinds.values()}
-    return fmt.header.over == "log" or bool(kinds & {"attempt", "refused", "finished"} and fmt.header.view != "client")
+    stamped = any(name == "time" for _, fields in fmt.compiled.kinds.values() for _, name in fields)
+    return fmt.header.over == "log" or bool(stamped and kinds & {"attempt", "refused", "finished"} and fmt.header.view != "client")
 
 
 def plans_of(index: int, fmt: Format) -> dict[int, Plan]:
@@ -345,7 +346,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=sent\n", b"status=delivered ", b"status=
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-15", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-16", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -412,6 +413,13 @@ def _part(reader: Reader, index: int) -> Part:
     if own:
         quiet = [m for m, p in reader.plans[index].items() if p.kind == "finished" and p.constants[11] == b"completed"]
         roles |= dict.fromkeys((t.encode() for m in quiet for s in literals[m][:1] for t in s), QUIET)
+    elif WEAK in roles.values():
+        failing = [s for s in fmt.header.samples if s not in harmless]
+        calm = [literals[m] for m, p in reader.plans[index].items() if not p.fails and p.kind != "attempt"]
+        found = {
+            t for sets in calm for s in sets for t in s if min(map(len, s)) >= _LEAST_QUIET and not any(u in f for u in s for f in failing)
+        }
+        roles |= {t.encode(): QUIET for t in found if t.encode() not in roles}
     _drop(roles)
     _fewer(roles, [FAIL], harmless)
     order = sorted(roles)
@@ -448,6 +456,7 @@ def _anchors(reader: Reader, index: int) -> dict[bytes, tuple[int, bool]]:
 
 
 _LEAST_ANCHOR = 3
+_LEAST_QUIET = 8
 
 
 def _gap(reader: Reader, index: int, sample: str, alias: str, text: str) -> int | None:

@@ -13,7 +13,7 @@ from analyzer.batch import sources
 from analyzer.batch.engines import Dask, Interrupted, Local
 from analyzer.batch.gather import Gathered, Sought, sort_stories
 from analyzer.batch.incidents import attempts_of, incidents, iso, outcome, representatives, traffic
-from analyzer.batch.scan import Key, Tally, Task, Wanted, settle
+from analyzer.batch.scan import Key, Tally, Task, Wanted, doubles, settle
 from analyzer.batch.stamps import Years, day_of, infer_years
 from analyzer.model.batch import VERSION, BatchReport, Incident, Source
 
@@ -138,6 +138,12 @@ def batch(
             options = _of_sender(items, years, options, engine)
         tasks = tasks_of(items, years, options)
         tally = engine.scan(tasks, progress("reading", size) if progress else None)
+        if twice := doubles(tally, [i.size for i in items]):
+            notes = [*notes, *(f"{items[a].name}: left out: its failures stand in {items[b].name} too" for a, b in twice.items())]
+            kept = [n for n in range(len(items)) if n not in twice]
+            items, years = [items[n] for n in kept], [years[n] for n in kept]
+            tasks = tasks_of(items, years, options)
+            tally = engine.scan(tasks, progress("reading again", sum(i.size for i in items)) if progress else None)
     except Interrupted as stop:
         tally, partial, tasks = (stop.result if isinstance(stop.result, Tally) else Tally()), True, []
     settle(tally)

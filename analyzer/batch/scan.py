@@ -11,6 +11,7 @@ from functools import cached_property
 from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import msgspec
 
@@ -35,7 +36,7 @@ from analyzer.batch.sources import Item, blocks
 from analyzer.batch.stamps import Clock, Years
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from analyzer.formats.load import Formats
     from analyzer.model.rule import RuleBook
@@ -106,6 +107,7 @@ class Tally(msgspec.Struct):
     blocks: dict[tuple[int, int], int] = {}  # (source, offset) -> lines of the block there
     sent: dict[Sent, int] = {}
     expired: Ids = set()  # host and queue id of messages given up
+    sketch: dict[int, list[int]] = {}  # source -> the least check sums of its failing lines
     formats: set[int] = set()  # those that the range was searched for
     odd: bool = False  # queue ids stand where `token` does not look
     notes: list[str] = []
@@ -351,12 +353,15 @@ class Counter_:  # noqa: N801
         w = task.wanted
         self.filtered = w != Wanted()
         self.checked: set[int] = set()
+        self.sums: set[int] = set()
+        self.most = 1 << 32
         self.fast = task.use_lanes and not self.filtered
         self.groups: dict[tuple[Any, ...], Group] = {}  # by what the lanes tell
         self.stamp, self.time = b"", self.clock.seconds(b"")
 
     def close(self) -> None:
         """The totals into the tally."""
+        self.tally.sketch[self.task.source] = least_of(self.sums)
         if self.received:
             self.tally.counts["received"] = self.tally.counts.get("received", 0) + self.received
 
@@ -382,11 +387,14 @@ class Counter_:  # noqa: N801
                 read.update(b for b, next_ in pairwise(begins) if b == next_)
             if weak < len(needles.texts):
                 told = {rfind(b"\n", 0, h[1]) for h in hits if h[0] < least}.union(begins)
-                read |= {rfind(b"\n", 0, h[1]) for h in hits if weak <= h[0] < quiet} - told
-                if needles.own and (own := {m.start() - 1 for m in _OWN_LINE.finditer(block)}):
+                if needles.own:  # Exim's Completed stands behind the message's id
                     told.update(
                         rfind(b"\n", 0, s) for n, s, _ in hits if n >= quiet and b"-" in {block[s - 4 : s - 3], block[s - 6 : s - 5]}
                     )
+                else:
+                    told.update(rfind(b"\n", 0, h[1]) for h in hits if h[0] >= quiet)
+                read |= {rfind(b"\n", 0, h[1]) for h in hits if weak <= h[0] < quiet} - told
+                if needles.own and (own := {m.start() - 1 for m in _OWN_LINE.finditer(block)}):
                     read |= own - told
             if doubtful:
                 read |= self.of_others(block, [h for h in hits if h[0] in doubtful], doubtful) - read
@@ -564,6 +572,11 @@ class Counter_:  # noqa: N801
     ) -> None:
         """One failure more in *group*."""
         self.failures += 1
+        if (check := crc32(line)) <= self.most:
+            self.sums.add(check)
+            if len(self.sums) > 16 * _SKETCH:
+                kept = least_of(self.sums)
+                self.sums, self.most = set(kept), kept[-1]
         group.count += 1
         when: float = float("inf")
         if time is not None:
@@ -711,6 +724,8 @@ def merge(into: Tally, other: Tally) -> Tally:
     into.odd |= other.odd
     into.formats |= other.formats
     into.expired |= other.expired
+    for source, sums in other.sketch.items():
+        into.sketch[source] = least_of({*into.sketch.get(source, ()), *sums})
     for told, value in other.sent.items():
         into.sent[told] = into.sent.get(told, 0) + value
     into.blocks |= other.blocks
@@ -726,6 +741,32 @@ def merge(into: Tally, other: Tally) -> Tally:
             continue
         add_group(mine, group)
     return into
+
+
+_SKETCH = 256
+
+
+def least_of(sums: set[int]) -> list[int]:
+    """As many check sums as are kept: of two logs with the same lines, the same ones."""
+    return sorted(sums)[:_SKETCH]
+
+
+def doubles(tally: Tally, sizes: Sequence[int]) -> dict[int, int]:
+    """Sources whose failing lines all stand in another, larger one too (mail.log and syslog): which one."""
+    found: dict[int, int] = {}
+    for one in sorted(tally.sketch, key=lambda s: (sizes[s], s)):
+        for other in sorted(tally.sketch, key=lambda s: (-sizes[s], s)):
+            if other == one or other in found or (sizes[other], other) < (sizes[one], one):
+                continue
+            theirs = tally.sketch[other]
+            mine = [c for c in tally.sketch[one] if len(theirs) < _SKETCH or c <= theirs[-1]]
+            if len(mine) >= _LEAST_DOUBLE and len(set(mine) & set(theirs)) >= 0.95 * len(mine):
+                found[one] = other
+                break
+    return found
+
+
+_LEAST_DOUBLE = 3
 
 
 def settle(tally: Tally) -> Tally:
