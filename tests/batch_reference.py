@@ -60,6 +60,13 @@ def reference(items, notes, known, book, options):
                     if event.status is None:
                         continue
                 case ev.MessageInfo():
+                    if (
+                        event.user
+                        and alias in {"received", "picked_up"}
+                        and (time := clock.seconds(known.reader.split(raw)[1])) is not None
+                    ):
+                        hours = tally.users.setdefault(event.user.lower().encode(), {})
+                        hours[time // 3600] = hours.get(time // 3600, 0) + 1
                     counter.received += alias in {"received", "picked_up"}
                     continue
                 case ev.Finished() | ev.Refused() | ev.Trouble() | ev.TlsFailed() | ev.ClientGone() | ev.AuthResult() | ev.ConnectFailed():

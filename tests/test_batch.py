@@ -332,3 +332,15 @@ def test_the_same_lines_in_two_logs_count_once(tmp_path):
     report = run([tmp_path])
     assert report.totals["bounced"] == 20
     assert any("mail.log: left out: its failures stand in" in n for n in report.notes)
+
+
+def test_an_account_that_suddenly_sends_much_stands_out(tmp_path):
+    line = "Nov 20 {h:02d}:{m:02d}:01 mx1 postfix/smtpd[71]: 4ABCDE{n:05d}: client=a.example[192.0.2.1], sasl_method=PLAIN, sasl_username={who}\n"
+    lines = [line.format(h=h, m=m, n=h * 60 + m, who="busy@a.example") for h in range(10) for m in range(60)]
+    lines += [line.format(h=7, m=m % 60, n=5000 + m, who="Anna@a.example") for m in range(80)]
+    lines += [line.format(h=2, m=1, n=6000, who="anna@a.example")]
+    (tmp_path / "m").write_text("".join(sorted(lines)))
+    report = run([tmp_path])
+    assert [(s.account, s.messages, s.peak, s.hour[11:13]) for s in report.surges] == [("anna@a.example", 81, 80, "07")]
+    assert report.totals["received"] == 681
+    assert "sudden volume: anna@a.example sent 80 messages" in text_of(report)

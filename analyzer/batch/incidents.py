@@ -12,7 +12,7 @@ from analyzer.batch.scan import Group, Key, Tally, add_group
 from analyzer.infer.engine import judge, problem_values, values_of
 from analyzer.infer.report import what
 from analyzer.infer.wording import fill
-from analyzer.model.batch import Incident, Reply, Sample, SampleLine, Traffic, Waiting
+from analyzer.model.batch import Incident, Reply, Sample, SampleLine, Surge, Traffic, Waiting
 from analyzer.model.capture import Capture, Line, Parsed, Segment
 from analyzer.model.report import word_of
 from analyzer.segment import enveloped
@@ -199,6 +199,24 @@ def incidents(
     built = [(name[3], _incident(name, o, tally, gathered, attempts, names, now)) for name, o in open_.items()]
     built.sort(key=lambda b: (-b[1].harm, -b[1].events, b[1].id))
     return [i for apart, i in built if not apart], [i for apart, i in built if apart]
+
+
+_SURGE, _TIMES, _MOST_SURGES = 50, 8, 20
+
+
+def surges(users: dict[bytes, dict[int, int]]) -> tuple[Surge, ...]:
+    """Accounts whose busiest hour has at least 50 messages, and eight times as many as the middle one of all their other hours."""
+    every = [h for hours in users.values() for h in hours]
+    span = max(every) - min(every) + 1 if every else 0
+    found = []
+    for user, hours in users.items():
+        peak = max(hours.values())
+        at = min(h for h, n in hours.items() if n == peak)
+        rest = sorted([n for h, n in hours.items() if h != at] + [0] * (span - len(hours)))
+        usual = rest[len(rest) // 2] if rest else None
+        if peak >= _SURGE and usual is not None and peak >= _TIMES * max(usual, 1):
+            found.append(Surge(user.decode("utf-8", "replace"), sum(hours.values()), peak, iso(at * 3600), float(usual)))
+    return tuple(sorted(found, key=lambda s: (-s.peak, s.account))[:_MOST_SURGES])
 
 
 def _copy(group: Group) -> Group:

@@ -334,6 +334,7 @@ class Part(msgspec.Struct, frozen=True):
     behind it (any, where none are); *senders*: those of lines that name one.
     """
 
+    name: str
     needles: Needles
     wakes: dict[bytes, bytes]
     senders: tuple[bytes, ...]
@@ -346,7 +347,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=sent\n", b"status=delivered ", b"status=
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-16", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-17", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -365,8 +366,12 @@ def merged(parts: Sequence[Part]) -> Needles:
         for text, role in zip(part.needles.texts, part.needles.roles, strict=True):
             roles[text] = min(role, roles.get(text, role))
     _drop(roles)
+    roles |= {_USER_TEXTS[p.name]: INFO for p in parts if p.name in _USER_TEXTS}
     order = sorted(roles, key=lambda t: (-roles[t], t))
     return Needles(tuple(order), tuple(roles[t] for t in order), any(p.needles.every for p in parts), any(p.needles.own for p in parts))
+
+
+_USER_TEXTS = {"postfix": b", sasl_username=", "exim-main": b" A="}  # before the name of the account that sends
 
 
 def _drop(roles: dict[bytes, int]) -> None:
@@ -424,7 +429,9 @@ def _part(reader: Reader, index: int) -> Part:
     _fewer(roles, [FAIL], harmless)
     order = sorted(roles)
     needles = Needles(tuple(order), tuple(roles[t] for t in order), every, own)
-    return Part(needles, {} if fmt.name in ALWAYS else _wakes(fmt, _common(reader)), tuple(sorted(senders)), _anchors(reader, index))
+    return Part(
+        fmt.name, needles, {} if fmt.name in ALWAYS else _wakes(fmt, _common(reader)), tuple(sorted(senders)), _anchors(reader, index)
+    )
 
 
 def _anchors(reader: Reader, index: int) -> dict[bytes, tuple[int, bool]]:

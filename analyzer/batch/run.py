@@ -12,7 +12,7 @@ from analyzer import __version__
 from analyzer.batch import sources
 from analyzer.batch.engines import Dask, Interrupted, Local
 from analyzer.batch.gather import Gathered, Sought, sort_stories
-from analyzer.batch.incidents import attempts_of, incidents, iso, outcome, representatives, traffic
+from analyzer.batch.incidents import attempts_of, incidents, iso, outcome, representatives, surges, traffic
 from analyzer.batch.scan import Key, Tally, Task, Wanted, doubles, settle
 from analyzer.batch.stamps import Years, day_of, infer_years
 from analyzer.model.batch import VERSION, BatchReport, Incident, Source
@@ -227,6 +227,7 @@ def report_of(
             for s, (i, y) in enumerate(zip(items, years, strict=True))
         ),
         tuple(sorted(set(notes))),
+        surges(tally.users),
         partial,
         book.version,
         __version__,

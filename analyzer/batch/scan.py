@@ -20,6 +20,7 @@ from analyzer.batch.reader import (
     ALWAYS,
     ARRIVED,
     EXPIRED,
+    INFO,
     OWN_STAMPS,
     QUIET,
     SENT,
@@ -93,6 +94,7 @@ class Group(msgspec.Struct):
 
 Key = tuple[Any, ...]
 Ids = set[bytes]
+Name = bytes
 Sent = tuple[bytes, bytes, bytes, bool]  # of deliveries: host, destination (provider or domain), recipient's domain, onward
 
 
@@ -107,6 +109,7 @@ class Tally(msgspec.Struct):
     blocks: dict[tuple[int, int], int] = {}  # (source, offset) -> lines of the block there
     sent: dict[Sent, int] = {}
     expired: Ids = set()  # host and queue id of messages given up
+    users: dict[Name, dict[int, int]] = {}  # account -> messages by hour
     sketch: dict[int, list[int]] = {}  # source -> the least check sums of its failing lines
     formats: set[int] = set()  # those that the range was searched for
     odd: bool = False  # queue ids stand where `token` does not look
@@ -372,7 +375,8 @@ class Counter_:  # noqa: N801
 
         A line that has only the text of a delivery, or only that of an arrival, and once, is taken for one and not read.
         """
-        least = needles.roles.count(ARRIVED)  # the texts stand in the order ARRIVED, SENT, FAIL, WEAK, QUIET
+        info = needles.roles.count(INFO)
+        least = info + needles.roles.count(ARRIVED)  # the texts stand in the order INFO, ARRIVED, SENT, FAIL, WEAK, QUIET
         bulk = least + needles.roles.count(SENT)
         quiet = len(needles.roles) - needles.roles.count(QUIET)
         weak = quiet - needles.roles.count(WEAK)
@@ -386,7 +390,7 @@ class Counter_:  # noqa: N801
             if len(set(begins)) != len(begins):
                 read.update(b for b, next_ in pairwise(begins) if b == next_)
             if weak < len(needles.texts):
-                told = {rfind(b"\n", 0, h[1]) for h in hits if h[0] < least}.union(begins)
+                told = {rfind(b"\n", 0, h[1]) for h in hits if info <= h[0] < least}.union(begins)
                 if needles.own:  # Exim's Completed stands behind the message's id
                     told.update(
                         rfind(b"\n", 0, s) for n, s, _ in hits if n >= quiet and b"-" in {block[s - 4 : s - 3], block[s - 6 : s - 5]}
@@ -401,8 +405,10 @@ class Counter_:  # noqa: N801
             if sent:
                 self.deliveries(block, sent, begins, needles, read)
             ids = [h[0] for h in hits]
-            self.received += sum(map(ids.count, range(least)))
-        arrived = needles.texts[: 0 if self.filtered else least]
+            self.received += sum(map(ids.count, range(info, least)))
+            if info:
+                self.accounts(block, [h for h in hits if h[0] < info])
+        arrived = needles.texts[info : info if self.filtered else least]
         for begin in sorted(read):
             end = block.find(b"\n", begin + 1)
             line = block[begin + 1 : len(block) if end < 0 else end]
@@ -410,6 +416,21 @@ class Counter_:  # noqa: N801
                 if text in line:
                     self.received -= line.count(text)
             self.line(offset + begin + 1, line)
+
+    def accounts(self, block: bytes, hits: list[tuple[int, int, int]]) -> None:
+        """Messages by the account that sent them, and by hour."""
+        last = -1
+        for _, start, end in hits:
+            found = _ACCOUNT.match(block, end)
+            begin = block.rfind(b"\n", 0, start) + 1
+            before = block[begin:start]
+            if found is None or begin == last or not (b": client=" in before or (b" <= " in before and b' T="' not in before)):
+                continue
+            last = begin
+            time = self.time_of(self.k.reader.split(block[begin:end])[1])
+            if time is not None and (len(self.tally.users) < _MOST_USERS or found[1] in self.tally.users):
+                hours = self.tally.users.setdefault(found[1].lower(), {})
+                hours[time // 3600] = hours.get(time // 3600, 0) + 1
 
     def of_others(self, block: bytes, hits: list[tuple[int, int, int]], owners: dict[int, frozenset[int]]) -> set[int]:
         """The lines that hold a text of another format than their program's."""
@@ -724,6 +745,10 @@ def merge(into: Tally, other: Tally) -> Tally:
     into.odd |= other.odd
     into.formats |= other.formats
     into.expired |= other.expired
+    for user, hours in other.users.items():
+        mine_ = into.users.setdefault(user, {})
+        for hour, count in hours.items():
+            mine_[hour] = mine_.get(hour, 0) + count
     for source, sums in other.sketch.items():
         into.sketch[source] = least_of({*into.sketch.get(source, ()), *sums})
     for told, value in other.sent.items():
@@ -744,6 +769,8 @@ def merge(into: Tally, other: Tally) -> Tally:
 
 
 _SKETCH = 256
+_MOST_USERS = 100_000
+_ACCOUNT = re.compile(rb"(?:[A-Za-z0-9_-]{1,40}:)?([^\s,;:\"<>]{1,200})")
 
 
 def least_of(sums: set[int]) -> list[int]:

@@ -51,6 +51,16 @@ class Traffic(msgspec.Struct, frozen=True):
     rate: float | None
 
 
+class Surge(msgspec.Struct, frozen=True):
+    """An account that suddenly sends much more than it usually does: stolen, a loop, or a mailing."""
+
+    account: str
+    messages: int
+    peak: int  # messages in its busiest hour
+    hour: str | None
+    usual: float  # messages in the middle one of its other hours, those without any included
+
+
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """One cause, towards one destination, at one host.
 
@@ -115,6 +125,7 @@ class BatchReport(msgspec.Struct, frozen=True):
     destinations: tuple[Traffic, ...]  # providers, and domains of no known provider; the busiest
     sources: tuple[Source, ...]
     notes: tuple[str, ...]
+    surges: tuple[Surge, ...] = ()
     partial: bool = False
     rules_version: str = ""
     mailwhy: str = ""

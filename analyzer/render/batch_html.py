@@ -37,6 +37,7 @@ def html_of(report: BatchReport) -> str:
         "<p><strong>Partial: the run was interrupted.</strong></p>" if report.partial else "",
         f"<table><caption>Totals</caption>{totals}</table>",
         _trend("Failures by hour", report.hours),
+        _surges(report),
         _heat(report),
         _overview(report),
         _traffic("Destinations", report.destinations),
@@ -72,6 +73,21 @@ def _overview(report: BatchReport) -> str:
     )
     heads = "".join(f"<th scope=col>{h}</th>" for h in ("", "Cause", "Host", "Towards", "Events", "Lost", "Waiting", "State"))
     return f"<h2>Incidents</h2><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _surges(report: BatchReport) -> str:
+    if not report.surges:
+        return ""
+    rows = "".join(
+        f"<tr><th scope=row>{esc(s.account)}</th><td class=n>{s.messages:,}</td><td class=n>{s.peak:,}</td><td>{esc(s.hour or '?')}</td>"
+        f"<td class=n>{s.usual:.0f}</td></tr>"
+        for s in report.surges
+    )
+    heads = "".join(f"<th scope=col>{h}</th>" for h in ("Account", "Messages", "Most in an hour", "From", "Usually"))
+    return (
+        "<h2>Sudden volume</h2><p>If its owner knows nothing of it, the password is stolen: change it, look through the queue.</p>"
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    )
 
 
 def _heat(report: BatchReport) -> str:

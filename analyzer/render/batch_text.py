@@ -40,6 +40,11 @@ def text_of(report: BatchReport) -> str:
     )
     if line := sparkline(report.hours):
         out.append(f"failures by hour  {line}")
+    for s in report.surges[:5]:
+        out.append(
+            f"sudden volume: {visible(s.account)} sent {s.peak:,} messages in the hour from {s.hour} (usually {s.usual:.0f}): "
+            "if its owner knows nothing of it, the password is stolen"
+        )
     out += _traffic("by host", report.hosts) if len(report.hosts) > 1 else []
     out += _traffic("by destination", report.destinations)
     for i, incident in enumerate(report.incidents[:_MOST], 1):

@@ -46,7 +46,8 @@ def measured(command: list[str], cores: str | None = None) -> Run:
         command = ["taskset", "-c", cores, *command]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+    errors = (FOLDER / "errors").open("w+")
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, env=ENVIRONMENT)
     peak = 0.0
     while True:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
@@ -56,7 +57,8 @@ def measured(command: list[str], cores: str | None = None) -> Run:
         time.sleep(0.005)
     wall = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
-    if MAILWHY in command and process.returncode not in {0, 1, 3}:
+    errors.seek(0)
+    if MAILWHY in command and (process.returncode not in {0, 1, 3} or "Traceback" in errors.read()):
         raise SystemExit(f"{' '.join(command)}: exit status {process.returncode}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return Run(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, max(peak, usage.ru_maxrss / 1024))
