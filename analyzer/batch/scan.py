@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import cached_property
-from itertools import groupby, pairwise
+from itertools import accumulate, groupby, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -238,9 +238,19 @@ class Awake:
         return bool(woken)
 
 
-_OWN_LINE = re.compile(
-    rb"^(?:20[0-9-]{8} |[A-Za-z0-9_.-]{1,60} *\| 20[0-9-]{8} |[^ \n]{1,40} std(?:out|err) [FP] 20[0-9-]{8} )", re.MULTILINE
-)
+_OWN_LINE = re.compile(rb"^20[0-9-]{8} ", re.MULTILINE)
+_WRAPPED = re.compile(rb"(?:[A-Za-z0-9_.-]{1,60} *\| |\S{1,40} std(?:out|err) [FP] )20[0-9-]{8} ")
+
+
+def own_lines(block: bytes) -> set[int]:
+    """Where lines begin that have a format's own stamp (the place of the newline before)."""
+    lines = block.split(b"\n")
+    begins = accumulate(map(len, lines), lambda at, length: at + length + 1, initial=-1)
+    return {
+        at
+        for line, at in zip(lines, begins, strict=False)
+        if (line[10:11] == b" " and line.startswith(b"20")) or (b" 20" in line[1:104] and _WRAPPED.match(line))
+    }
 
 
 class Knowledge:
@@ -398,8 +408,8 @@ class Counter_:  # noqa: N801
                 else:
                     told.update(rfind(b"\n", 0, h[1]) for h in hits if h[0] >= quiet)
                 read |= {rfind(b"\n", 0, h[1]) for h in hits if weak <= h[0] < quiet} - told
-                if needles.own and (own := {m.start() - 1 for m in _OWN_LINE.finditer(block)}):
-                    read |= own - told
+                if needles.own and len(told | read) < block.count(b"\n"):
+                    read |= own_lines(block) - told
             if doubtful:
                 read |= self.of_others(block, [h for h in hits if h[0] in doubtful], doubtful) - read
             if sent:
