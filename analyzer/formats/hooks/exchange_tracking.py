@@ -16,10 +16,28 @@ if TYPE_CHECKING:
     from analyzer.formats.load import Format
     from analyzer.model.capture import Segment
 
-_OLD = (
-    "date-time,client-ip,client-hostname,server-ip,server-hostname,source-context,connector-id,source,event-id,internal-message-id,message-id,"
-    "recipient-address,recipient-status,total-bytes,recipient-count,related-recipient-address,reference,message-subject,sender-address,return-path"
-).split(",")
+_OLD = [
+    "date-time",
+    "client-ip",
+    "client-hostname",
+    "server-ip",
+    "server-hostname",
+    "source-context",
+    "connector-id",
+    "source",
+    "event-id",
+    "internal-message-id",
+    "message-id",
+    "recipient-address",
+    "recipient-status",
+    "total-bytes",
+    "recipient-count",
+    "related-recipient-address",
+    "reference",
+    "message-subject",
+    "sender-address",
+    "return-path",
+]
 _NEW = [*_OLD[:11], "network-message-id", *_OLD[11:]]
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 _LAST_ERROR = re.compile(r"\{LED=(?P<text>[^}]{0,2000})\}")
