@@ -141,6 +141,10 @@ class _Reading:
             if which < search.anchors:
                 at = start - search.gaps[which]
                 name = block[max(block.rfind(b" ", begin, at) + 1, begin) : at]
+            elif text.endswith((b"evpid=", b"msgid=")):  # OpenSMTPD: the message's id is the beginning of the envelope's
+                name = block[stop : stop + 8]
+                if name not in self.names:
+                    continue
             else:
                 name = block[block.find(b": ", begin, stop) + 2 : start]
                 name = name[: name.find(b":")]
