@@ -128,7 +128,7 @@ def awake(lines: Sequence[Line], formats: Formats) -> list[Format]:
         if fmt.header.over == "log":
             if any(fmt.takes(p) for p in programs if p) or any(w in text for w in fmt.bare_wakes):
                 found.append(fmt)
-        elif fmt.wakes is None or any(w in text for w in fmt.wakes):
+        elif fmt.may_be_in(text):
             found.append(fmt)
     return found
 

@@ -121,6 +121,15 @@ def test_fused_is_lark_on_generated_lines(name: str) -> None:
     assert differences(name, lines)[:3] == []
 
 
+@pytest.mark.parametrize("name", [n for n in NAMES if formats()[n].header.wakes])
+def test_what_wakes_a_format_is_in_its_lines(name: str) -> None:
+    fmt = formats()[name]
+    lines = [*fmt.header.samples, *bodies(fmt), *Lines(lark_of(name), seed=7).lines(2_000)]
+    strong = [text for text in lines if fmt.says(text) and fmt.alias_of(text) not in fmt.header.weak]
+    assert strong
+    assert [text for text in strong if not fmt.may_be_in(text)][:5] == []
+
+
 # Kinds that no sample shows yet; this list may only shrink.
 OWED = {
     "dig": frozenset(

@@ -64,6 +64,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session: bool = False  # lines between 354 and the final dot are message data
     kinds: dict[str, dict[str, str]] = {}  # alias -> {kind: ..., field: constant}
     weak: tuple[str, ...] = ()  # aliases whose lines other formats share
+    wakes: str | None = None  # an expression found in every line that is not weak: without it the format is not looked at
     bare: tuple[str, ...] = ()  # over log: aliases that are also told without stamp and program
     rank: int = 0  # higher wins where two formats claim a line equally
     hook: str | None = None  # module of analyzer/formats/hooks, where not the format's own name
@@ -126,6 +127,12 @@ class Format:
                     return None
                 found.add(literals[0])
         return tuple(sorted(found))
+
+    def may_be_in(self, text: str) -> bool:
+        """Whether some line of *text* may be this format's, told without its whole expression."""
+        if self.header.wakes is not None:
+            return re.search(self.header.wakes, text, re.MULTILINE) is not None
+        return self.wakes is None or any(w in text for w in self.wakes)
 
     @cached_property
     def bare_wakes(self) -> tuple[str, ...]:
