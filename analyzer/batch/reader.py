@@ -347,7 +347,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=sent\n", b"status=delivered ", b"status=
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-17", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-18", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -444,8 +444,6 @@ def _anchors(reader: Reader, index: int) -> dict[bytes, tuple[int, bool]]:
         if "queue_id" in named[m]
         and ((p.kind == "message_info" and "mail_from" in named[m]) or (p.kind == "attempt" and p.constants[6] in {None, *_GOOD}))
     }
-    if any(p.kind == "attempt" and "queue_id" not in named[m] and p.constants[6] in {None, *_GOOD} for m, p in plans.items()):
-        return {}
     found: dict[bytes, int] = {}
     names_sender: set[bytes] = set()
     for marker, texts in behind_ids(fmt, wanted).items():

@@ -367,6 +367,7 @@ class Counter_:  # noqa: N801
         self.filtered = w != Wanted()
         self.checked: set[int] = set()
         self.sums: set[int] = set()
+        self.tags: dict[tuple[int, bytes], bool] = {}
         self.most = 1 << 32
         self.fast = task.use_lanes and not self.filtered
         self.groups: dict[tuple[Any, ...], Group] = {}  # by what the lanes tell
@@ -445,10 +446,18 @@ class Counter_:  # noqa: N801
     def of_others(self, block: bytes, hits: list[tuple[int, int, int]], owners: dict[int, frozenset[int]]) -> set[int]:
         """The lines that hold a text of another format than their program's."""
         found = set()
+        rfind, find, known = block.rfind, block.find, self.tags
         for n, start, end in hits:
-            begin, stop = block.rfind(b"\n", 0, start), block.find(b"\n", end)
-            head = self.k.reader.split(block[begin + 1 : len(block) if stop < 0 else stop])[0]
-            if owners[n].isdisjoint(head.formats):
+            begin = rfind(b"\n", 0, start)
+            # Host and program, where they stand behind a stamp as most have it.
+            tag = block[begin + 1 : begin + 2].isalpha() and block[begin + 14 : begin + 17] + block[begin + 17 : find(b"[", begin, start)]
+            other = known.get((n, tag[2:])) if tag and tag[2:3] == b" " else None
+            if other is None:
+                stop = find(b"\n", end)
+                other = owners[n].isdisjoint(self.k.reader.split(block[begin + 1 : len(block) if stop < 0 else stop])[0].formats)
+                if tag and tag[2:3] == b" " and len(known) < _MOST_SHAPES and b" " in tag[3:] and b":" not in tag:
+                    known[n, tag[2:]] = other
+            if other:
                 found.add(begin)
         return found
 
