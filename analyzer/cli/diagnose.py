@@ -30,6 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="write the report to FILE")
     parser.add_argument("--point-of-view", choices=("sending", "receiving"), help="on whose side you are; else taken from the capture")
     parser.add_argument("--redact", action="store_true", help="replace addresses, names and ids by consistent pseudonyms")
+    parser.add_argument("--redacted-capture", action="store_true", help="print the capture itself with pseudonyms, and no report")
     parser.add_argument("--explain", action="store_true", help="show which conditions led to the verdict")
     parser.add_argument("--explain-format", action="store_true", help="show for each line which format it was taken for, and the score")
     parser.add_argument("--pedantic", action="store_true", help="show every remark")
@@ -46,8 +47,11 @@ def run(options: argparse.Namespace) -> int:
 
         print(explain(found, formats))
         return 0
-    if options.redact:
+    if options.redact or options.redacted_capture:
         found = _redacted(found, book, formats)
+    if options.redacted_capture:
+        sys.stdout.buffer.write(b"".join(source.data for source in found))
+        return 0
     report = diagnose(found, book, formats, options.point_of_view, events=options.format == "json")
     width = None
     colour = options.output is None and sys.stdout.isatty()
@@ -69,6 +73,10 @@ def run(options: argparse.Namespace) -> int:
     else:
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         print(text, end="" if text.endswith("\n") else "\n")
+        if report.verdict == "unrecognised" and options.format == "text":
+            from analyzer.cli.near import advice
+
+            print("\n".join(advice(found, formats)))
     return EXIT_STATUS[report.verdict]
 
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analyzer import resources
 from analyzer.errors import MissingData
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+GROUP = "mailwhy.formats"
 
 
 class _Folders:
@@ -20,12 +28,47 @@ class _Folders:
             path = Path(folder)
             if not path.is_dir():
                 raise MissingData(f"{folder}: no such folder of grammars")
-            for name, text in resources.walk(path, ".lark"):
-                short = name.removesuffix(".lark").rpartition("/")[2]
-                if short in found:
-                    raise MissingData(f"{folder}/{name}: there is a format `{short}` already")
-                found[short] = text
+            _add(found, folder, path)
+        for package in offered():
+            _add(found, package, files(package))
         return found
+
+
+def _add(found: dict[str, str], source: str, folder: Traversable) -> None:
+    for name, text in resources.walk(folder, ".lark"):
+        short = name.removesuffix(".lark").rpartition("/")[2]
+        if short in found:
+            raise MissingData(f"{source}/{name}: there is a format `{short}` already")
+        found[short] = text
+
+
+def files(package: str) -> Traversable:
+    """The folder of *package*.  Raises `MissingData`."""
+    from importlib import resources as packages
+
+    try:
+        return packages.files(package)
+    except (ImportError, TypeError) as error:
+        raise MissingData(f"{package}, which offers formats, cannot be read: {error}") from None
+
+
+def offered() -> tuple[str, ...]:
+    """The packages that installed distributions name under the entry point group ``mailwhy.formats``."""
+    found: set[str] = set()
+    for folder in map(Path, sys.path):
+        try:
+            names = [n for n in os.listdir(folder) if n.endswith((".dist-info", ".egg-info"))]
+        except OSError:
+            continue
+        for name in names:  # importlib.metadata takes longer to import than this takes to read
+            try:
+                text = (folder / name / "entry_points.txt").read_text(encoding="utf-8")
+            except OSError:
+                continue
+            if GROUP in text:
+                group = text.partition(f"[{GROUP}]")[2].partition("[")[0]
+                found.update(line.partition("=")[2].strip() for line in group.splitlines() if "=" in line)
+    return tuple(sorted(found))
 
 
 FORMAT_FOLDERS = _Folders()
