@@ -47,6 +47,7 @@ def sessions(segment: Segment, fmt: Format, found: Sequence[Event], head: re.Pat
     for event in found:
         match = heads.get(event.place.line)
         if match is None:
+            by_session.setdefault("", []).append(event)
             continue
         told = by_session.setdefault(match["session"], [])
         values: dict[str, Any] = {"time": match["time"]}
