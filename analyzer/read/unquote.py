@@ -32,7 +32,10 @@ _TAG = re.compile(
 )
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|nbsp|apos|#[0-9]{1,6}|#x[0-9A-Fa-f]{1,5});")
 _NUMBERED = re.compile(r"\s{0,8}([0-9]{1,7})(?:\t|[:|] ?| {1,2}|$)")
-_GREP = re.compile(r"(/[\w./@-]{1,200}|[\w@-][\w.@-]{0,80}\.(?:log|txt|err|info)(?:[.-][0-9]{1,8})?(?:\.gz)?):")
+_GREP = re.compile(
+    r"(/[\w./@-]{1,200}|[\w@-][\w.@-]{0,80}\.(?:log|txt|err|info)(?:[.-][0-9]{1,8})?(?:\.gz)?"
+    r"|(?:(?:exim_?)?(?:main|reject|panic)log|maillog|syslog|messages)(?:[.-][0-9]{1,8})?(?=:(?:[0-9]{1,9}:)?(?:[0-9]{4}-|[A-Z][a-z]{2} ))):"
+)
 _STAMP = re.compile(
     r"(?:<[0-9]{1,3}>)?(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}|(?<!(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2})"
 )
