@@ -26,7 +26,9 @@ _MOST_DATA = 5_000  # lines of message data after a 354 without a final dot
 
 
 def segment(capture: Capture, formats: Formats) -> list[Segment]:
-    """*capture* cut into segments, in the order of their first lines; prose has the format None."""
+    """*capture* cut into segments, in the order of their first lines; prose has the format None.  A segment's lines
+    are in the order of time.
+    """
     lines = [enveloped(line, formats) for line in capture.lines]
     taken, segments = _claimed(capture, lines, formats)
     rest = [line for i, line in enumerate(lines) if i not in taken]
@@ -48,6 +50,8 @@ def segment(capture: Capture, formats: Formats) -> list[Segment]:
         runs[at] = (name, [*runs[at][1], line] if not runs[at][1] else _push(runs[at][1], line), runs[at][2] + score)
     silent = _silent(runs, formats)
     segments += [Segment(capture.source, None if name in silent else name, tuple(found), score) for name, found, score in runs]
+    if capture.newest_first:
+        segments = [msgspec.structs.replace(s, lines=s.lines[::-1]) for s in segments]
     return sorted(segments, key=lambda s: s.lines[0].number if s.lines else 0)
 
 

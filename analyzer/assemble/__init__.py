@@ -38,7 +38,7 @@ def assemble(
     events = tuple(sorted((e for p in parsed for e in p.events), key=lambda e: _moment(e.place, back)))
     software = {name: f.header.software for name, f in formats.all.items()}
     views = {name: _VIEWS.get(f.header.view or "") for name, f in formats.all.items()}
-    dialogues, problems = _dialogues(parsed, software, views)
+    dialogues, problems = _dialogues(parsed, software, views, back)
     deliveries = deliveries_of(events, software)
     lookups, records = _dns(parsed)
     owners: list[tuple[str, int] | None] = [("dialogue", i) for i, _ in problems]
@@ -84,7 +84,7 @@ def assemble(
 
 
 def _dialogues(
-    parsed: Sequence[Parsed], software: dict[str, str | None], views: dict[str, str | None]
+    parsed: Sequence[Parsed], software: dict[str, str | None], views: dict[str, str | None], back: frozenset[int]
 ) -> tuple[list[Dialogue], list[tuple[int, Problem]]]:
     sessions: dict[tuple[int, str], list[ev.Event]] = {}
     for p in parsed:
@@ -94,7 +94,7 @@ def _dialogues(
     dialogues: list[Dialogue] = []
     problems: list[tuple[int, Problem]] = []
     for (_, name), events in sorted(sessions.items(), key=lambda kv: kv[1][0].place):
-        events.sort(key=lambda e: e.place)
+        events.sort(key=lambda e: _moment(e.place, back))
         for d in dialogues_of(events, software.get(name), views.get(name) or "sending"):
             lines = set(d.places)
             failed = _failed([e for e in events if e.place in lines])
@@ -122,13 +122,21 @@ def _failed(events: Sequence[ev.Event]) -> list[ev.Event]:
 
 
 def _dns(parsed: Sequence[Parsed]) -> tuple[tuple[Lookup, ...], tuple[Record, ...]]:
-    segments = [p.events for p in parsed if any(isinstance(e, _DNS) for e in p.events)]
+    segments = [p for p in parsed if any(isinstance(e, _DNS) for e in p.events)]
     if not segments:
         return (), ()
     from analyzer.assemble.lookup import lookups_of, records_of  # dnspython takes its time to import
 
-    lookups = tuple(found for events in segments for found in lookups_of(events))
+    lookups = tuple(found for p in segments for found in lookups_of(p.events, _words_alone(p)))
     return lookups, records_of(lookups)
+
+
+def _words_alone(parsed: Parsed) -> list[int]:
+    """The unread lines that hold one word, as a datum that was made unreadable does."""
+    if not parsed.unrecognised:
+        return []
+    unread = frozenset(parsed.unrecognised)
+    return [line.number for line in parsed.segment.lines if line.number in unread and len(line.text.split(maxsplit=1)) == 1]
 
 
 _DNS = (ev.DnsQuestion, ev.DnsHeader, ev.DnsSection, ev.DnsRecord, ev.DnsServer, ev.DnsFailed)
@@ -196,7 +204,7 @@ def _succeeded(
     moment = _moment(at, back)
     for d in dialogues:
         if (
-            d.places[0] > at
+            _moment(d.places[0], back) > moment
             and p.rcpt_to in d.rcpt_to
             and (d.accepted == "yes" or (p.stage != "END-OF-MESSAGE" and d.rcpt_accepted == "yes"))
         ):

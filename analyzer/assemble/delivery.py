@@ -31,11 +31,11 @@ def deliveries_of(events: Iterable[ev.Event], software: dict[str, str | None]) -
         elif isinstance(event, ev.Attempt):
             unnamed.append(event)
     found = [_delivery(queue_id, story, software) for (_, queue_id), story in stories.items()]
-    ways: dict[tuple[object, ...], int] = {}
-    for d in found:
+    ways: dict[tuple[object, ...], set[object]] = {}
+    for at, d in enumerate(found):
         for way in _ways(d):
-            ways[way] = ways.get(way, 0) + 1
-    found = [msgspec.structs.replace(d, passes=max((ways[w] for w in _ways(d)), default=1)) for d in found]
+            ways.setdefault(way, set()).add((at,) if d.size is None else d.size)  # each round adds a Received field
+    found = [msgspec.structs.replace(d, passes=max((len(ways[w]) for w in _ways(d)), default=1)) for d in found]
     return found + [_delivery(None, [event], software) for event in unnamed]
 
 
@@ -44,7 +44,14 @@ def _ways(d: Delivery) -> set[tuple[object, ...]]:
     return {
         (d.host, d.message_id, a.rcpt_to, a.relay_ip)
         for a in d.attempts
-        if d.message_id and a.status in GOOD and a.relay_ip and not a.relay_ip.startswith("127.") and a.relay_ip != "::1"
+        if d.message_id
+        and a.status in GOOD
+        and a.relay_ip
+        and not a.relay_ip.startswith("127.")
+        and a.relay_ip != "::1"
+        # What was made unreadable (`xxx@example.org`, `x.x.x.x`) is the same everywhere and tells nothing apart.
+        and any(c.isdigit() for c in d.message_id.partition("@")[0])
+        and any(c.isdigit() for c in a.relay_ip)
     }
 
 

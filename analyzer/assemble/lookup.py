@@ -44,15 +44,23 @@ _STATUS_WORDS = (
 )
 _BOGUS_WORDS = re.compile(r"(?i)broken trust chain|no valid (?:rrsig|ds|key|signature)|insecurity proof|must be secure|bogus|signature")
 _RESOLVING = re.compile(r"resolving '([^'/]{1,255})/([A-Z0-9-]{1,12})/IN'")
+_UNREADABLE = re.compile(r"(?=[^xX*#]{0,64}[xX*#])(?:(?:[0-9]{1,3}|[xX*#]{1,3})\.){3}(?:[0-9]{1,3}|[xX*#]{1,3})(?:\.in-addr\.arpa)?\.?")
 _EDE_RAW = re.compile(r"([0-9a-fA-F]{2})\s?([0-9a-fA-F]{2})\b")
 
 
-def lookups_of(events: Sequence[ev.Event]) -> tuple[Lookup, ...]:
-    """The look-ups in the events of one segment, in order."""
+def lookups_of(events: Sequence[ev.Event], blotted: Iterable[int] = ()) -> tuple[Lookup, ...]:
+    """The look-ups in the events of one segment, in order; *blotted* are the numbers of lines that held a datum which could
+    not be read (an address made unreadable before it was shown): nothing is concluded from silence there.
+    """
     reader = _Reader()
+    unreadable = frozenset(blotted)
+    line = 0
     for event in events:
         if isinstance(event, _DNS):
+            if unreadable and reader.block is not None and not unreadable.isdisjoint(range(line + 1, event.place.line)):
+                reader.block.blotted = True
             reader.take(event)
+            line = event.place.line
     reader.finish(last=True)
     return tuple(reader.found)
 
@@ -169,6 +177,7 @@ class _Block:
         self.header = False
         self.shown_question = False
         self.told = False  # every line was a look-up of its own
+        self.blotted = False  # a line of its answer could not be read
         self.format = ""
 
     def cite(self, field: str, place: Place) -> None:
@@ -550,12 +559,14 @@ class _Finished:
         if block.asked.short:
             queries = self._spread(queries)
         for name, rtype in queries:
+            if _UNREADABLE.fullmatch(name or ""):
+                continue  # a question about x.x.x.x
             if (lookup := self._main(name or "", rtype, sole=len(queries) == 1)) is not None:
                 found.append(lookup)
         found += self._besides()
         if block.failed and not found:
             found.append(self._unasked())
-        return found
+        return [f for f in found if not (f.of and _UNREADABLE.fullmatch(f.of))]
 
     def _unasked(self) -> Lookup:
         """A failure, the question not shown."""
@@ -654,6 +665,8 @@ class _Finished:
         whole = block.header and (block.answers is None or block.answers == len([r for r in answer if r.type != "short"]))
         complete = bool(status in {"NXDOMAIN", "SERVFAIL", "REFUSED"} or block.failed or (status == "NOERROR" and whole))
         if status is None:
+            if not own and (block.blotted or (self.last and block.asked.short and not chain)):
+                return self._silent(name, kind)  # what was printed for it may have been made unreadable, or not copied
             # Nothing printed: +short and +noall print nothing where there is nothing; the rest may be cut off.
             if not (block.asked.short or block.asked.quiet or host_default or block.records) or (self.last and not block.records):
                 return None if not block.asked.tool else self._silent(name, kind)
@@ -716,7 +729,7 @@ class _Finished:
         values: dict[str, Any] = {}
         read = [r.read() for r in own]
         if kind in _ADDRESSES:
-            values["addresses"] = tuple(v[0] for v in read)
+            values["addresses"] = tuple(v[0] for v in read if not _UNREADABLE.fullmatch(v[0]))
         elif kind == "MX":
             ordered = sorted(((int(v[0]) if v[0] else None, v[1]) for v in read if len(v) == 2), key=lambda v: v[0] or 0)
             values["exchanges"] = tuple(v[1] for v in ordered)
@@ -726,7 +739,8 @@ class _Finished:
         elif kind in {"PTR", "NS", "CNAME"}:
             values["names"] = tuple(v[0] for v in read)
         elif kind == "TXT":
-            values["texts"] = tuple(v[0] for v in read)
+            if not any(r.error and r.text.count('"') % 2 for r in own):  # a tool closes its quotes; the copy lost them
+                values["texts"] = tuple(v[0] for v in read)
         elif kind == "SOA" and own:
             parts = own[0].text.replace("(", " ").split()
             values["serial"] = int(parts[2]) if len(parts) > 2 and parts[2].isdigit() else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,12 +56,12 @@ def offered() -> tuple[str, ...]:
     found: set[str] = set()
     for folder in map(Path, sys.path):
         try:
-            names = [n for n in os.listdir(folder) if n.endswith((".dist-info", ".egg-info"))]
+            infos = [p for p in folder.iterdir() if p.name.endswith((".dist-info", ".egg-info"))]
         except OSError:
             continue
-        for name in names:  # importlib.metadata takes longer to import than this takes to read
+        for info in infos:  # importlib.metadata takes longer to import than this takes to read
             try:
-                text = (folder / name / "entry_points.txt").read_text(encoding="utf-8")
+                text = (info / "entry_points.txt").read_text(encoding="utf-8")
             except OSError:
                 continue
             if GROUP in text:

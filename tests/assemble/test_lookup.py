@@ -342,10 +342,19 @@ def test_tag_lists(name: str, text: str, valid: str | None) -> None:
     assert record.valid == valid, record.error
 
 
-def test_a_record_that_cannot_be_read_is_kept() -> None:
+def test_nothing_is_concluded_from_a_text_that_the_copy_cut() -> None:
     lookup = one(dig("example.org", "TXT", '"v=spf1 -all'))
-    assert lookup.texts == ("v=spf1 -all",)
+    assert lookup.answered == "yes"
+    assert lookup.texts is None
     assert lookup.error
+
+
+def test_an_address_made_unreadable_is_an_answer_without_a_value() -> None:
+    found = looked_up(
+        "$ host mail.example.org\nmail.example.org has address x.x.x.x\n$ host x.x.x.x\nx.x.x.x.in-addr.arpa domain name pointer a.example.org.\n"
+    )
+    assert {f.of for f in found} == {"mail.example.org"}
+    assert [(f.answered, f.addresses) for f in found if f.type == "A"] == [("yes", ())]
 
 
 @pytest.mark.parametrize("rdata", ["", "10", "x y z", "99999999999999999999 mail.", '"' * 300, "\\300\\999", "10 " + "a." * 2000])
