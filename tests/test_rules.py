@@ -50,6 +50,8 @@ examples:
         (GOOD.replace("0.5", "lots"), "x.yaml:5:12: a share is a number above 0 and at most 0.97, not `lots`"),
         (GOOD.replace("hang-up}", "{matches: '(?=a)b'}}"), "not an RE2 expression"),
         (GOOD.replace("about: problem", "about: dialog"), "x.yaml:3:1: no thing `dialog`; did you mean `dialogue`?"),
+        (GOOD + "names: {sever: of}\n", "no text of a fault uses the name 'sever'; did you mean `server`?"),
+        (GOOD + "names: {server: '{{ of }}'}\n", "a name stands for a value of the finding"),
         ("rule: [", "x.yaml:"),
         (GOOD + "refines: closed-wihtout-a-reason\n", "refines `closed-wihtout-a-reason`, which is no rule"),
     ],

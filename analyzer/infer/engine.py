@@ -288,6 +288,17 @@ def values_of(o: Outcome, case: Case) -> dict[str, Any]:
     return values | {n: v for n, v in o.bound.items() if v is not None}
 
 
+def told(o: Outcome, case: Case) -> dict[str, Any]:
+    """The values for a fault's texts: there ``server`` is a mail server, not the name server that a look-up asked."""
+    values = values_of(o, case)
+    if o.kind in {"lookup", "record"}:
+        values = {n: v for n, v in values.items() if n not in {"server", "server_ip"}}
+        values["sender_domain"] = next((values[n] for n in ("dmarc_of", "dkim_of", "spf_of", "of") if values.get(n)), None)
+    elif o.kind == "message" and values.get("return_path"):
+        values |= {"mail_from": values["return_path"], "sender_domain": values["return_path"].rpartition("@")[2] or None}
+    return values
+
+
 def problem_values(p: Problem) -> dict[str, Any]:
     """A problem's fields by the names that texts use."""
     values = {n: v for n in p.__struct_fields__ if (v := getattr(p, n)) not in (None, "", ())}

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer import __version__
-from analyzer.infer.engine import Judged, Outcome, _voices, places_of, problem_values, values_of
+from analyzer.infer.engine import Judged, Outcome, _voices, places_of, problem_values, told, values_of
 from analyzer.infer.explain import next_captures, open_rules
 from analyzer.infer.ladder import ladder_of
-from analyzer.infer.wording import fill
+from analyzer.infer.wording import fill, look_up
 from analyzer.model import report as r
 
 if TYPE_CHECKING:
@@ -160,7 +160,9 @@ def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, lines: _L
     voices.sort(key=lambda o: -o.rule.suggests[fault.fault])
     values = problem_values(p)
     for o in voices:
-        values = {**values_of(o, judged.case), **values}
+        values = {**told(o, judged.case), **values}
+    for o in reversed(voices):
+        values |= {name: v for name, path in o.rule.names.items() if (v := look_up(path, values_of(o, judged.case)))}
     side = view or p.view or _SIDE.get(fault.fixed_by, "sending")
     title, summary = fill(fault.title, values), fill(fault.summary, values)
     return r.Diagnosis(
@@ -214,7 +216,7 @@ def _message(fault: Fault, side: str, values: dict[str, Any]) -> str | None:
     if not fault.message or fault.fixed_by == "nobody":
         return None
     reader = {"sending": {"sender", "user"}, "receiving": {"receiver", "local"}}.get(side, set())
-    return None if fault.fixed_by in reader or fault.fixed_by == "local" else fill(fault.message, values)
+    return None if fault.fixed_by in reader or fault.fixed_by == "local" else fill(fault.message, values, letter=True)
 
 
 # ---- the rest of the report ------------------------------------------------------------------------------------------

@@ -30,21 +30,37 @@ _WORDS = {
     "queue_id": "its queue id",
     "provider": "the provider",
     "port": "25",
+    "selector": "the selector",
     "ip": "the address",
     "zone": "the list",
     "code": "the reply code",
     "enhanced": "the enhanced status code",
     "banner": "its greeting",
 }
+_BLANKS = {  # in a letter, what the reader has to fill in
+    "server": "[name of the mail server]",
+    "server_ip": "[IP address of the mail server]",
+    "client_ip": "[IP address of the sending server]",
+    "client_name": "[name of the sending server]",
+    "mail_from": "[sender's address]",
+    "rcpt_to": "[recipient's address]",
+    "domain": "[the domain]",
+    "sender_domain": "[the sender's domain]",
+    "time": "[date, time and time zone]",
+    "queue_id": "[queue id]",
+}
 _LONGEST = 300
+_ASIDE = re.compile(r" \(((?:\{\{[^{}]{1,60}\}\}(?:, )?){1,4})\)")  # " ({{ server_ip }}, {{ helo }})"
 
 
-def fill(template: str, values: Mapping[str, Any], *, command: bool = False) -> str:
-    """*template* with *values*; a value that is not known reads as words, inside backticks and commands as ``<name>``.
+def fill(template: str, values: Mapping[str, Any], *, command: bool = False, letter: bool = False) -> str:
+    """*template* with *values*; a value that is not known reads as words, inside backticks and commands as ``<name>``,
+    in a *letter* as a blank to fill in.
 
-    ``[[ words with {{ names }} ]]`` stand only where all their names are known.
+    ``[[ words with {{ names }} ]]`` stand only where all their names are known, `` ({{ a }}, {{ b }})`` with those that are.
     """
-    template = _PERHAPS.sub(lambda m: m[1] if all(_look_up(p[1], values) for p in _PLACE.finditer(m[1]) if p[1]) else "", template)
+    template = _PERHAPS.sub(lambda m: m[1] if all(look_up(p[1], values) for p in _PLACE.finditer(m[1]) if p[1]) else "", template)
+    template = _ASIDE.sub(lambda m: _aside(m[1], values), template)
     inside = command
     out: list[str] = []
     at = 0
@@ -55,9 +71,10 @@ def fill(template: str, values: Mapping[str, Any], *, command: bool = False) -> 
             inside = command or not inside
             out.append("`")
             continue
-        value = _look_up(found[1], values)
+        value = look_up(found[1], values)
         if value is None:
-            out.append(f"<{found[1].replace('_', '-')}>" if inside else _WORDS.get(found[1], found[1].replace("_", " ")))
+            words = _WORDS.get(found[1], found[1].replace("_", " "))
+            out.append(f"<{found[1].replace('_', '-')}>" if inside else _BLANKS.get(found[1], words) if letter else words)
         else:
             out.append(value)
     out.append(template[at:])
@@ -65,7 +82,14 @@ def fill(template: str, values: Mapping[str, Any], *, command: bool = False) -> 
     return text[:1].upper() + text[1:] if template.lstrip().startswith("{{") and text[:4] in {"the ", "its "} else text
 
 
-def _look_up(path: str, values: Mapping[str, Any]) -> str | None:
+def _aside(names: str, values: Mapping[str, Any]) -> str:
+    """What is known of *names* in brackets, or nothing."""
+    known = [p[0] for p in _PLACE.finditer(names) if look_up(p[1], values)]
+    return f" ({', '.join(known)})" if known else ""
+
+
+def look_up(path: str, values: Mapping[str, Any]) -> str | None:
+    """The value at the dotted *path* in words, or None where it is not known."""
     value: Any = values
     for name in path.split("."):
         value = value.get(name) if hasattr(value, "get") else getattr(value, name, None)

@@ -132,6 +132,7 @@ class Rule(msgspec.Struct, frozen=True):
     suggests: dict[str, float] = {}
     against: dict[str, float] = {}
     raises: str | None = None
+    names: dict[str, str] = {}  # what the names in the fault's texts stand for: {"domain": "mx.of"}
     establishes: str | None = None
     harmless: bool = False
     because: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ RULE_KEYS = (
     "suggests",
     "against",
     "raises",
+    "names",
     "establishes",
     "harmless",
     "because",
@@ -48,6 +50,22 @@ _TIERS = {"provider": 0, "software": 1, "common": 2, "code": 3}
 _KINDS = ("cause", "echo", "consequence")
 _SEVERITIES = ("critical", "high", "medium", "low")
 _WHO = ("sender", "receiver", "dns", "network", "user", "local", "nobody")
+_NAMES = (
+    "client_ip",
+    "client_name",
+    "domain",
+    "helo",
+    "mail_from",
+    "port",
+    "rcpt_to",
+    "selector",
+    "sender_domain",
+    "server",
+    "server_ip",
+    "text",
+    "zone",
+)
+_VALUE = re.compile(r"[a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)?")
 MOST_BELIEF = 0.97
 
 
@@ -219,6 +237,7 @@ def _rule(d: Document, at: tuple[str | int, ...], item: dict[str, Any], c: _Coll
         suggests=_shares(d, (*at, "suggests"), item.get("suggests", {}), c),
         against=_shares(d, (*at, "against"), item.get("against") or {}, c),
         raises=item.get("raises"),
+        names=_names(d, (*at, "names"), item.get("names", {}), c),
         establishes=item.get("establishes"),
         harmless=bool(item.get("harmless")),
         because=str(item.get("because", "")).strip(),
@@ -227,6 +246,19 @@ def _rule(d: Document, at: tuple[str | int, ...], item: dict[str, Any], c: _Coll
         formerly=words(item.get("formerly", [])),
         examples=_examples(d, at, item["examples"], c),
     )
+
+
+def _names(d: Document, at: tuple[str | int, ...], value: Any, c: _Collector) -> dict[str, str]:
+    """Which values of the finding the names in a fault's texts stand for."""
+    for name, path in value.items() if isinstance(value, dict) else ():
+        if name not in _NAMES:
+            c.mistakes.append(d.mistake((*at, name), f"no text of a fault uses the name {name!r}", near(str(name), _NAMES)))
+        elif not isinstance(path, str) or not _VALUE.fullmatch(path):
+            c.mistakes.append(d.mistake((*at, name), "a name stands for a value of the finding, such as of or mx.of"))
+    if not isinstance(value, dict):
+        c.mistakes.append(d.mistake(at, "names: is a mapping such as {domain: mx.of, server: of}"))
+        return {}
+    return {str(k): str(v) for k, v in value.items()}
 
 
 def _examples(d: Document, at: tuple[str | int, ...], value: Any, c: _Collector) -> tuple[m.Example, ...]:
