@@ -143,3 +143,38 @@ def test_a_message_cut_short_is_read_all_the_same(cut: int) -> None:
     text = REPORT.format(text="<bob@example.net>: it failed", action="failed", status="5.1.1", diagnostic="Diagnostic-Code: smtp; 550 No\n")
     attempts(text[:cut])
     attempts(text[cut:])
+
+
+@pytest.mark.parametrize(
+    ("subject", "text", "said"),
+    [
+        (
+            "Undeliverable: x",
+            "Could not be delivered because of\n\n550 5.1.1 No such person\n\nThe recipients affected:\n    bob@example.net\n",
+            "No such person",
+        ),
+        ("Mail could not be delivered", "Sent <<< RCPT TO:<bob@example.net>\nReceived >>> 550 5.1.1 No such person\n", "No such person"),
+        (
+            "NDN: x",
+            "------- Failure Reasons --------\n\nNo such person\nbob@example.net\n\n------- Returned Message --------\n\nSubject: x\n",
+            "No such person",
+        ),
+        ("Unzustellbar: x", "bob@example.net Invalid Address, ERROR_CODE :550, ERROR_CODE :No such person\n", "No such person"),
+        ("\u914d\u4fe1\u4e0d\u80fd: x", "<bob@example.net>: 550 5.1.1 No such person\n", "No such person"),
+    ],
+)
+def test_layouts(subject: str, text: str, said: str) -> None:
+    (found,) = attempts(
+        f"From: system@mx.example.org\nTo: alice@example.com\nSubject: {subject}\nDate: Mon, 23 Nov 2026 10:00:00 +0000\n\n{text}"
+    )
+    assert (found.rcpt_to, found.status) == ("bob@example.net", "bounced")
+    assert said in (found.text or "")
+
+
+def test_a_receipt_says_that_the_message_came_to_the_mailbox() -> None:
+    text = REPORT.replace("delivery-status", "disposition-notification").replace("Undelivered Mail Returned to Sender", "Read: Hello")
+    text = text.replace("Reporting-MTA: dns; mx.example.com\n\n", "Reporting-UA: mx.example.com; Mail\n").replace(
+        "Action: {action}\nStatus: {status}\n{diagnostic}", "Disposition: manual-action/MDN-sent-manually; displayed\n"
+    )
+    (found,) = attempts(text.replace("{text}", "Your message was displayed. There is no guarantee that it was understood."))
+    assert (found.status, found.rcpt_to) == ("sent", "bob@example.net")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,17 @@ _KNOWN = frozenset(
 )
 _TRACE = frozenset(["received", "received-spf", "authentication-results", "arc-authentication-results", "dkim-signature"])
 _REPORT = frozenset(
-    ["reporting-mta", "final-recipient", "action", "status", "diagnostic-code", "remote-mta", "original-recipient", "arrival-date"]
+    [
+        "reporting-mta",
+        "final-recipient",
+        "action",
+        "status",
+        "diagnostic-code",
+        "remote-mta",
+        "original-recipient",
+        "arrival-date",
+        "disposition",
+    ]
 )
 _MBOX = re.compile(r"From \S+ +(?:\S+ ){2,8}")
 _INTRO = re.compile(
@@ -66,9 +77,15 @@ _INTRO = re.compile(
 )
 _MACHINE = re.compile(
     r"(?im)^from:.{0,200}(mailer-daemon|mail-daemon|mailerdaemon|postmaster|mail delivery (sub)?system|microsoftexchange|daemon@|"
-    r"mail administrator|system administrator|courier mail server|<@?>)|"
+    r"mail administrator|system administrator|courier mail server|mail router|<@?>)|"
     r"^subject:.{0,200}(undeliver|returned mail|delivery (status|failure|notification|delayed|error)|failure notice|mail delivery failed|"
-    r"non ?remis|unzustellbar|nicht zustellbar|could not send message|mail system error|delivery report|successful mail delivery)|"
+    r"non ?remis|unzustellbar|nicht zustellbar|could not send message|mail system error|delivery report|successful mail delivery|"
+    r"could not be delivered|has failed|undelivered|ndn:|echec de (la )?remise|\u00e9chec de (la )?remise|onbestelbaar|non recapitabile|"
+    r"mancata consegna|no se puede entregar|no entregado|n\u00e3o \u00e9 poss\u00edvel entregar|n\u00e3o entregue|kan ikke leveres|"
+    r"kan inte leverera|niedostarczone|nie mo\u017cna dostarczy\u0107|nedoru\u010diteln|k\u00e9zbes\u00edthetetlen|"
+    r"\u043d\u0435 \u0443\u0434\u0430\u0435\u0442\u0441\u044f \u0434\u043e\u0441\u0442\u0430\u0432\u0438\u0442\u044c|"
+    r"\u043d\u0435\u0434\u043e\u0441\u0442\u0430\u0432\u043b\u0435\u043d\u043d|\u914d\u4fe1\u4e0d\u80fd|\u914d\u4fe1\u3067\u304d\u307e\u305b\u3093|"
+    r"\u672a\u9001\u8fbe|\u9000\u4fe1|\u65e0\u6cd5\u9001\u8fbe|\u65e0\u6cd5\u4f20\u9012)|"
     r"report-type=\"?delivery-status|^x-failed-recipients:"
 )
 _HUMAN = re.compile(r"(?im)^subject: *((re|aw|fwd?|wg|tr|rv|vs|sv|antw): |out of office|automatic reply|abwesen)")
@@ -251,7 +268,13 @@ class _Reader:
         found: list[str] = []
         for part in self._parts():
             kind = part.get_content_type()
-            if kind in {"message/rfc822", "text/rfc822-headers", "message/delivery-status", "message/global"}:
+            if kind in {
+                "message/rfc822",
+                "text/rfc822-headers",
+                "message/delivery-status",
+                "message/disposition-notification",
+                "message/global",
+            }:
                 break
             if kind in {"text/plain", "text/html"} and not part.is_multipart():
                 text = _decoded(part)
@@ -268,7 +291,7 @@ class _Reader:
         original: dict[str, str] = {}
         for part in self._parts():
             kind = part.get_content_type()
-            if kind in {"message/delivery-status", "message/global-delivery-status"}:
+            if kind in {"message/delivery-status", "message/global-delivery-status", "message/disposition-notification"}:
                 payload = part.get_payload()
                 inner = _messages(payload) or [email.message_from_string(str(payload))]
                 if "content-transfer-encoding" in part and (plain := _unwrapped(part, inner)):
@@ -285,7 +308,9 @@ class _Reader:
         return [
             _report(g, reporter)
             for g in groups
-            if {"final-recipient", "original-recipient"} & g.keys() or ({"diagnostic-code", "status"} & g.keys() and "action" in g)
+            if {"final-recipient", "original-recipient"} & g.keys()
+            or "disposition" in g
+            or ({"diagnostic-code", "status"} & g.keys() and "action" in g)
         ], original
 
     def _attempt(self, r: dict[str, str | None], original: dict[str, str]) -> Attempt:
@@ -413,6 +438,10 @@ def _pasted_report(texts: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _report(g: dict[str, str], reporter: str | None) -> dict[str, str | None]:
+    if "disposition" in g:  # RFC 8098: whatever became of it, the message had reached the mailbox
+        named = _ADDRESS.search(g.get("final-recipient") or "")
+        read = {"code": None, "enhanced": None, "text": f"Disposition: {g['disposition']}"}
+        return {**read, "rcpt_to": named[0] if named else None, "status": "sent", "cite": "Disposition", "reporter": reporter}
     recipient = _ADDRESS.search(g.get("original-recipient") or "") or _ADDRESS.search(g.get("final-recipient") or "")
     final = _ADDRESS.search(g.get("final-recipient") or "")
     diagnostic = g.get("diagnostic-code", "")
@@ -436,6 +465,7 @@ def _report(g: dict[str, str], reporter: str | None) -> dict[str, str | None]:
     }
 
 
+_ERROR_CODE = re.compile(r"(?i)ERROR_CODE ?:([45][0-9]{2}|[45]\.[0-9]{1,3}\.[0-9]{1,3}),? ?(?:ERROR_CODE ?:(?![45][0-9.]))?")  # Zoho
 _QUOTED_REPLY = re.compile(r"(?i)returned '([45][0-9]{2} [^']{3,600})'")
 
 
@@ -445,6 +475,7 @@ def split_reply(words: str) -> dict[str, str | None]:
     quoted = _QUOTED_REPLY.findall(words)
     if quoted:  # Exchange: the last hop's words, not its own "message delayed"
         words = next((q for q in quoted if " 4.4.7 " not in q), quoted[0])
+    words = _ERROR_CODE.sub(lambda m: f"{m[1]} ", words)
     said = re.search(
         r"(?i)(?:said|reported error|remote server returned|reply was|responded with|error was|returned|response(?: from the remote server)? was):?\s+['\"\u201c]?",
         words,
@@ -483,7 +514,7 @@ _DELAYED = re.compile(
     r"(?i)warning|delayed|will (be retried|continue|keep trying|retry)|still (being|trying)|temporar|not yet been delivered"
 )
 _CUT = re.compile(
-    r"(?i)^\W*(-{2,} ?(original message|this is a copy|below this line|included is|the header|forwarded|message header)|"
+    r"(?i)^\W*(-{2,} ?(original message|returned message|this is a copy|below this line|included is|the header|forwarded|message header)|"
     r"--- ?(below this line|enclosed)|original message headers?:|original message follows|------ this is a copy)"
 )
 
@@ -510,6 +541,13 @@ def _said(text: str) -> Iterator[dict[str, str | None]]:
         yield from ({**r, "status": status} for r in transcript)
         return
     blocks = _blocks(lines)
+    if blocks and not any(_REPLY.search(words) or _STATUS.search(words) for _, words in blocks):
+        before = split_reply(" ".join(_without_frame(list(itertools.takewhile(lambda line: not _HEAD.match(line), lines)))))
+        if before["code"] or before["enhanced"]:  # first the reason, then whom it concerns
+            yield from (
+                {**before, "rcpt_to": rcpt, "status": status, "stage": None, "said_by": None, "cite": before["text"]} for rcpt, _ in blocks
+            )
+            return
     found = False
     for recipient, words in blocks:
         reply = split_reply(words)
@@ -546,8 +584,8 @@ def _without_frame(lines: Sequence[str]) -> list[str]:
 
 _TALKING = re.compile(r"(?i)^\W*(?:while talking to|connected to|connecting to) \[?([A-Za-z0-9.-]{3,255}?)\.?\]?:?\s*$")
 _TURN = re.compile(r"^(?:[^<>]{0,40}: ?)?\s{0,8}(?:(>>>|-->)|(<<<|<--)) ?(.{0,600})$")
-_SENT = re.compile(r"(?i)^\s*(?:hMailServer|Server|We) sent: (.{0,300})$")
-_REPLIED = re.compile(r"(?i)^\s*remote server (?:replied|returned|said): ([45][0-9]{2}.{0,600})$")
+_SENT = re.compile(r"(?i)^\s*(?:(?:hMailServer|Server|We) sent:|Sent (?:<<<|>>>)) (.{0,300})$")
+_REPLIED = re.compile(r"(?i)^\s*(?:remote server (?:replied|returned|said):|Received (?:<<<|>>>)) ([45][0-9]{2}.{0,600})$")
 _FATAL = re.compile(
     r"(?i)^\s{0,4}<?(" + _ADDRESS.pattern + r")>?\s*(?:\([^()]{0,200}\))?:?\s*$|^\W*failed address: *<?(" + _ADDRESS.pattern + ")"
 )
@@ -593,12 +631,14 @@ def _transcript(lines: Sequence[str]) -> Iterator[dict[str, str | None]]:
 
 def _turn(line: str) -> tuple[str | None, str | None]:
     """``(command, reply line)`` of a line of a transcript."""
-    if found := _TURN.match(line):
-        return (found[3].strip(), None) if found[1] else (None, found[3].strip())
     if found := _SENT.match(line):
         return found[1].strip(), None
-    found = _REPLIED.match(line)
-    return None, found[1].strip() if found else None
+    if found := _REPLIED.match(line):
+        return None, found[1].strip()
+    found = _TURN.match(line)
+    if found is None:
+        return None, None
+    return (found[3].strip(), None) if found[1] else (None, found[3].strip())
 
 
 def _one_reply(lines: Sequence[str]) -> dict[str, str | None]:
