@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from analyzer.model.place import Place
 
 _GIVEN_UP = frozenset({"expired", "force-expired", "killed"})  # says more than the removal that follows
+NO_QUEUE_ID = frozenset({"NOQUEUE", "000000"})  # what Postfix and verbose daemons print where there is no message yet
 GOOD = frozenset({"sent", "delivered", "deliverable", "relayed", "expanded"})
 
 
@@ -26,7 +27,7 @@ def deliveries_of(events: Iterable[ev.Event], software: dict[str, str | None]) -
         if not isinstance(event, ev.MessageInfo | ev.Attempt | ev.Finished):
             continue
         queue_id = event.queue_id
-        if queue_id and queue_id not in {"NOQUEUE", "000000"}:
+        if queue_id and queue_id not in NO_QUEUE_ID:
             stories.setdefault((event.host, queue_id), []).append(event)
         elif isinstance(event, ev.Attempt):
             unnamed.append(event)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from analyzer.assemble.delivery import GOOD
+from analyzer.assemble.delivery import GOOD, NO_QUEUE_ID
 from analyzer.assemble.dialogue import DOT, GREETING
 from analyzer.model import events as ev
 from analyzer.model.case import Problem
@@ -45,6 +45,9 @@ STAGES = {
 _UNRESOLVED = re.compile(
     r"(?:name=|Name server: )([^\s;:]{1,255}?)\.?(?: type=|: (?=host not found|no data known|host name lookup failure))"
 )
+# "connect to mx.example.net[192.0.2.25]:25: Connection refused", where no relay was reached and none is named
+_PEER = re.compile(r"(?:connect to|conversation with|lost connection with) ([^\s\[\]]{1,255})\[([0-9A-Fa-f.:]{2,45})\](?::([0-9]{1,5}))?")
+_NO_RELAY = frozenset({"none", "local", "virtual", None})
 _FORWARDED = re.compile(r"forwarded as ([A-Za-z0-9]{4,30})")
 _DIGITS = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\S{1,64}@\S{1,255}")
@@ -293,7 +296,7 @@ def complaints_of(events: Iterable[ev.Event]) -> dict[Place, ev.Trouble | ev.Tls
     for e in events:
         process = (e.place.source, e.host, e.agent, e.pid) if e.pid else None
         queue_id = getattr(e, "queue_id", None)
-        message = (e.place.source, e.host, queue_id) if queue_id and queue_id != "NOQUEUE" else None
+        message = (e.place.source, e.host, queue_id) if queue_id and queue_id not in NO_QUEUE_ID else None
         if isinstance(e, ev.TlsFailed) or (isinstance(e, ev.Trouble) and (e.severity != "info" or message is not None)):
             for key in (process, message):
                 if key is not None:
@@ -314,7 +317,9 @@ def _complained(p: Problem, complaint: ev.Trouble | ev.TlsFailed) -> Problem:
 def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, resolved: bool) -> Problem:
     said = a.code is not None or bool(a.said_by)
     sender = a.mail_from if d.mail_from is None else d.mail_from
-    server = a.said_by or (a.relay if a.relay not in {"none", "local", "virtual", None} else None)
+    server, server_ip, port = a.said_by or (a.relay if a.relay not in _NO_RELAY else None), a.said_by_ip or a.relay_ip, a.relay_port
+    if server is None and (peer := _PEER.search(a.text or "")):
+        server, server_ip, port = peer[1], server_ip or peer[2], port or (int(peer[3]) if peer[3] else None)
     return Problem(
         kind="refusal" if said else "delivery-failure",
         stage=stage_of(a.stage),
@@ -334,8 +339,8 @@ def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, res
         rcpt_to=a.rcpt_to,
         domain=domain_of(a.rcpt_to),
         server=server,
-        server_ip=a.said_by_ip or a.relay_ip,
-        port=a.relay_port,
+        server_ip=server_ip,
+        port=port,
         helo=a.helo,
         queue_id=d.queue_id,
         time=a.time,
@@ -412,6 +417,8 @@ def _quoted(e: ev.Event) -> list[Problem]:
 def _fields(e: Any, software: str | None, view: str | None) -> dict[str, Any]:
     names = ("client_name", "client_ip", "helo", "mail_from", "rcpt_to", "queue_id", "server", "server_ip", "port", "user", "time", "agent")
     found = {n: v for n in names if (v := getattr(e, n, None)) is not None}
+    if found.get("queue_id") in NO_QUEUE_ID:
+        del found["queue_id"]
     return found | {
         "places": (e.place,),
         "software": software,

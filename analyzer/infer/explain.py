@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _MOST_NEXT = 4
 _ENOUGH = 0.95
+_CLEAR = 0.9  # from here on only what bears on this very question is worth asking for
+_OPEN = 0.2  # the share of "something else" from which on a cause that nobody thought of is worth a look
 
 
 def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]) -> tuple[NextCapture, ...]:
@@ -31,8 +33,9 @@ def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]
             belief = judged.beliefs[index]
             if problem.resolved == "yes" or index in judged.harmless or (belief.shares and belief.shares[0][1] >= _ENOUGH):
                 continue
-            if not o.problems and not (set(o.rule.suggests) | set(o.rule.against)) & {f for f, _ in belief.shares}:
-                continue
+            speaks_of = set(o.rule.suggests) | set(o.rule.against)
+            if not speaks_of & {f for f, _ in belief.shares} and (not o.problems or (belief.shares and belief.rest < _OPEN)):
+                continue  # about none of the causes that are thought of
             for hint, values in _hints(o, judged, book):
                 gain = _gain(o, index, judged, voices)
                 if gain <= 0:
@@ -60,7 +63,7 @@ _STANDING = {
     "no-answer": ("dialogue", "delivery"),
     "timeout": ("dialogue", "connections"),
     "refusal": ("delivery", "dialogue"),
-    "connect-failure": ("connections", "lookup"),
+    "connect-failure": ("connections", "dialogue"),
     "delivery-failure": ("delivery", "dialogue"),
     "tls-failure": ("certificate",),
     "local-failure": ("settings", "delivery"),
@@ -79,12 +82,13 @@ def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> 
         if (
             p.resolved == "yes"
             or index in judged.harmless
-            or (belief.shares and belief.shares[0][1] >= _ENOUGH)
+            or (belief.shares and belief.shares[0][1] >= _CLEAR)
             or (p.minor and not belief.shares)
         ):
             continue
         values = problem_values(p)
-        wanted = _STANDING.get(p.kind, ())
+        kind = "connect-failure" if p.kind == "delivery-failure" and p.server_ip and p.code is None else p.kind
+        wanted = _STANDING.get(kind, ())
         return [
             NextCapture(
                 fill(h.ask, values, command=True),

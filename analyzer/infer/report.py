@@ -51,7 +51,7 @@ def report_of(judged: Judged, book: RuleBook, view: str | None, *, events: bool)
         findings=findings,
         facts={k: list(v) if isinstance(v, tuple) else v for k, v in msgspec.structs.asdict(case.facts).items() if v not in (None, ())},
         events=tuple(_event(e) for e in case.events) if events else (),
-        ladder=ladder_of(case, live),
+        ladder=ladder_of(case, _by_weight(diagnoses, live, judged)),
         coverage=_coverage(case),
         sources=tuple(c.name for c in case.captures),
         view=view or _view(case),
@@ -68,11 +68,16 @@ class _Lines:
         self.names = {c.source: c.name for c in case.captures}
         self.text = {(c.source, line.number): line.raw for c in case.captures for line in c.lines}
 
-    def evidence(self, place: Place, note: str | None = None, role: str = "primary") -> r.Evidence:
+    def evidence(self, place: Place, note: str | None = None, role: str = "primary", focus: str | None = None) -> r.Evidence:
+        """The line at *place*; where it holds *focus*, that is marked."""
         text = self.text.get((place.source, place.line), "")
+        at = text.find(focus) if focus else -1
         if len(text) > _LONGEST_LINE:
-            text = text[:_LONGEST_LINE] + "\u2026"
-        return r.Evidence(self.names.get(place.source, "?"), place.line, text, note, role)
+            cut = max(0, min(at, len(text) - _LONGEST_LINE)) if at + len(focus or "") > _LONGEST_LINE else 0
+            text = ("\u2026" if cut else "") + text[cut : cut + _LONGEST_LINE] + ("\u2026" if cut + _LONGEST_LINE < len(text) else "")
+            at = text.find(focus) if focus else -1
+        column, length = (at, len(focus)) if focus and at >= 0 else (0, 0)
+        return r.Evidence(self.names.get(place.source, "?"), place.line, text, note, role, column, length)
 
 
 def _silent(judged: Judged, index: int) -> bool:
@@ -154,6 +159,17 @@ def _diagnoses(judged: Judged, live: Sequence[int], book: RuleBook, lines: _Line
     return tuple(found)
 
 
+def _by_weight(diagnoses: Sequence[r.Diagnosis], live: Sequence[int], judged: Judged) -> list[int]:
+    """The *live* problems, first those that the first diagnoses explain best."""
+    order = {d.fault: i for i, d in enumerate(diagnoses)}
+
+    def weight(index: int) -> tuple[int, float]:
+        shares = judged.beliefs[index].shares
+        return min(((order.get(f, len(order)), -s) for f, s in shares), default=(len(order), 0.0))
+
+    return sorted(live, key=weight)
+
+
 def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, lines: _Lines, view: str | None) -> r.Diagnosis:
     p: Problem = judged.case.problems[index]
     voices = [o for o in judged.outcomes if index in o.problems and not o.superseded and fault.fault in o.rule.suggests]
@@ -180,6 +196,9 @@ def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, lines: _L
         message=_message(fault, side, values),
         kind=fault.kind,
         refs=tuple(dict.fromkeys((*(ref for o in voices if o.rule.steps for ref in o.rule.refs), *fault.refs))),
+        explains=what(p),
+        count=p.count,
+        since=p.time,
     )
 
 
@@ -188,8 +207,8 @@ def _evidence(p: Problem, voices: Sequence[Outcome], judged: Judged, lines: _Lin
     notes: dict[Place, str] = {}
     for o in sorted(voices, key=lambda o: len(places_of(o))):
         for place in places_of(o):
-            notes.setdefault(place, _title(o, judged))
-    primary = [lines.evidence(x, notes.get(x) or what(p)) for x in dict.fromkeys(own)]
+            notes.setdefault(place, what(p, quote=False) if o.rule.dialect else _title(o, judged))
+    primary = [lines.evidence(x, notes.get(x) or what(p), focus=p.text) for x in dict.fromkeys(own)]
     related = [lines.evidence(x, n, "related") for x, n in sorted(notes.items()) if x not in set(own)]
     return tuple((primary + related)[:_MOST_EVIDENCE])
 
@@ -231,8 +250,8 @@ _STAGE_WORDS = {
 }
 
 
-def what(p: Problem) -> str:
-    """One sentence that says what wants explaining."""
+def what(p: Problem, *, quote: bool = True) -> str:
+    """One sentence that says what wants explaining, with or without the words that were said."""
     if p.what:
         return p.what
     stage = _STAGE_WORDS.get(p.stage or "", p.stage or "the transaction")
@@ -240,7 +259,7 @@ def what(p: Problem) -> str:
     reply = " ".join(str(x) for x in (p.code, p.enhanced) if x)
     text = " ".join((p.text or "").split())[:160]
     said = f" with {reply}" if reply else ""
-    quoted = f": \u201c{text}\u201d" if text else ""
+    quoted = f": \u201c{text}\u201d" if text and quote else ""
     match p.kind:
         case "refusal":
             how = "put off" if p.temporary == "yes" else "refused"

@@ -10,13 +10,18 @@ VERSION = 1
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """A cited line.  *note* says what it shows, *role* is primary or related."""
+    """A cited line.  *note* says what it shows, *role* is primary or related.
+
+    *column* (from 0, in characters of *text*) and *length* mark the words that matter; a length of 0 means the whole line.
+    """
 
     source: str
     line: int
     text: str
     note: str | None = None
     role: str = "primary"
+    column: int = 0
+    length: int = 0
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -47,6 +52,9 @@ class Diagnosis(msgspec.Struct, frozen=True):
     message: str | None = None
     kind: str = "cause"
     refs: tuple[str, ...] = ()
+    explains: str = ""  # what failed: the problem that the fault is the cause of
+    count: int = 1  # how often that was seen
+    since: str | None = None  # when it was first seen, as captured
 
 
 class Cause(msgspec.Struct, frozen=True, rename={"for_": "for"}):

@@ -12,12 +12,14 @@ from analyzer.render.safe import visible_block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from analyzer.model.capture import Source
-    from analyzer.model.report import Report
+    from analyzer.model.report import Report, Step
 
 _AROUND = 8  # lines shown around a cited one
 _MOST_LINES = 400
+_LONGEST_ROW = 2000
 GLYPHS = {"faulty": "\u2717", "healthy": "\u2713", "inconclusive": "?", "unrecognised": "?"}
 WHO = {
     "sender": "the sending side",
@@ -86,8 +88,11 @@ def _capture(source: Source, report: Report) -> dict[str, Any]:
     """The lines of *source* around those that are cited, with the notes that belong to them."""
     capture = read(source)
     notes: dict[int, list[tuple[str, str]]] = {}
+    marked: dict[int, str] = {}
     for d in report.diagnoses[:3]:
         for e in d.evidence:
+            if e.length and e.source == source.name:
+                marked.setdefault(e.line, e.text[e.column : e.column + e.length])
             if e.source == source.name and (e.note, e.role) not in notes.setdefault(e.line, []):
                 notes[e.line].append((e.note or d.title, e.role))
     for f in report.findings:
@@ -113,13 +118,21 @@ def _capture(source: Source, report: Report) -> dict[str, Any]:
         mine = notes.get(line.number, [])[:4]
         said = [note for note, _ in mine if note not in before]  # once, where its lines begin
         before.update(said)
-        rows.append({"number": line.number, "text": line.raw.rstrip("\r\n")[:2000], "notes": mine, "said": said})
+        text = line.raw.rstrip("\r\n")[:_LONGEST_ROW]
+        rows.append({"number": line.number, "text": text, "parts": _parts(text, marked.get(line.number)), "notes": mine, "said": said})
     if skipped:
         rows.append({"skipped": skipped})
     return {"name": source.name, "rows": rows}
 
 
+def _parts(text: str, words: str | None) -> tuple[str, str, str] | None:
+    """*text* before, in and after the *words* that matter."""
+    before, found, after = text.partition(words) if words else (text, "", "")
+    return (before, found, after) if found else None
+
+
 # ---- the ladder --------------------------------------------------------------------------------------------------------
+_GAP = 5  # seconds
 _ROW, _LEFT, _RIGHT, _WIDTH = 30, 90, 630, 720
 
 
@@ -128,6 +141,7 @@ def ladder(report: Report) -> dict[str, Any] | None:
     if not report.ladder:
         return None
     rows = []
+    waits = _waits(report.ladder)
     for index, step in enumerate(report.ladder):
         y = 58 + index * _ROW
         right = step.frm != "server"
@@ -139,6 +153,7 @@ def ladder(report: Report) -> dict[str, Any] | None:
                 "head": _RIGHT if right else _LEFT,
                 "right": right,
                 "text": step.text[:78] + ("\u2026" if len(step.text) > 78 else ""),
+                "wait": waits[index],
                 "line": step.line,
                 "colour": {"failed": "#c62828", "ok": "#2e7d32"}.get(step.mark, "#607080"),
                 "glyph": {"failed": "\u2717 ", "ok": ""}.get(step.mark, ""),
@@ -153,3 +168,39 @@ def ladder(report: Report) -> dict[str, Any] | None:
         "right": _RIGHT,
         "ends": ("this MTA", "next hop") if report.ladder[0].frm == "mta" or report.ladder[0].time else ("client", "server"),
     }
+
+
+def _waits(steps: Sequence[Step]) -> list[str]:
+    """How long nothing was heard before each step, where that was five seconds and more."""
+    found = []
+    before: datetime | None = None
+    for step in steps:
+        now = _moment(step.time)
+        seconds = (now - before).total_seconds() if now and before and (now.tzinfo is None) == (before.tzinfo is None) else 0
+        found.append(_long(seconds) if seconds >= _GAP else "")
+        before = now or before
+    return found
+
+
+def _moment(stamp: str | None) -> datetime | None:
+    """When, by an ISO 8601 or a traditional syslog stamp (of no known year: for differences only)."""
+    from datetime import datetime
+
+    if not stamp:
+        return None
+    try:
+        return datetime.fromisoformat(stamp)
+    except ValueError:
+        pass
+    try:
+        return datetime.strptime(f"2000 {' '.join(stamp.split())}", "%Y %b %d %H:%M:%S")  # noqa: DTZ007
+    except ValueError:
+        return None
+
+
+def _long(seconds: float) -> str:
+    """A duration in words: 5 s, 3 min, 2 h, 4 d."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -74,6 +74,8 @@ def _diagnosis(d: Diagnosis, page: _Page, *, first: bool) -> None:
         else f"{d.fault}  ({d.word}, {d.certainty:.2f}; severity {d.severity}; fixed by: {d.fixed_by})"
     )
     page.prose(d.summary)
+    if first and d.explains:
+        page.prose(seen(d))
     excerpt(d.evidence if first else d.evidence[:3], page)
     if d.steps:
         page.head("Do this" if first else "  If so")
@@ -98,17 +100,63 @@ def excerpt(evidence: tuple[Evidence, ...], page: _Page) -> None:
         if e.source != source:
             source = e.source
             page.add(f"  {' ' * margin}{page.paint('-->', 'blue')} {visible(source)}")
-        text = visible(e.text.rstrip())
-        room = page.width - margin - 6
-        shown = text if len(text) <= room else text[: room - 1] + "\u2026"
-        page.add(f"  {page.paint(f'{e.line:>{margin}} |', 'blue')} {shown}")
+        gutter = page.paint(" " * margin + " |", "blue")
+        head = page.paint(f"{e.line:>{margin}} |", "blue")
+        colour = "red" if e.role == "primary" else "blue"
+        shown = rows(e, page.width - margin - 6)
+        for row, marks in shown:
+            page.add(f"  {head} {row}")
+            head = gutter
+            if e.note and marks:
+                page.add(f"  {gutter} {page.paint(marks, colour)}")
         if e.note:
-            lead = len(shown) - len(shown.lstrip())
-            mark = "^" if e.role == "primary" else "-"
-            marks = " " * lead + mark * max(1, len(shown.strip()))
-            gutter = page.paint(" " * margin + " |", "blue")
-            page.add(f"  {gutter} {page.paint(marks, 'red' if e.role == 'primary' else 'blue')}")
             page.prose(e.note, f"  {' ' * margin} | ")
+
+
+_MOST_ROWS = 4
+
+
+def rows(e: Evidence, room: int) -> list[tuple[str, str]]:
+    """The line of *e* in rows of at most *room* characters, each with the marks that belong below it.
+
+    A line that matters as a whole and takes several rows gets one mark, below its last.
+    """
+    raw = e.text.rstrip()
+    before, words = (visible(raw[: e.column]), visible(raw[e.column : e.column + e.length])) if e.length else ("", visible(raw).strip())
+    text = visible(raw)
+    start = len(before) if e.length else len(text) - len(text.lstrip())
+    end = start + max(1, len(words))
+    mark = "^" if e.role == "primary" else "-"
+    found = []
+    for at, row in _broken(text, room):
+        first, last = max(start, at), min(end, at + len(row))
+        found.append((row.rstrip(), " " * (first - at) + mark * (last - first) if last > first else ""))
+    if not e.length and len(found) > 1:
+        found = [(row, "") for row, _ in found[:-1]] + [(found[-1][0], mark)]
+    if len(found) > _MOST_ROWS:
+        marked = [i for i, (_, marks) in enumerate(found) if marks]
+        keep = {0, *marked[: _MOST_ROWS - 1]}
+        found = [pair for i, pair in enumerate(found) if i in keep]
+        found[-1] = (found[-1][0][: room - 1] + "\u2026", found[-1][1])
+    return found
+
+
+def _broken(text: str, room: int) -> list[tuple[int, str]]:
+    """*text* in rows, broken at blanks where there are any, each with the column at which it begins."""
+    found, at = [], 0
+    while len(text) - at > room:
+        cut = text.rfind(" ", at + room // 2, at + room)
+        cut = at + room if cut < 0 else cut + 1
+        found.append((at, text[at:cut]))
+        at = cut
+    return [*found, (at, text[at:])]
+
+
+def seen(d: Diagnosis) -> str:
+    """What failed, how often and since when."""
+    when = "since" if d.count > 1 else "at"
+    more = " ".join([*([f"{d.count} times"] if d.count > 1 else []), *([f"{when} {d.since}"] if d.since else [])])
+    return f"What failed: {d.explains}{f' ({more})' if more else ''}."
 
 
 def _next(report: Report, page: _Page) -> None:
