@@ -11,7 +11,7 @@ from analyzer.assemble.delivery import GOOD, deliveries_of
 from analyzer.assemble.dialogue import dialogues_of
 from analyzer.assemble.facts import facts_of, provider_of
 from analyzer.assemble.message import messages_of
-from analyzer.assemble.problems import complaints_of, merged, of_deliveries, of_dialogue, of_events, of_remarks
+from analyzer.assemble.problems import complaints_of, domain_of, merged, of_deliveries, of_dialogue, of_events, of_remarks
 from analyzer.model import events as ev
 from analyzer.model.case import Case, Delivery, Dialogue, Problem
 from analyzer.model.lookup import Lookup, Record
@@ -19,6 +19,7 @@ from analyzer.model.lookup import Lookup, Record
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analyzer.assemble.facts import Providers
     from analyzer.formats.load import Formats
     from analyzer.model.capture import Capture, Parsed
     from analyzer.model.place import Place
@@ -31,7 +32,7 @@ def assemble(
     captures: Sequence[Capture],
     parsed: Sequence[Parsed],
     formats: Formats,
-    providers: tuple[tuple[str, tuple[str, ...]], ...] = (),
+    providers: Providers = (),
 ) -> Case:
     """One case from everything parsed."""
     back = frozenset(c.source for c in captures if c.newest_first)
@@ -39,6 +40,7 @@ def assemble(
     software = {name: f.header.software for name, f in formats.all.items()}
     views = {name: _VIEWS.get(f.header.view or "") for name, f in formats.all.items()}
     dialogues, problems = _dialogues(parsed, software, views, back)
+    dialogues = [_foreign(d, providers) for d in dialogues]
     deliveries = deliveries_of(events, software)
     lookups, records = _dns(parsed)
     owners: list[tuple[str, int] | None] = [("dialogue", i) for i, _ in problems]
@@ -103,6 +105,17 @@ def _dialogues(
     return dialogues, problems
 
 
+def _foreign(d: Dialogue, providers: Providers) -> Dialogue:
+    """*d* with whether sender and recipient are of large providers whose server this is not."""
+    here = {p for name in (d.server, d.banner_name, d.greeted_as) if (p := provider_of(name, providers))}
+
+    def foreign(domain: str | None) -> str | None:
+        provider = provider_of(domain, providers)
+        return None if provider is None or not (d.banner_name or d.server) else "no" if provider in here else "yes"
+
+    return msgspec.structs.replace(d, rcpt_foreign=foreign(d.rcpt_domain), sender_foreign=foreign(domain_of(d.mail_from)))
+
+
 def _failed(events: Sequence[ev.Event]) -> list[ev.Event]:
     """Failed connections, each with the address that was being dialled, and failures of TLS."""
     found: list[ev.Event] = []
@@ -150,7 +163,7 @@ def _linked(
     p: Problem,
     dialogues: Sequence[Dialogue],
     deliveries: Sequence[Delivery],
-    providers: tuple[tuple[str, tuple[str, ...]], ...],
+    providers: Providers,
     events: Sequence[ev.Event],
     back: frozenset[int],
 ) -> Problem:
@@ -159,7 +172,7 @@ def _linked(
     if provider := provider_of(p.server or p.banner, providers):
         changes["provider"] = provider
     if p.resolved == "no" and (
-        (p.rcpt_to and _succeeded(p, dialogues, deliveries, events, back))
+        (p.rcpt_to and p.temporary != "no" and _succeeded(p, dialogues, deliveries, events, back))
         or (p.kind == "connect-failure" and _connected_after_all(p, dialogues))
         or (p.queue_id and p.kind in _ON_THE_WAY and _delivered_after_all(p, deliveries))
     ):

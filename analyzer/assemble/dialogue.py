@@ -290,7 +290,8 @@ class _Replay:
             rcpt_domain=next(
                 (p.rpartition("@")[2].lower() for e in reversed(recipients) if _good(e) and (p := _path(e.argument)) and "@" in p), None
             ),
-            client_private=None if self.client_ip is None else "yes" if _private(self.client_ip) else "no",
+            client_private=_private(self.client_ip),
+            server_private=_private(self.server_ip),
         )
 
 
@@ -309,13 +310,13 @@ def _good(exchange: Exchange) -> bool:
     return exchange.code is not None and exchange.code < 400
 
 
-def _private(address: str) -> bool:
+def _private(address: str | None) -> str | None:
     # Not `is_private`, which counts the addresses of documentation, too.
     try:
-        found = ipaddress.ip_address(address)
+        found = ipaddress.ip_address(address) if address else None
     except ValueError:
-        return False
-    return any(found.version == n.version and found in n for n in _PRIVATE)
+        return "no"
+    return None if found is None else "yes" if any(found.version == n.version and found in n for n in _PRIVATE) else "no"
 
 
 def _path(argument: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from analyzer.infer.certainty import Voice, combine
@@ -12,12 +13,14 @@ from analyzer.model.report import NextCapture, OpenRule
 
 if TYPE_CHECKING:
     from analyzer.infer.engine import Judged, Outcome
+    from analyzer.model.case import Problem
     from analyzer.model.rule import CaptureHint, RuleBook
 
+_NO_CONNECTION = re.compile(r"(?i)connect(ion)? (to|timed out|refused)|no route to host|unreachable")
 _MOST_NEXT = 4
 _ENOUGH = 0.95
 _CLEAR = 0.9  # from here on only what bears on this very question is worth asking for
-_OPEN = 0.2  # the share of "something else" from which on a cause that nobody thought of is worth a look
+_OPEN = 0.35  # the share of "something else" from which on a cause that nobody thought of is worth a look
 
 
 def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]) -> tuple[NextCapture, ...]:
@@ -71,6 +74,19 @@ _STANDING = {
 }
 
 
+_FIRST = ("bounce", "sender-log", "dialogue")
+
+
+def first_captures(book: RuleBook) -> tuple[NextCapture, ...]:
+    """What to begin with, where nothing shown so far tells anything."""
+    hints = {h.capture: h for h in book.captures}
+    return tuple(
+        NextCapture(fill(h.ask, {}, command=True), fill(h.where, {}), fill(h.tells, {}), (), h.capture)
+        for h in (hints.get(name) for name in _FIRST)
+        if h is not None
+    )
+
+
 def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> list[NextCapture]:
     """What helps with this kind of problem in general, where nothing more exact is known to be missing."""
     from analyzer.infer.engine import problem_values
@@ -87,8 +103,7 @@ def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> 
         ):
             continue
         values = problem_values(p)
-        kind = "connect-failure" if p.kind == "delivery-failure" and p.server_ip and p.code is None else p.kind
-        wanted = _STANDING.get(kind, ())
+        wanted = _STANDING.get(_theme(p, belief.shares[0][0] if belief.shares else ""), ())
         return [
             NextCapture(
                 fill(h.ask, values, command=True),
@@ -102,6 +117,16 @@ def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> 
             if thing in h.yields and h.capture not in seen
         ][:2]
     return []
+
+
+def _theme(p: Problem, top: str) -> str:
+    """What kind of problem *p* is: an MTA's own reason may be one of the connection, or of TLS."""
+    if p.kind in {"delivery-failure", "local-failure"}:
+        if top.startswith("tls-"):
+            return "tls-failure"
+        if _NO_CONNECTION.search(p.text or ""):
+            return "connect-failure"
+    return p.kind
 
 
 def _gain(o: Outcome, index: int, judged: Judged, voices: dict[int, list[Voice]]) -> float:

@@ -9,7 +9,7 @@ import msgspec
 
 from analyzer import __version__
 from analyzer.infer.engine import Judged, Outcome, _voices, places_of, problem_values, told, values_of
-from analyzer.infer.explain import next_captures, open_rules
+from analyzer.infer.explain import first_captures, next_captures, open_rules
 from analyzer.infer.ladder import ladder_of
 from analyzer.infer.wording import fill, look_up
 from analyzer.model import report as r
@@ -17,6 +17,7 @@ from analyzer.model import report as r
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analyzer.infer.certainty import Voice
     from analyzer.model.case import Case, Problem
     from analyzer.model.events import Event
     from analyzer.model.place import Place
@@ -46,7 +47,7 @@ def report_of(judged: Judged, book: RuleBook, view: str | None, *, events: bool)
         headline=_headline(verdict, diagnoses, judged, live),
         diagnoses=diagnoses,
         problems=tuple(_problem(i, judged) for i in range(len(case.problems)) if not _silent(judged, i)),
-        next=next_captures(judged, book, voices) if verdict in {"faulty", "inconclusive"} else (),
+        next=_next(verdict, judged, book, voices),
         open=open_rules(judged, book),
         findings=findings,
         facts={k: list(v) if isinstance(v, tuple) else v for k, v in msgspec.structs.asdict(case.facts).items() if v not in (None, ())},
@@ -59,6 +60,13 @@ def report_of(judged: Judged, book: RuleBook, view: str | None, *, events: bool)
         rules_version=book.version,
         mailwhy=__version__,
     )
+
+
+def _next(verdict: str, judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]) -> tuple[r.NextCapture, ...]:
+    if verdict == "healthy":
+        return ()
+    found = next_captures(judged, book, voices)
+    return found or (() if verdict == "faulty" else first_captures(book))
 
 
 class _Lines:
@@ -356,7 +364,8 @@ _WHO = {
 def _headline(verdict: str, diagnoses: Sequence[r.Diagnosis], judged: Judged, live: Sequence[int]) -> str:
     if verdict == "faulty":
         top = diagnoses[0]
-        return f"{top.title} ({top.word}, {top.certainty:.2f}). {_WHO[top.fixed_by]}"
+        lead = {"certain": "", "likely": "Most likely: "}.get(top.word, "Probably: ")
+        return f"{lead}{top.title} ({top.word}, {top.certainty:.2f}). {_WHO[top.fixed_by]}"
     if verdict == "healthy":
         best = next(o for o in judged.outcomes if o.rule.establishes and not o.superseded)
         return f"Nothing is wrong here: {_title(best, judged)[:1].lower()}{_title(best, judged)[1:]}."
@@ -366,11 +375,11 @@ def _headline(verdict: str, diagnoses: Sequence[r.Diagnosis], judged: Judged, li
         return f"Not certain. Possible: {', '.join(f'{d.title} ({d.certainty:.2f})' for d in diagnoses[:3])}."
     open_ = [what(judged.case.problems[i]) for i in live if not judged.case.problems[i].minor]
     if open_:
-        return f"Inconclusive. {open_[0]}."
+        return f"{open_[0]}. The cause cannot be told from what is shown."
     if unread := _unread_trouble(judged.case):
         lines = ", ".join(str(p.line) for p in unread[:4])
-        return f"Inconclusive: what could be read works, but line {lines} speaks of a failure and could not be read."
-    return "Inconclusive: what is shown neither works nor fails."
+        return f"What could be read works, but line {lines} speaks of a failure and could not be read."
+    return "What is shown neither works nor fails."
 
 
 def _event(e: Event) -> dict[str, Any]:

@@ -81,6 +81,9 @@ class Dialogue(msgspec.Struct, frozen=True, kw_only=True):
     other_words: str | None = None  # what the peer said instead of a greeting, where that is no SMTP
     rcpt_domain: str | None = None  # of the last recipient that was taken
     client_private: str | None = None  # yes: the client has a private or loopback address
+    server_private: str | None = None  # yes: the server has one, so that the client is near it
+    rcpt_foreign: str | None = None  # yes: the last recipient that was taken is a large provider's, and this is no server of theirs
+    sender_foreign: str | None = None  # the same of the sender
     problems: tuple[int, ...] = ()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 VERSION = 1
+SURE = 0.7  # from here on a fault is told as a fact
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -55,6 +56,11 @@ class Diagnosis(msgspec.Struct, frozen=True):
     explains: str = ""  # what failed: the problem that the fault is the cause of
     count: int = 1  # how often that was seen
     since: str | None = None  # when it was first seen, as captured
+
+    @property
+    def account(self) -> str:
+        """The summary, as a supposition where it is one."""
+        return self.summary if self.certainty >= SURE else f"If so: {self.summary}"
 
 
 class Cause(msgspec.Struct, frozen=True, rename={"for_": "for"}):

@@ -31,7 +31,7 @@ def render(report: Report, **_options: Any) -> str:
 
 def _diagnosis(d: Diagnosis) -> list[str]:
     lines = [f"{e.line} | {visible(e.text.strip())[:_LONGEST]}" for e in d.evidence[:5]]
-    parts = [escape(d.summary), "", *_fenced(lines)]
+    parts = [escape(d.account), "", *_fenced(lines)]
     parts += [f"{i}. {escape(step)}" for i, step in enumerate(d.steps, start=1)]
     if d.verify:
         parts += ["", f"Fixed when: {escape(d.verify)}"]

@@ -73,7 +73,7 @@ def _diagnosis(d: Diagnosis, page: _Page, *, first: bool) -> None:
         if not first
         else f"{d.fault}  ({d.word}, {d.certainty:.2f}; severity {d.severity}; fixed by: {d.fixed_by})"
     )
-    page.prose(d.summary)
+    page.prose(d.account)
     if first and d.explains:
         page.prose(seen(d))
     excerpt(d.evidence if first else d.evidence[:3], page)
@@ -167,7 +167,7 @@ def _next(report: Report, page: _Page) -> None:
     page.head("Capture this next")
     for item in report.next[:3]:
         for line in item.capture.splitlines():
-            page.add(f"  $ {visible(line)}")
+            page.add(f"  {visible(line)}" if line[:1].isupper() else f"  $ {visible(line)}")  # words, or a command
         page.prose(f"{item.where}. {item.tells}", "    ")
 
 
