@@ -23,8 +23,9 @@ def render(
     width: int | None = None,
     explain: bool = False,
     pedantic: bool = False,
+    served: bool = False,
 ) -> str:
-    """*report* as *to*, one of `FORMATS`.  *sources* are the user's own bytes, for annotated captures."""
+    """*report* as *to*, one of `FORMATS`.  *sources* are the user's own bytes, for annotated captures; *served* pages take more."""
     module = import_module(f"analyzer.render.{to}")
-    text: str = module.render(report, sources=sources, colour=colour, width=width, explain=explain, pedantic=pedantic)
+    text: str = module.render(report, sources=sources, colour=colour, width=width, explain=explain, pedantic=pedantic, served=served)
     return text

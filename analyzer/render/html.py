@@ -32,15 +32,23 @@ WHO = {
 }
 
 
-def render(report: Report, *, sources: Sequence[Source] = (), **_options: Any) -> str:
-    """*report* as HTML; *sources* are shown around the cited lines."""
+def render(report: Report, *, sources: Sequence[Source] = (), served: bool = False, **_options: Any) -> str:
+    """*report* as HTML; *sources* are shown around the cited lines.  A page that is *served* takes the next capture, too."""
     return page(
         "report.html.jinja",
         report=report,
         captures=[_capture(s, report) for s in sources],
         digests=[(s.name, sha256(s.data).hexdigest()) for s in sources],
         ladder=ladder(report),
+        so_far=[_untouched(s.data) for s in sources] if served else None,
     )
+
+
+def _untouched(data: bytes) -> Any:
+    """A capture for the form that sends it back, as it is but escaped; the first line end is the form's own."""
+    from markupsafe import escape
+
+    return escape("\n" + data.decode("utf-8", "replace"))
 
 
 def page(template: str, **values: Any) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analyzer.model.rule import RuleBook
 
 MOST_BYTES = 16 * 1024 * 1024
+_MOST_FIELDS = 50
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
@@ -56,25 +57,26 @@ class _Handler(BaseHTTPRequestHandler):
         if not length.isdigit() or int(length) > MOST_BYTES:
             self._send(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "text/plain", f"at most {MOST_BYTES >> 20} MB; use `mailwhy batch` for logs\n")
             return
-        text, to, view = self._form(self.rfile.read(int(length)))
-        sources = [Source("pasted text", text)]
+        texts, to, view = self._form(self.rfile.read(int(length)))
+        names = ["pasted text"] if len(texts) == 1 else [f"paste {n}" for n in range(1, len(texts) + 1)]
+        sources = [Source(name, text) for name, text in zip(names, texts, strict=True)]
         report = diagnose(sources, self.server.book, self.server.formats, view, events=to == "json")
-        self._send(HTTPStatus.OK, self.kinds[to], render(report, to, sources=sources))
+        self._send(HTTPStatus.OK, self.kinds[to], render(report, to, sources=sources, served=True))
 
-    def _form(self, body: bytes) -> tuple[bytes, str, str | None]:
-        """The text, the output wanted and the point of view, from a form or from a plain body."""
+    def _form(self, body: bytes) -> tuple[list[bytes], str, str | None]:
+        """The texts of one case, the output wanted and the point of view, from a form or from a plain body."""
         query = parse_qs(urlsplit(self.path).query)
         kind = Message()
         kind["content-type"] = self.headers.get("Content-Type", "")
         fields = (
-            parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10)
+            parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
             if (kind.get_content_type() == "application/x-www-form-urlencoded")
             else {}
         )
-        text = fields.get("capture", [""])[0].encode() if fields else body
+        texts = [text.encode() for text in fields.get("capture", [""])] if fields else [body]
         to = (fields.get("format") or query.get("format") or ["html"])[0]
         view = (fields.get("view") or query.get("view") or [""])[0]
-        return text, to if to in self.kinds else "html", view if view in {"sending", "receiving"} else None
+        return texts, to if to in self.kinds else "html", view if view in {"sending", "receiving"} else None
 
     def _ours(self) -> bool:
         """Whether the request is meant for us: no other site may use the browser to reach this page."""

@@ -124,3 +124,24 @@ def test_the_local_page_works_by_keyboard_alone(browser, book, formats):
         assert "faulty" in page.inner_text(".verdict").lower()
         page.close()
         server.shutdown()
+
+
+def test_the_next_capture_sharpens_the_verdict(browser, book, formats):
+    session = (
+        "220 mx.example.net ESMTP\nEHLO c.example.org\n250 mx.example.net Hello c.example.org [192.0.2.7]\n"
+        "MAIL FROM:<a@example.org>\nConnection closed by foreign host.\n"
+    )
+    with Server(0, book, formats) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{server.server_address[1]}/")
+        page.fill("#capture", session)
+        page.click("button[type=submit]")
+        assert "zen.spamhaus.org" in page.inner_text("#next-1")
+        assert [v["id"] for v in axe.Axe().run(page).response["violations"] if v["impact"] in {"serious", "critical"}] == []
+        page.fill("#more", "$ host 7.2.0.192.zen.spamhaus.org\n7.2.0.192.zen.spamhaus.org has address 127.0.0.2\n")
+        page.click("form button[type=submit]")
+        page.wait_for_selector("h3:has-text('paste 2')")
+        assert "certain" in page.inner_text(".chips")
+        page.close()
+        server.shutdown()
