@@ -45,7 +45,7 @@ def claim(lines: Sequence[Line]) -> list[tuple[int, int]]:
 
 
 def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
-    """An event for each record, with the lines from its beginning to its end."""
+    """An event for each record, at the line of its source."""
     found: list[Event] = [Noise(place=Place(segment.source, line.number), format=fmt.name) for line in segment.lines if line.text.strip()]
     return [*found, *_records(segment, fmt.name)], []
 
@@ -84,6 +84,7 @@ def _records(segment: Segment, name: str) -> Iterator[Reported]:
             signatures[-1].setdefault(leaf, text)
         elif what == "open" and text:
             values.setdefault(f"{parent}/{leaf}", text)
+            begun = number if leaf == "source_ip" else begun
         elif what == "close" and leaf == "record" and begun is not None:
             yield _reported(values, signatures, domain, name, Place(segment.source, begun), number)
             values, signatures, begun = {}, [], None
