@@ -125,7 +125,8 @@ def _dns(parsed: Sequence[Parsed]) -> tuple[tuple[Lookup, ...], tuple[Record, ..
     segments = [p for p in parsed if any(isinstance(e, _DNS) for e in p.events)]
     if not segments:
         return (), ()
-    from analyzer.assemble.lookup import lookups_of, records_of  # dnspython takes its time to import
+    from analyzer.assemble.lookup import lookups_of  # dnspython takes its time to import
+    from analyzer.assemble.policy import records_of
 
     lookups = tuple(found for p in segments for found in lookups_of(p.events, _words_alone(p)))
     return lookups, records_of(lookups)
