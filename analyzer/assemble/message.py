@@ -127,8 +127,9 @@ def _authenticity(found: _Found, fields: Sequence[Header]) -> None:
         _put_check(found, check, place, "dkim_domain")
         found.put("selector", check.selector, place)
     _alignment(found)
-    if found["dmarc"] != "pass" and (places := _on_the_way(found, named, own, sealed)):
-        found.put("forwarded", "yes", *places)
+    if found["dmarc"] != "pass" and said:
+        places = _on_the_way(found, named, own, sealed)
+        found.put("forwarded", "yes" if places else "no", *(places or (said[0][1],)))
 
 
 def _on_the_way(
@@ -179,7 +180,7 @@ def _reported(e: Reported) -> Message:
     for name in (
         "from_domain",
         "client_ip",
-        "count",
+        "messages",
         "spf",
         "spf_domain",
         "dkim",

@@ -164,7 +164,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     slow_by: str | None = None  # who took it then
     slow_inside: str | None = None  # yes: both are of the same organisation
     auto_submitted: str | None = None
-    count: int | None = None  # messages or sessions, of a report
+    messages: int | None = None  # how many a report tells of (or sessions)
     tls: str | None = None  # yes: a report's sessions were encrypted as the policy wants it
     problems: tuple[int, ...] = ()
 

@@ -368,7 +368,7 @@ class Reported(Event, frozen=True, tag="reported"):
     """What a report says of many messages: DMARC's of one source (RFC 7489 appendix C), or the TLS sessions that succeeded (RFC 8460)."""
 
     client_ip: str | None = None
-    count: int | None = None
+    messages: int | None = None  # or sessions
     from_domain: str | None = None
     dmarc: str | None = None  # pass | fail: whether SPF or DKIM passed for the From domain
     dmarc_policy: str | None = None  # what was done: none, quarantine, reject

@@ -105,7 +105,7 @@ def _reported(
         last_line=last,
         format=name,
         client_ip=values.get("row/source_ip"),
-        count=int(count) if count.isdecimal() and len(count) < 12 else None,
+        messages=int(count) if count.isdecimal() and len(count) < 12 else None,
         from_domain=values.get("identifiers/header_from", "").lower() or domain,
         dmarc="pass" if "pass" in evaluated else "fail" if "fail" in evaluated else None,
         dmarc_policy=values.get("policy_evaluated/disposition", "").lower() or None,

@@ -61,7 +61,7 @@ def _told(segment: Segment, name: str) -> Iterator[Event]:
             if key == "policy-domain":
                 domain = value
             elif key == "total-successful-session-count" and int(value or 0):
-                yield Reported(place=place, format=name, from_domain=domain, count=int(value), tls="yes")
+                yield Reported(place=place, format=name, from_domain=domain, messages=int(value), tls="yes")
             elif key in _OF_A_FAILURE:
                 if failure is not None and key in failure:
                     yield _failed(failure, domain, name, Place(segment.source, begun), line.number)
