@@ -162,6 +162,16 @@ def with_includes(record: Record, spf: dict[str | None, Record]) -> Record:
     return msgspec.structs.replace(record, lookups=lookups, networks=tuple(dict.fromkeys(networks)), unseen=tuple(dict.fromkeys(unseen)))
 
 
+def with_client(record: Record, clients: Sequence[tuple[str, str, tuple[Place, ...]]], lookups: Sequence[Lookup]) -> Record:
+    """*record* with what it says of the address from which the case shows mail of its domain; *clients* are (domain, address, lines)."""
+    for domain, address, places in clients:
+        if record.kind == "SPF" and domain == record.of:
+            result = spf_result(record, address, lookups)
+            where = {**record.where, "client_ip": places, "client_result": record.places}
+            return msgspec.structs.replace(record, client_ip=address, client_result=result, where=where)
+    return record
+
+
 def spf_allows(record: Record, ip: str, case_lookups: Sequence[Lookup]) -> str | None:
     """Whether *record* lets *ip* send: yes (pass), no (fail, softfail), None where the case does not show enough."""
     return {"pass": "yes", "fail": "no", "softfail": "no"}.get(spf_result(record, ip, case_lookups) or "")

@@ -79,6 +79,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     unseen: tuple[str, ...] = ()  # included names whose records the case does not show
     lookups: int | None = None  # DNS look-ups that SPF needs, as far as visible
     all: str | None = None  # the qualifier of all: + - ~ ?
+    client_ip: str | None = None  # the address from which the case shows mail of the domain
+    client_result: str | None = None  # what SPF says of it: pass, fail, softfail, neutral, permerror; None where look-ups are missing
     policy: str | None = None  # DMARC p=
     subdomain_policy: str | None = None
     alignment: str | None = None  # strict where DMARC wants it for SPF or DKIM
