@@ -210,7 +210,8 @@ class _Reader:
             block.status, block.header, block.failed = event.status, True, None
             block.cite("status", event.place)
         if event.flags is not None or event.answers is not None:
-            block.flags = tuple((event.flags or "").split())
+            if event.flags is not None or block.flags is None:
+                block.flags = tuple((event.flags or "").split())
             block.answers = event.answers
             block.cite("flags", event.place)
         self._note(block, event)
@@ -241,7 +242,11 @@ class _Reader:
             block.name, block.type = found[1], found[2]
 
     def _section(self, event: ev.DnsSection) -> None:
-        text = (event.section or "").strip().upper()
+        text = (event.section or "").strip().upper().replace("_", " ")
+        if text == "MESSAGE":  # dig +yaml: the next answer
+            if self.block is not None and not self.block.empty:
+                self._next(event.place)
+            return
         if text.endswith(("$", "#", "%", "❯")):  # the shell's next prompt: the command before has said all
             self.finish()
             return
@@ -252,7 +257,7 @@ class _Reader:
         self.pending = None
 
     def _record(self, event: ev.DnsRecord) -> None:
-        special = event.rtype in {"more", "name", "address", "alias", "owner", "serial"}
+        special = event.rtype in {"more", "name", "address", "alias", "owner", "serial", "hosts"}
         block = self.block
         if block is not None and block.ended and not special and event.format == "dig":
             block = self._next(event.place)
@@ -309,6 +314,10 @@ class _Reader:
             case "address" if block.server is not None and block.server_ip is None:
                 block.server_ip = text
                 block.cite("server", event.place)
+            case "hosts" if block.asked.queries:
+                name, kind = block.asked.queries[0]
+                owner = (name, kind, event.owner or "") if kind == "PTR" else (name, "AAAA" if ":" in text else "A", text)
+                block.records.append(PrintedRecord("ANSWER", *owner, event.place))
             case "alias" if self.pending is not None:
                 block.records.append(PrintedRecord("ANSWER", event.owner, "CNAME", self.pending, event.place))
             case _:

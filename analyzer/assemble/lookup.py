@@ -177,6 +177,8 @@ class _Finished:
         host_default = block.asked.tool == "host" and rtype is None
         answered = self._answered(own, status, answer)
         whole = block.header and (block.answers is None or block.answers == len([r for r in answer if r.type != "short"]))
+        if status is None and not own and any(r.type == "SOA" and r.section == "AUTHORITY" for r in block.records):
+            status, answered, whole = "NOERROR", "no", True  # the zone's own word that there is none
         complete = bool(status in {"NXDOMAIN", "SERVFAIL", "REFUSED"} or block.failed or (status == "NOERROR" and whole))
         if status is None:
             if not own and (block.blotted or (self.last and block.asked.short and not chain)):
