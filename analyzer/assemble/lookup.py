@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from analyzer.model.place import Place
 
 _TOLD = frozenset({"A", "AAAA", "MX", "NS", "PTR", "TXT", "CNAME", "SOA"})  # what is worth telling apart
+_DOUBLED = re.compile(r"(?:^|\.)((?:[a-z0-9-]+\.)+[a-z]{2,63})\.\1$")  # mail.example.org.example.org
 _MOST_ALIASES = 12
 _SHOWING = ("of", "status", "ede", "dnssec", "referral", "warnings")  # the fields whose lines show a look-up
 USUAL = "the usual resolver"  # asked where a command names no server
@@ -353,6 +354,8 @@ class _Finished:
         if status == "NXDOMAIN" or (answered == "no" and status == "NOERROR"):
             fields = {**_nothing(kind), **{k: v for k, v in fields.items() if v}}
         fields |= purpose_of(of, kind)
+        if answered == "yes":
+            fields["doubled"] = next((n for n in (of, *(fields.get("names") or ())) if n and _DOUBLED.search(n)), "no")
         if fields.get("zone"):
             fields |= blocklist_answer(fields["zone"], kind, status, answered, fields.get("addresses"), fields.get("texts"))
         if main:
@@ -443,7 +446,7 @@ def _shape(text: str) -> tuple[str, ...]:
         return ("MX",)
     if len(words) >= 7:
         return ("SOA",)
-    return ("NAME", "PTR", "NS", "CNAME") if len(words) == 1 else ("OTHER",)
+    return ("NAME", "PTR", "NS", "CNAME") if len(words) == 1 else ("OTHER", "TLSA", "CAA", "SRV", "DS", "DNSKEY", "SSHFP", "NAPTR", "HTTPS")
 
 
 def purpose_of(of: str | None, kind: str) -> dict[str, Any]:
@@ -464,8 +467,12 @@ def purpose_of(of: str | None, kind: str) -> dict[str, Any]:
         return {"purpose": "mta-sts"}
     if of.startswith("_smtp._tls."):
         return {"purpose": "tls-rpt"}
+    if "_bimi" in labels[1:]:
+        return {"purpose": "bimi"}
     if kind == "TLSA":
         return {"purpose": "tlsa"}
+    if any(label.startswith("_") for label in labels[1:]):
+        return {"purpose": "service"}
     if labels[0].startswith("_"):
         return {"purpose": "service"} | ({"spf_of": of} if kind == "TXT" else {})
     return {"purpose": "name"} | ({"spf_of": of} if kind == "TXT" else {})

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from analyzer.assemble.spf import is_spf, spf_record, with_includes
-from analyzer.assemble.tags import dkim_record, dmarc_record
+from analyzer.assemble.tags import dkim_record, dmarc_record, small_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,9 +44,17 @@ def _of_lookup(lookup: Lookup) -> Iterable[Record]:
     elif lookup.dkim_of is not None:
         for text in lookup.texts:
             yield dkim_record(lookup, text, _place(lookup, text, places))
+    elif lookup.purpose in _SMALL:
+        kind, version = _SMALL[lookup.purpose]
+        mine = [t for t in lookup.texts if t.lower().lstrip().startswith(("v=", version.lower()))]
+        for text in mine:
+            yield small_record(kind, lookup.of, text, len(mine), _place(lookup, text, places))
     else:
         for text in spf:
             yield spf_record(lookup.of, text, len([t for t in spf if is_spf(t)]) or 1, _place(lookup, text, places))
+
+
+_SMALL = {"mta-sts": ("MTA-STS", "STSv1"), "tls-rpt": ("TLS-RPT", "TLSRPTv1"), "bimi": ("BIMI", "BIMI1")}
 
 
 def _bare(lookup: Lookup, places: tuple[Place, ...]) -> Iterable[Record]:
@@ -59,6 +67,9 @@ def _bare(lookup: Lookup, places: tuple[Place, ...]) -> Iterable[Record]:
             yield dmarc_record(None, text, 1, places)
         elif low.startswith("v=dkim1"):
             yield dkim_record(lookup, text, places)
+        for kind, version in _SMALL.values():
+            if low.startswith(f"v={version.lower()}"):
+                yield small_record(kind, None, text, 1, places)
 
 
 def _place(lookup: Lookup, text: str, places: tuple[Place, ...]) -> tuple[Place, ...]:

@@ -128,6 +128,7 @@ def spf_record(of: str | None, text: str, count: int, places: tuple[Place, ...])
         all=every,
         networks=networks,
         mechanisms=tuple(_written(t) for t in terms),
+        ignored=tuple(_written(t) for t in terms[len(reached) :] if t.name != "exp"),
         includes=tuple(t.value.lower().rstrip(".") for t in reached if t.name in {"include", "redirect"}),
         lookups=sum(t.name in _ASKS or t.name == "redirect" for t in reached),
     )

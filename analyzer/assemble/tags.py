@@ -93,6 +93,38 @@ def _wrong_dmarc(tags: dict[str, str]) -> str | None:
     return None
 
 
+_ID = re.compile(r"[A-Za-z0-9]{1,32}")
+
+
+def small_record(kind: str, of: str | None, text: str, count: int, places: tuple[Place, ...]) -> Record:
+    """A record of MTA-STS (RFC 8461 3.1), TLS-RPT (RFC 8460 3) or BIMI."""
+    found, error = tags_of(text)
+    tags = {n.lower(): v for n, v in found}
+    version = _VERSIONS[kind]
+    if not found or found[0] != ("v", version):
+        error = f"it does not begin with v={version} (exactly so)"
+    elif kind == "MTA-STS" and not _ID.fullmatch(tags.get("id", "")):
+        error = error or ("it has no id=" if "id" not in tags else f"id={tags['id']} is not 1 to 32 letters and digits")
+    elif kind == "TLS-RPT" and not all(re.match(r"(?i)\s*(?:mailto|https):", u) for u in tags.get("rua", "").split(",")):
+        error = error or "it names no address for reports (rua=mailto:... or https:...)"
+    elif kind == "BIMI" and "l" not in tags:
+        error = error or "it names no picture (l=)"
+    return Record(
+        places=places,
+        where={"text": places},
+        complete=True,
+        kind=kind,
+        of=of,
+        text=text,
+        error=error,
+        valid=valid_of(text, error),
+        copies=count,
+    )
+
+
+_VERSIONS = {"MTA-STS": "STSv1", "TLS-RPT": "TLSRPTv1", "BIMI": "BIMI1"}
+
+
 def dkim_record(lookup: Lookup, text: str, places: tuple[Place, ...]) -> Record:
     found, error = tags_of(text)
     tags = dict(found)
