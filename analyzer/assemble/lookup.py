@@ -133,7 +133,8 @@ class _Finished:
     def _absences(self, found: list[Lookup]) -> None:
         block = self.block
         query = block.asked.queries[0] if block.asked.queries else (None, None)
-        for owner, rtype, status, place in block.absent:
+        for said, rtype, status, place in block.absent:
+            owner = said or query[0] or ""  # a translated complaint names it somewhere; the command does, too
             address = reversed_address(owner)
             kind = rtype or (query[1] if query[0] else None) or ("PTR" if address else "A")
             answered = "no" if status in {"NXDOMAIN", "NOERROR"} else None
@@ -405,6 +406,8 @@ class _Finished:
                 found["referral"] = "no"
             if not block.referral and status == "NOERROR" and block.answers == 0 and soa is None and ns and "aa" not in flags:
                 found["referral"] = "upward" if ns[0].owner == "." else "yes"
+        elif block.asked.short:
+            found["checking_disabled"] = "yes" if {"cd", "cdflag", "checkingdisabled"} & block.asked.options else "no"
         if block.ede:
             found["ede_text"] = "; ".join(n for n in block.notes if n)
         elif block.failed and block.notes:

@@ -26,7 +26,7 @@ def records_of(lookups: Sequence[Lookup]) -> tuple[Record, ...]:
                 seen.add(key)
                 found.append(record)
     spf: dict[str | None, Record] = {r.of: r for r in found if r.kind == "SPF" and r.of is not None}
-    return tuple(with_includes(r, spf) if r.kind == "SPF" else r for r in found)
+    return tuple(with_includes(r, spf, lookups) if r.kind == "SPF" else r for r in found)
 
 
 def _of_lookup(lookup: Lookup) -> Iterable[Record]:

@@ -145,7 +145,7 @@ def _up_to_all(terms: list[Term]) -> list[Term]:
     return terms if at is None else terms[: at + 1]
 
 
-def with_includes(record: Record, spf: dict[str | None, Record]) -> Record:
+def with_includes(record: Record, spf: dict[str | None, Record], shown: Sequence[Lookup]) -> Record:
     """*record* with the look-ups and networks of the records that it includes, as far as they are shown."""
     lookups, networks, unseen = 0, list(record.networks), []
     stack, seen = [(record, 0)], {record.of}
@@ -160,7 +160,22 @@ def with_includes(record: Record, spf: dict[str | None, Record]) -> Record:
                 seen.add(name)
                 networks += inner.networks
                 stack.append((inner, depth + 1))
-    return msgspec.structs.replace(record, lookups=lookups, networks=tuple(dict.fromkeys(networks)), unseen=tuple(dict.fromkeys(unseen)))
+    dead = tuple(name for name in dict.fromkeys(unseen) if _holds_no_spf(name, shown))
+    return msgspec.structs.replace(
+        record, dead=dead, lookups=lookups, networks=tuple(dict.fromkeys(networks)), unseen=tuple(dict.fromkeys(unseen))
+    )
+
+
+def _holds_no_spf(name: str, shown: Sequence[Lookup]) -> bool:
+    """Whether a look-up of *name* was shown that holds no SPF record: including it is then an error (RFC 7208 5.2)."""
+    return any(
+        x.of == name
+        and (
+            x.status == "NXDOMAIN"
+            or (x.type == "TXT" and x.status == "NOERROR" and x.answered is not None and not any(map(is_spf, x.texts or ())))
+        )
+        for x in shown
+    )
 
 
 def with_client(record: Record, clients: Sequence[tuple[str, str, tuple[Place, ...]]], lookups: Sequence[Lookup]) -> Record:

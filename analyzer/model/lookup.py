@@ -79,6 +79,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     includes: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()  # included names whose records the case does not show
     lookups: int | None = None  # DNS look-ups that SPF needs, as far as visible
+    dead: tuple[str, ...] = ()  # those that hold no SPF record, as a look-up shows
     ignored: tuple[str, ...] = ()  # SPF terms behind all, which nobody looks at
     all: str | None = None  # the qualifier of all: + - ~ ?
     client_ip: str | None = None  # the address from which the case shows mail of the domain
