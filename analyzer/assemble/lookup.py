@@ -283,6 +283,8 @@ class _Finished:
                 if record.owner is None and (record.type == "TXT" or record.text.startswith('"')):
                     record.type = "TXT"  # a policy record says what it is; other bare data do not
                     groups.setdefault((record.text, "TXT"), []).append(record)
+                elif record.owner is None and block.format == "zone" and record.type in _TOLD:
+                    groups.setdefault(("", record.type), []).append(record)  # of a domain that is not named
                 continue
             if record.type == "SOA" and (block.queries_known or record.section == "AUTHORITY"):
                 continue
