@@ -26,7 +26,7 @@ _HEAD = re.compile(r"\s*(?:header\.\S+\s+)*([A-Za-z]{2,10})(?:/[0-9]{1,2})?\s*=\
 _PROPERTY = re.compile(r"([A-Za-z]+(?:\.[A-Za-z-]+)?)\s*=\s*(?:\"([^\"]{0,500})\"|([^\s;()\"]{1,500}))")
 _COMMENT = re.compile(r"\(((?:[^()]|\([^()]*\))*)\)")
 _SAYS_ADDRESS = re.compile(
-    r"(?i)(?:sender ip is |designates? |designate |client-ip=|remote-ip=|\[)\"?\[?([0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-f]{0,4}:[0-9a-f:.]{2,45})"
+    r"(?i)(?:sender ip is |with ip |designates? |designate |client-ip=|remote-ip=|\[)\"?\[?([0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-f]{0,4}:[0-9a-f:.]{2,45})"
 )
 
 

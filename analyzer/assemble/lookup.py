@@ -464,10 +464,10 @@ def purpose_of(of: str | None, kind: str) -> dict[str, Any]:
         return {"purpose": "dnsbl", "zone": found[1], "dnsbl_of": found[0]}
     labels = of.split(".")
     if labels[0] == "_dmarc":
-        return {"purpose": "dmarc", "dmarc_of": ".".join(labels[1:])}
+        return {"purpose": "dmarc", "dmarc_of": ".".join(labels[1:]) or None}
     if "_domainkey" in labels[1:]:
         at = labels.index("_domainkey")
-        return {"purpose": "dkim", "dkim_of": ".".join(labels[at + 1 :]), "selector": ".".join(labels[:at])}
+        return {"purpose": "dkim", "dkim_of": ".".join(labels[at + 1 :]) or None, "selector": ".".join(labels[:at])}
     if labels[0] == "_mta-sts" or labels[0] == "mta-sts":
         return {"purpose": "mta-sts"}
     if of.startswith("_smtp._tls."):

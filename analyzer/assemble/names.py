@@ -67,7 +67,9 @@ def values_of(rtype: str | None, text: str) -> tuple[list[str], str | None]:
             return [str(int(head.rstrip(")"))), plain_name(tail.split()[0].lstrip(")"))], None
         return (["", plain_name(text.split()[0])] if text else []), None
     if rtype == "TXT" and '"' in text[:3]:
-        data, error = rdata_of("TXT", re.sub(r"\A\(\s*|\s*\)\Z", "", text))
+        data, error = rdata_of("TXT", text)
+        if data is None:  # brackets of which the copy lacks one
+            data, error = rdata_of("TXT", re.sub(r"\A\(\s*|\s*\)\Z", "", text))
         if data is None:
             return [re.sub(r'"\s*"', "", text).strip('"')], error
         return [b"".join(data.strings).decode("utf-8", "replace")], None

@@ -37,11 +37,11 @@ def _of_lookup(lookup: Lookup) -> Iterable[Record]:
     if lookup.of is None:
         yield from _bare(lookup, places)
         return
-    if lookup.dmarc_of is not None:
+    if lookup.purpose == "dmarc":
         dmarc = [t for t in lookup.texts if re.match(r"(?i)\s*v\s*=\s*dmarc1|.*\bp=(?:none|reject|quarantine)", t[:200])]
         for text in dmarc:
             yield dmarc_record(lookup.dmarc_of, text, len(dmarc), _place(lookup, text, places))
-    elif lookup.dkim_of is not None:
+    elif lookup.purpose == "dkim":
         for text in lookup.texts:
             yield dkim_record(lookup, text, _place(lookup, text, places))
     elif lookup.purpose in _SMALL:

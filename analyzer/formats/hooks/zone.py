@@ -74,6 +74,11 @@ def _origin(read: Sequence[Event]) -> str | None:
     soa = next((e.owner for e in records if e.rtype == "SOA" and e.owner and e.owner.endswith(".")), None)
     if soa:
         return soa
+    for e in records:
+        servers = (e.rdata or "").split()[:2] if e.rtype == "SOA" else []
+        domains = {name.partition(".")[2] for name in servers if name.endswith(".")}
+        if len(servers) == 2 and len(domains) == 1 and (domain := domains.pop()):
+            return domain  # the first server and the postmaster are both of the zone's own domain
     labels = {e.owner for e in records if e.owner and "." not in e.owner and e.owner != "@" and e.rtype in {"A", "AAAA", "CNAME"}}
     for e in records:
         for word in _CELLS.split(e.rdata or ""):
