@@ -13,7 +13,7 @@ from analyzer.assemble.facts import facts_of, provider_of
 from analyzer.assemble.message import messages_of
 from analyzer.assemble.problems import complaints_of, domain_of, merged, of_deliveries, of_dialogue, of_events, of_remarks
 from analyzer.model import events as ev
-from analyzer.model.case import Case, Delivery, Dialogue, Problem
+from analyzer.model.case import Case, Delivery, Dialogue, Message, Problem
 from analyzer.model.lookup import Lookup, Record
 
 if TYPE_CHECKING:
@@ -70,16 +70,17 @@ def assemble(
     def owned(kind: str, at: int) -> tuple[int, ...]:
         return tuple(sorted(mine.get((kind, at), ())))
 
+    messages = messages_of(events)
     case = Case(
         captures=tuple(captures),
         parsed=tuple(parsed),
         events=events,
         lookups=lookups,
-        records=records,
+        records=_of_clients(records, lookups, [*whole, *dialogues, *messages]),
         dialogues=tuple(msgspec.structs.replace(d, problems=owned("dialogue", i)) for i, d in enumerate(dialogues)),
         deliveries=tuple(msgspec.structs.replace(d, problems=owned("delivery", i)) for i, d in enumerate(deliveries)),
         certificates=certificates,
-        messages=messages_of(events),
+        messages=messages,
         problems=tuple(whole),
     )
     return msgspec.structs.replace(case, facts=facts_of(case, providers))
@@ -138,10 +139,29 @@ def _dns(parsed: Sequence[Parsed]) -> tuple[tuple[Lookup, ...], tuple[Record, ..
     segments = [p for p in parsed if any(isinstance(e, _DNS) for e in p.events)]
     if not segments:
         return (), ()
-    from analyzer.assemble.lookup import lookups_of, records_of  # dnspython takes its time to import
+    from analyzer.assemble.lookup import lookups_of  # dnspython takes its time to import
+    from analyzer.assemble.policy import records_of
 
     lookups = tuple(found for p in segments for found in lookups_of(p.events, _words_alone(p)))
     return lookups, records_of(lookups)
+
+
+def _of_clients(
+    records: tuple[Record, ...], lookups: Sequence[Lookup], things: Sequence[Problem | Dialogue | Message]
+) -> tuple[Record, ...]:
+    """*records*, those of SPF with what they say of the one address from which the case shows mail of their domain."""
+    if not any(r.kind == "SPF" and r.of for r in records):
+        return records
+    from analyzer.assemble.spf import with_client
+
+    clients: dict[str, dict[str, tuple[Place, ...]]] = {}
+    for thing in things:
+        sender = thing.return_path if isinstance(thing, Message) else thing.mail_from
+        domain = sender.rpartition("@")[2].lower() if sender else None
+        if domain and thing.client_ip:
+            clients.setdefault(domain, {}).setdefault(thing.client_ip, thing.where.get("client_ip") or thing.places[:1])
+    sole = [(domain, *next(iter(found.items()))) for domain, found in clients.items() if len(found) == 1]
+    return tuple(with_client(r, sole, lookups) for r in records) if sole else records
 
 
 def _words_alone(parsed: Parsed) -> list[int]:

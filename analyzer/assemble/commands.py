@@ -1,55 +1,15 @@
-"""What a DNS command asks: the arguments of dig, drill, kdig, delv, host and nslookup."""
+"""What a DNS command asks: the arguments of dig and its relatives, host, nslookup, Resolve-DnsName and getent."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 
+import dns.rdatatype
 import msgspec
 
-TYPES = frozenset(
-    [
-        "A",
-        "AAAA",
-        "AFSDB",
-        "ANY",
-        "AXFR",
-        "CAA",
-        "CDNSKEY",
-        "CDS",
-        "CERT",
-        "CNAME",
-        "DNAME",
-        "DNSKEY",
-        "DS",
-        "HINFO",
-        "HTTPS",
-        "IXFR",
-        "KEY",
-        "LOC",
-        "MX",
-        "NAPTR",
-        "NS",
-        "NSEC",
-        "NSEC3",
-        "NSEC3PARAM",
-        "OPENPGPKEY",
-        "PTR",
-        "RP",
-        "RRSIG",
-        "SMIMEA",
-        "SOA",
-        "SPF",
-        "SRV",
-        "SSHFP",
-        "SVCB",
-        "TLSA",
-        "TXT",
-        "URI",
-        "WKS",
-    ]
-)
-_TOOLS = frozenset({"dig", "drill", "kdig", "delv", "host", "nslookup", "nslookup.exe"})
+TYPES = frozenset(t.name for t in dns.rdatatype.RdataType)
+_TOOLS = frozenset({"dig", "drill", "kdig", "delv", "doggo", "dog", "q", "getent", "host", "nslookup", "nslookup.exe", "resolve-dnsname"})
 _CLASSES = frozenset({"IN", "CH", "HS", "ANY"})
 _SET = re.compile(r"(?i)set\s+(?:q|ty|type|query|querytype)=(\S+)")
 _SERVER = re.compile(r"(?i)server\s+(\S+)")
@@ -98,6 +58,10 @@ def asked_by(text: str, program: str, default_type: str | None = None) -> Asked:
         return _host(words, tool)
     if tool == "nslookup" or (tool is None and program == "nslookup"):
         return _nslookup(words, tool, default_type)
+    if tool == "resolve-dnsname":
+        return _resolve_dnsname(words, tool)
+    if tool == "getent":
+        return _getent(words, tool)
     return _dig(words, tool)
 
 
@@ -223,3 +187,37 @@ def _nslookup(words: list[str], tool: str | None, default_type: str | None) -> A
         kind = "PTR"
     kinds: tuple[str | None, ...] = ("A", "AAAA") if kind in {None, "A+AAAA"} else (kind,)
     return Asked(tool=tool, queries=tuple((names[0], k) for k in kinds), server=names[1] if len(names) > 1 else None)
+
+
+def _resolve_dnsname(words: list[str], tool: str) -> Asked:
+    kind: str | None = None
+    name = server = ""
+    at = 0
+    while at < len(words):
+        option, following = words[at].lower(), words[at + 1] if at + 1 < len(words) else ""
+        at += 2 if option in {"-type", "-name", "-server"} or option.startswith(("-t", "-ser", "-na")) else 1
+        if option.startswith("-t"):
+            kind = following.upper()
+        elif option.startswith("-ser"):
+            server = following
+        elif option.startswith("-na"):
+            name = following
+        elif option.startswith("-"):
+            continue
+        elif not name:
+            name = words[at - 1]
+        elif option.upper() in TYPES:
+            kind = option.upper()
+    if not name:
+        return Asked(tool=tool)
+    if _is_address(name) and kind in {None, "PTR"}:
+        kind = "PTR"
+    kinds = ("A", "AAAA") if kind in {None, "A_AAAA"} else (kind,)
+    return Asked(tool=tool, queries=tuple((name, k) for k in kinds), server=server or None)
+
+
+def _getent(words: list[str], tool: str) -> Asked:
+    if len(words) < 2:
+        return Asked(tool=tool)
+    name = words[1]
+    return Asked(tool=tool, queries=((name, "PTR"),) if _is_address(name) else ((name, "A"), (name, "AAAA")))

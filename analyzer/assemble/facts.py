@@ -45,7 +45,11 @@ def facts_of(case: Case, providers: Providers) -> Facts:
         _fill(values, story, ("client_ip", "client_name", "helo", "mail_from", "queue_id", "message_id"))
         recipients += [a.rcpt_to for a in story.attempts if a.rcpt_to]
     for m in case.messages:
-        _fill(values, m, ("message_id",))
+        _fill(values, m, ("message_id", "client_ip", "client_name", "helo", "server"))
+        if m.return_path:
+            values.setdefault("mail_from", m.return_path)
+        if m.to and not recipients:
+            recipients.append(m.to)
     provider = provider_of(values.get("server") or values.get("banner"), providers)
     return Facts(**values, rcpt_to=tuple(_unique(recipients))[:20], provider=provider)
 

@@ -128,22 +128,47 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """A message's header as pasted: path and authentication results."""
+    """A message as its header tells of it (path, authentication, spam filters), or as a DMARC report tells of many."""
 
     places: tuple[Place, ...]
     where: Where = {}
     complete: bool = False
     return_path: str | None = None
     from_: str | None = msgspec.field(default=None, name="from")
+    from_domain: str | None = None
     to: str | None = None
     subject: str | None = None
     message_id: str | None = None
-    spf: str | None = None
-    dkim: str | None = None
+    client_ip: str | None = None  # from which the receiver took it
+    client_name: str | None = None
+    helo: str | None = None
+    server: str | None = None  # the receiver that took it from there
+    spf: str | None = None  # pass, fail, softfail ... (RFC 8601 2.7), as the last receiver found
+    spf_reason: str | None = None  # its own words
+    spf_domain: str | None = None
+    dkim: str | None = None  # the best of the signatures' results
+    dkim_reason: str | None = None
+    dkim_domain: str | None = None
+    selector: str | None = None
     dmarc: str | None = None
+    dmarc_policy: str | None = None  # none, quarantine, reject
+    aligned: str | None = None  # whether the domain that passed is that of the From line: yes | no
+    implicit: str | None = None  # pass | fail: Microsoft's own judgement of authenticity (compauth)
+    forwarded: str | None = None  # yes: it went through a forwarder or a list after it had passed
+    spam: str | None = None  # yes | no: a filter's judgement
+    spam_by: str | None = None  # that filter
+    spam_score: str | None = None
+    spam_kind: str | None = None  # what the filter takes it for
+    tests: tuple[str, ...] = ()  # the filter's tests that count against it
     hops: tuple[str, ...] = ()
     slowest_hop: int | None = None  # seconds
+    slow_for: str | None = None  # the same in words
+    slow_from: str | None = None  # where it waited
+    slow_by: str | None = None  # who took it then
+    slow_inside: str | None = None  # yes: both are of the same organisation
     auto_submitted: str | None = None
+    messages: int | None = None  # how many a report tells of (or sessions)
+    tls: str | None = None  # yes: a report's sessions were encrypted as the policy wants it
     problems: tuple[int, ...] = ()
 
 

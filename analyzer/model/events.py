@@ -364,6 +364,23 @@ class Header(Event, frozen=True, tag="header"):
     value: str | None = None
 
 
+class Reported(Event, frozen=True, tag="reported"):
+    """What a report says of many messages: DMARC's of one source (RFC 7489 appendix C), or the TLS sessions that succeeded (RFC 8460)."""
+
+    client_ip: str | None = None
+    messages: int | None = None  # or sessions
+    from_domain: str | None = None
+    dmarc: str | None = None  # pass | fail: whether SPF or DKIM passed for the From domain
+    dmarc_policy: str | None = None  # what was done: none, quarantine, reject
+    spf: str | None = None  # whatever the domain
+    spf_domain: str | None = None
+    dkim: str | None = None
+    dkim_domain: str | None = None
+    selector: str | None = None
+    forwarded: str | None = None  # yes: the receiver thinks so
+    tls: str | None = None  # yes: the sessions were encrypted as the policy wants it
+
+
 class Noise(Event, frozen=True, tag="noise"):
     """Known, and of no consequence."""
 

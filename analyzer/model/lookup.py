@@ -24,7 +24,7 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True):
     type: str | None = None  # A, AAAA, MX, PTR, TXT, NS, SOA, CNAME ...
     of: str | None = None  # the subject: a name without its last dot, an address for PTR
     name: str | None = None  # the owner as DNS writes it
-    purpose: str | None = None  # name, reverse, dnsbl, dmarc, dkim, mta-sts, tls-rpt, tlsa, service
+    purpose: str | None = None  # name, reverse, dnsbl, dmarc, dkim, mta-sts, tls-rpt, bimi, tlsa, service
     status: str | None = None
     answered: str | None = None  # yes | no
     addresses: tuple[str, ...] | None = None  # those of aliases' targets included
@@ -45,6 +45,7 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True):
     ede_text: str | None = None
     error: str | None = None  # what cannot be read in a record, or why there was no answer
     referral: str | None = None  # yes: the server pointed elsewhere; upward: to the root
+    doubled: str | None = None  # a name, asked for or answered, that ends in the same domain twice; no: none does
     short: str | None = None  # yes: only the data was printed (+short)
     negative_of: str | None = None  # the zone whose SOA record came with a negative answer
     zone: str | None = None  # the blocklist asked
@@ -61,7 +62,7 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A policy record in TXT: *kind* SPF, DMARC or DKIM.  *error* is its first mistake, None where there is none."""
+    """A policy record in TXT: *kind* SPF, DMARC, DKIM, MTA-STS, TLS-RPT or BIMI.  *error* is its first mistake, None where there is none."""
 
     places: tuple[Place, ...]
     where: dict[str, tuple[Place, ...]] = {}
@@ -78,7 +79,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     includes: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()  # included names whose records the case does not show
     lookups: int | None = None  # DNS look-ups that SPF needs, as far as visible
+    dead: tuple[str, ...] = ()  # those that hold no SPF record, as a look-up shows
+    ignored: tuple[str, ...] = ()  # SPF terms behind all, which nobody looks at
     all: str | None = None  # the qualifier of all: + - ~ ?
+    client_ip: str | None = None  # the address from which the case shows mail of the domain
+    client_result: str | None = None  # what SPF says of it: pass, fail, softfail, neutral, permerror; None where look-ups are missing
     policy: str | None = None  # DMARC p=
     subdomain_policy: str | None = None
     alignment: str | None = None  # strict where DMARC wants it for SPF or DKIM

@@ -30,6 +30,7 @@ _TAG = re.compile(
     r"</?(?:pre|code|p|div|span|br|td|tr|table|tbody|li|ul|ol|b|strong|em|i|u|a|font|samp|tt|kbd|h[1-6]|hr)(?=[\s/>])[^<>]{0,400}/?>",
     re.IGNORECASE,
 )
+_XML = re.compile(r"<[a-z]{1,40}_[a-z_]{1,40}>")  # no element of HTML has an underscore in its name: a report by a program
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|nbsp|apos|#[0-9]{1,6}|#x[0-9A-Fa-f]{1,5});")
 _NUMBERED = re.compile(r"\s{0,8}([0-9]{1,7})(?:\t|[:|] ?| {1,2}|$)")
 _GREP = re.compile(
@@ -127,7 +128,7 @@ def _one_level(lines: list[Line]) -> list[Line] | None:
 
 def _markup(lines: list[Line]) -> list[Line] | None:
     text = "\n".join(line.text for line in lines[:2000])
-    if "content-type:" in text.lower() or (len(_TAG.findall(text)) < 2 and not _ENTITY.search(text)):
+    if "content-type:" in text.lower() or _XML.search(text) or (len(_TAG.findall(text)) < 2 and not _ENTITY.search(text)):
         return None
     return _changed(lines, lambda t: unescape(_TAG.sub("", t)) if "<" in t or "&" in t else t)
 

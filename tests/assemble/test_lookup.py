@@ -8,8 +8,10 @@ import pytest
 
 from analyzer.assemble.blocklists import blocklist_answer, blocklist_question
 from analyzer.assemble.commands import asked_by
-from analyzer.assemble.lookup import lookups_of, purpose_of, records_of, reversed_address, spf_allows
-from analyzer.assemble.policy import terms_of
+from analyzer.assemble.lookup import lookups_of, purpose_of
+from analyzer.assemble.names import reversed_address
+from analyzer.assemble.policy import records_of
+from analyzer.assemble.spf import spf_allows, terms_of
 from analyzer.formats.load import load_formats
 from analyzer.model.capture import Source
 from analyzer.model.place import Place

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from analyzer.formats.load import Format
     from analyzer.model.capture import Line, Segment
 
-_FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,60}):(?:[ \t]|$)")
+_FIELD = re.compile(r"[`*]{0,2}([A-Za-z][A-Za-z0-9-]{0,60}):(?:[ \t]|$)")
+_EMPTY = re.compile(
+    r"(?i)(?:x-|arc-|authentication-|received-|dkim-)[A-Za-z0-9-]{1,60}:[ \t]*"
+)  # a field whose value follows on the next line
 _KNOWN = frozenset(
     [
         "received",
@@ -44,7 +47,20 @@ _KNOWN = frozenset(
         "in-reply-to",
     ]
 )
-_TRACE = frozenset(["received", "received-spf", "authentication-results", "arc-authentication-results", "dkim-signature"])
+_TRACE = frozenset(
+    [
+        "received",
+        "received-spf",
+        "authentication-results",
+        "arc-authentication-results",
+        "dkim-signature",
+        "x-forefront-antispam-report",
+        "x-microsoft-antispam-mailbox-delivery",
+        "x-ms-exchange-organization-scl",
+        "x-spam-status",
+        "x-spamd-result",
+    ]
+)
 _REPORT = frozenset(
     [
         "reporting-mta",
@@ -117,7 +133,7 @@ def claim(lines: Sequence[Line]) -> list[tuple[int, int]]:
     index = 0
     while index < len(lines):
         before = lines[index - 1].text if index else ""
-        begins = not before.strip() or bool(_MBOX.match(lines[index].text) or _FORWARDED.match(before))
+        begins = not before.strip() or _begins_anywhere(lines[index].text) or bool(_FORWARDED.match(before))
         end, names = _header(lines, index) if begins else (index, [])
         if len(_KNOWN.intersection(names)) >= 2 or not _TRACE.isdisjoint(names):
             whole = _is_bounce(lines, index, end)
@@ -131,6 +147,12 @@ def claim(lines: Sequence[Line]) -> list[tuple[int, int]]:
     return ranges
 
 
+def _begins_anywhere(text: str) -> bool:
+    """Whether a message begins here though no blank line stands before: at a line of a mailbox, at a field that only mail servers write."""
+    field = _FIELD.match(text)
+    return bool(_MBOX.match(text) or (field and field[1].lower() in _TRACE))
+
+
 def _header(lines: Sequence[Line], start: int) -> tuple[int, list[str]]:
     """The end of the header that begins at *start*, and the names of its fields in lower case."""
     names: list[str] = []
@@ -140,6 +162,8 @@ def _header(lines: Sequence[Line], start: int) -> tuple[int, list[str]]:
         field = _FIELD.match(text)
         if field:
             names.append(field[1].lower())
+        elif index > start and _EMPTY.fullmatch(lines[index - 1].text) and text.strip():
+            pass  # a long value copied onto a line of its own
         elif not (names and text[:1] in {" ", "\t"} and text.strip()):
             break
         index += 1
@@ -195,7 +219,7 @@ class _Reader:
         segment = msgspec.structs.replace(segment, lines=self.lines)
         start = 1 if segment.lines and _MBOX.match(segment.lines[0].text) else 0
         self.body_at, names = _header(segment.lines, 0) if segment.lines else (0, [])
-        if not _KNOWN.intersection(names):
+        if not (_KNOWN | _TRACE).intersection(names):
             self.body_at = 0
         import email.policy  # takes its time to import: only where there is a message
 
@@ -247,13 +271,13 @@ class _Reader:
     def _headers(self) -> Iterator[Event]:
         name, value, number = "", "", 0
         for line in [*self.lines[: self.body_at], None]:
-            if line is not None and line.text[:1] in {" ", "\t"} and name:
+            field = _FIELD.match(line.text) if line is not None else None
+            if line is not None and name and (line.text[:1] in {" ", "\t"} or (not field and not value)):
                 value += " " + line.text.strip()
                 continue
             if name:
                 yield Header(place=Place(self.source, number), format="bounce", name=name, value=value)
                 name = ""
-            field = _FIELD.match(line.text) if line is not None else None
             if line is not None and field:
                 name, value, number = field[1], line.text[field.end() :].strip(), line.number
 

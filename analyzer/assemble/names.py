@@ -1,0 +1,76 @@
+"""Names, addresses and record data as DNS tools print them; dnspython reads them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Any
+
+import dns.exception
+import dns.name
+import dns.rdata
+import dns.reversename
+
+ADDRESSES = frozenset({"A", "AAAA"})
+
+
+def plain_name(text: str) -> str:
+    """A name in natural form: lower case, IDNs as A-labels, no dot at the end; the root is ``.``."""
+    if text in {"", "."}:
+        return "."
+    if not text.isascii():
+        try:
+            text = dns.name.from_text(text).to_text()
+        except (dns.exception.DNSException, UnicodeError):
+            return text.rstrip(".").lower()
+    return text.rstrip(".").lower()
+
+
+def address_of(text: str) -> str | None:
+    """The address that *text* writes, in its usual form, or None."""
+    try:
+        return str(ipaddress.ip_address(text.strip("[]").partition("%")[0]))
+    except ValueError:
+        return None
+
+
+def reversed_address(name: str) -> str | None:
+    """The address of a name below in-addr.arpa or ip6.arpa, or None."""
+    if not name.rstrip(".").lower().endswith((".in-addr.arpa", ".ip6.arpa")):
+        return None
+    try:
+        return address_of(dns.reversename.to_address(dns.name.from_text(name)))
+    except (dns.exception.DNSException, ValueError):
+        return None
+
+
+def rdata_of(rtype: str, text: str) -> tuple[Any, str | None]:
+    """The record's data as dnspython reads it, or None and why it cannot."""
+    try:
+        return dns.rdata.from_text("IN", rtype, text, origin=dns.name.root), None
+    except (dns.exception.DNSException, ValueError, UnicodeError) as error:
+        return None, str(error) or type(error).__name__
+
+
+def values_of(rtype: str | None, text: str) -> tuple[list[str], str | None]:
+    """A record's data in natural form: [name], [address], [preference, name], [text], or what stands there; and what is wrong
+    with it.  Data that a person edited or cut is read as far as it goes.
+    """
+    text = text.strip()
+    if rtype in ADDRESSES:
+        return [address_of(text) or text], None
+    if rtype in {"NS", "PTR", "CNAME", "DNAME"}:
+        return [plain_name(text)], None
+    if rtype == "MX":
+        head, _, tail = text.partition(" ")
+        if head.rstrip(")").isdigit() and tail.strip():
+            return [str(int(head.rstrip(")"))), plain_name(tail.split()[0].lstrip(")"))], None
+        return (["", plain_name(text.split()[0])] if text else []), None
+    if rtype == "TXT" and '"' in text[:3]:
+        data, error = rdata_of("TXT", text)
+        if data is None:  # brackets of which the copy lacks one
+            data, error = rdata_of("TXT", re.sub(r"\A\(\s*|\s*\)\Z", "", text))
+        if data is None:
+            return [re.sub(r'"\s*"', "", text).strip('"')], error
+        return [b"".join(data.strings).decode("utf-8", "replace")], None
+    return [text], None
