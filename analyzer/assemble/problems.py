@@ -45,6 +45,10 @@ STAGES = {
 _UNRESOLVED = re.compile(
     r"(?:name=|Name server: )([^\s;:]{1,255}?)\.?(?: type=|: (?=host not found|no data known|host name lookup failure))"
 )
+# The next hop that a reason names where no relay is shown, since there was no connection.
+_NEXT_HOP = re.compile(
+    r"(?:connect to|lost connection with|conversation with|host) (?P<server>[^\s\[\]:]{1,255})\[(?P<server_ip>[0-9A-Fa-f.:]{3,45})\](?::(?P<port>[0-9]{1,5}))?"
+)
 _FORWARDED = re.compile(r"forwarded as ([A-Za-z0-9]{4,30})")
 _DIGITS = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\S{1,64}@\S{1,255}")
@@ -315,6 +319,7 @@ def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, res
     said = a.code is not None or bool(a.said_by)
     sender = a.mail_from if d.mail_from is None else d.mail_from
     server = a.said_by or (a.relay if a.relay not in {"none", "local", "virtual", None} else None)
+    named = _NEXT_HOP.search(a.text or "") if server is None else None
     return Problem(
         kind="refusal" if said else "delivery-failure",
         stage=stage_of(a.stage),
@@ -333,9 +338,9 @@ def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, res
         sender_domain=domain_of(sender),
         rcpt_to=a.rcpt_to,
         domain=domain_of(a.rcpt_to),
-        server=server,
-        server_ip=a.said_by_ip or a.relay_ip,
-        port=a.relay_port,
+        server=named["server"] if named else server,
+        server_ip=named["server_ip"] if named else a.said_by_ip or a.relay_ip,
+        port=int(named["port"]) if named and named["port"] else a.relay_port,
         helo=a.helo,
         queue_id=d.queue_id,
         time=a.time,
