@@ -505,6 +505,7 @@ def _trouble(e: ev.Trouble, software: str | None, view: str | None) -> Problem |
 def _login(e: ev.AuthResult, software: str | None, view: str | None) -> Problem | None:
     if e.result in {None, "ok"}:
         return None
+    outgoing = e.client_ip is None and (e.agent or "").endswith("/smtp")  # this host logs in at its relay
     return Problem(
         **_fields(e, software, view)
         | {
@@ -512,7 +513,7 @@ def _login(e: ev.AuthResult, software: str | None, view: str | None) -> Problem 
             "stage": "AUTH",
             "by": "local",
             "minor": True,
-            "view": "receiving",
+            "view": "sending" if outgoing else "receiving",
         }
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, AuthResult, Event, Noise, Trouble
+from analyzer.model.events import Attempt, AuthResult, Event, Noise, TlsFailed, Trouble
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -34,7 +34,22 @@ def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
     found = [_told(e) for e in found]
     if not any(isinstance(e, Attempt) for e in found):
         found = _from_dialogue(found)
-    return _without_echoes(found), missed
+    return _with_peers(_without_echoes(found)), missed
+
+
+def _with_peers(events: list[Event]) -> list[Event]:
+    """Whose handshake it was that OpenSSL complains about: the line before it names the peer."""
+    last: dict[str | None, tuple[int, TlsFailed]] = {}
+    found = list(events)
+    for at, e in enumerate(events):
+        if not isinstance(e, TlsFailed) or e.pid is None:
+            continue
+        if e.client_ip or e.client_name or e.server:
+            last[e.pid] = (at, e)
+        elif (named := last.get(e.pid)) is not None and at - named[0] <= _NEAR:
+            peer = {n: getattr(named[1], n) for n in ("client_name", "client_ip", "server", "server_ip", "port")}
+            found[at] = msgspec.structs.replace(e, **peer)
+    return found
 
 
 def _without_echoes(events: list[Event]) -> list[Event]:
