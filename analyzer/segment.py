@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,12 +17,17 @@ if TYPE_CHECKING:
     from analyzer.model.capture import Capture, Line
 
 _SWITCH = 1.2  # what a change of format must be worth
+_TO_LOG = 0.1  # the same to a log line, which says itself whose it is
 _TO_PROSE = 0.9  # and what one between a format and prose: a line that only one format writes stands for itself
 _MISS = -1.0  # a line that the format cannot read
 _OWN_PROGRAM = 0.3  # a log line of the format's program with words that it does not know
 _DATA = 0.6  # message data inside a session
 _PROSE = 0.1
 _MOST_WRAPPERS = 4
+_INDENTED = re.compile(
+    r" {1,8}(?=[0-9]{2}:[0-9]{2}:[0-9]{2} |[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]|[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:)"
+)  # the first line of a selection
+_REPEATED = re.compile(r": *message repeated [0-9]{1,9} times: \[")  # what rsyslog writes around a line said again
 _MOST_DATA = 5_000  # lines of message data after a 354 without a final dot
 
 
@@ -69,7 +75,8 @@ def _push(lines: list[Line], line: Line) -> list[Line]:
 
 def enveloped(line: Line, formats: Formats) -> Line:
     """*line* with what a log daemon or a container runtime wrote around it told apart."""
-    text, found = opened(line.text) if line.text.startswith("{") else (line.text, None)
+    whole = line.text.lstrip(" ") if _INDENTED.match(line.text) else line.text
+    text, found = opened(whole) if whole.startswith("{") else (whole, None)
     for _ in range(_MOST_WRAPPERS):
         for wrapper in formats.envelopes:
             fields = wrapper.fields(text)
@@ -78,7 +85,10 @@ def enveloped(line: Line, formats: Formats) -> Line:
         else:
             break
         values = fields[1]
-        text = values.get("message", "")
+        message = values.get("message", "")
+        if message.endswith("]") and _REPEATED.search(text):
+            message = message[:-1].rstrip()
+        text = message
         old = found or Envelope()
         program = values.get("program") or values.get("program_tag")
         found = Envelope(
@@ -168,9 +178,10 @@ def label(lines: Sequence[Line], formats: Formats) -> tuple[list[str | None], li
     _raise_data(lines, candidates, table)
     best = [0.0] * len(names)
     back: list[list[int]] = []
-    for emission in table:
+    for line, emission in zip(lines, table, strict=True):
         top = max(range(len(names)), key=best.__getitem__)
-        ways = [(best[top] - (_SWITCH if top else _TO_PROSE), top), (best[0] - _TO_PROSE, 0)]
+        switch = _SWITCH if line.envelope is None else _TO_LOG
+        ways = [(best[top] - (switch if top else _TO_PROSE), top), (best[0] - _TO_PROSE, 0)]
         origin = max(ways)
         came = [origin[1] if origin[0] > best[i] else i for i in range(len(names))]
         if best[top] - _TO_PROSE > best[0]:

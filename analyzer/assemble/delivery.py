@@ -71,7 +71,7 @@ def _delivery(queue_id: str | None, story: Sequence[ev.Event], software: dict[st
             if value is not None and field not in facts:
                 facts[field] = value
                 where[field] = (event.place,)
-    last: dict[str | None, str | None] = {a.rcpt_to: a.status for a in attempts}
+    last: dict[str | None, str | None] = {a.rcpt_to: a.status for a in attempts if a.status is not None}  # None: the line is cut
     delivered = None if not last else "yes" if all(s in GOOD for s in last.values()) else "no"
     return Delivery(
         places=tuple(e.place for e in story),

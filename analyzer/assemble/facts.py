@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.model.case import Facts
+from analyzer.model.events import ClientConnected, MessageInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from analyzer.model.case import Case
+    from analyzer.model.case import Case, Delivery
 
 Providers = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -41,9 +42,14 @@ def facts_of(case: Case, providers: Providers) -> Facts:
         _fill(values, p, ("client_ip", "client_name", "helo", "mail_from", "server", "server_ip", "port", "queue_id"))
         if p.rcpt_to:
             recipients.append(p.rcpt_to)
-    for story in failing or case.deliveries[:1]:
+    tried = [d for d in case.deliveries if d.attempts]
+    for story in failing or tried[:1] or case.deliveries[:1]:
         _fill(values, story, ("client_ip", "client_name", "helo", "mail_from", "queue_id", "message_id"))
         recipients += [a.rcpt_to for a in story.attempts if a.rcpt_to]
+    if not failing:
+        _fill(values, _last_hop(tried), ("server", "server_ip", "port"))
+    if "client_ip" not in values:
+        _fill(values, _first_client(case), ("client_ip", "client_name", "helo"))
     for m in case.messages:
         _fill(values, m, ("message_id", "client_ip", "client_name", "helo", "server"))
         if m.return_path:
@@ -52,6 +58,24 @@ def facts_of(case: Case, providers: Providers) -> Facts:
             recipients.append(m.to)
     provider = provider_of(values.get("server") or values.get("banner"), providers)
     return Facts(**values, rcpt_to=tuple(_unique(recipients))[:20], provider=provider)
+
+
+def _last_hop(deliveries: Sequence[Delivery]) -> Hop | None:
+    """The first next hop that is another host; a filter on this one is none."""
+    hops = [Hop(a.relay, a.relay_ip, a.relay_port) for d in deliveries for a in d.attempts if a.relay and a.relay_ip]
+    return next((h for h in hops if h.server_ip and not h.server_ip.startswith("127.") and h.server_ip != "::1"), None)
+
+
+def _first_client(case: Case) -> object:
+    """The first client from elsewhere that a log shows, where nothing says more."""
+    met = (e for e in case.events if isinstance(e, ClientConnected | MessageInfo) and e.client_ip and not e.client_ip.startswith("127."))
+    return next(met, None) if not case.deliveries and not case.dialogues and all(p.minor for p in case.problems) else None
+
+
+class Hop(NamedTuple):
+    server: str | None
+    server_ip: str | None
+    port: int | None
 
 
 def _fill(values: dict[str, Any], thing: object, names: Iterable[str]) -> None:

@@ -45,9 +45,10 @@ STAGES = {
 _UNRESOLVED = re.compile(
     r"(?:name=|Name server: )([^\s;:]{1,255}?)\.?(?: type=|: (?=host not found|no data known|host name lookup failure))"
 )
-# "connect to mx.example.net[192.0.2.25]:25: Connection refused", where no relay was reached and none is named
-_PEER = re.compile(r"(?:connect to|conversation with|lost connection with) ([^\s\[\]]{1,255})\[([0-9A-Fa-f.:]{2,45})\](?::([0-9]{1,5}))?")
-_NO_RELAY = frozenset({"none", "local", "virtual", None})
+# The next hop that a reason names where no relay is shown, since there was no connection.
+_NEXT_HOP = re.compile(
+    r"(?:connect to|lost connection with|conversation with|host) (?P<server>[^\s\[\]:]{1,255})\[(?P<server_ip>[0-9A-Fa-f.:]{3,45})\](?::(?P<port>[0-9]{1,5}))?"
+)
 _FORWARDED = re.compile(r"forwarded as ([A-Za-z0-9]{4,30})")
 _DIGITS = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\S{1,64}@\S{1,255}")
@@ -317,9 +318,8 @@ def _complained(p: Problem, complaint: ev.Trouble | ev.TlsFailed) -> Problem:
 def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, resolved: bool) -> Problem:
     said = a.code is not None or bool(a.said_by)
     sender = a.mail_from if d.mail_from is None else d.mail_from
-    server, server_ip, port = a.said_by or (a.relay if a.relay not in _NO_RELAY else None), a.said_by_ip or a.relay_ip, a.relay_port
-    if server is None and (peer := _PEER.search(a.text or "")):
-        server, server_ip, port = peer[1], server_ip or peer[2], port or (int(peer[3]) if peer[3] else None)
+    server = a.said_by or (a.relay if a.relay not in {"none", "local", "virtual", None} else None)
+    named = _NEXT_HOP.search(a.text or "") if server is None else None
     return Problem(
         kind="refusal" if said else "delivery-failure",
         stage=stage_of(a.stage),
@@ -338,9 +338,9 @@ def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, res
         sender_domain=domain_of(sender),
         rcpt_to=a.rcpt_to,
         domain=domain_of(a.rcpt_to),
-        server=server,
-        server_ip=server_ip,
-        port=port,
+        server=named["server"] if named else server,
+        server_ip=named["server_ip"] if named else a.said_by_ip or a.relay_ip,
+        port=int(named["port"]) if named and named["port"] else a.relay_port,
         helo=a.helo,
         queue_id=d.queue_id,
         time=a.time,
@@ -507,6 +507,7 @@ def _trouble(e: ev.Trouble, software: str | None, view: str | None) -> Problem |
 def _login(e: ev.AuthResult, software: str | None, view: str | None) -> Problem | None:
     if e.result in {None, "ok"}:
         return None
+    outgoing = e.client_ip is None and (e.agent or "").endswith("/smtp")  # this host logs in at its relay
     return Problem(
         **_fields(e, software, view)
         | {
@@ -514,7 +515,7 @@ def _login(e: ev.AuthResult, software: str | None, view: str | None) -> Problem 
             "stage": "AUTH",
             "by": "local",
             "minor": True,
-            "view": "receiving",
+            "view": "sending" if outgoing else "receiving",
         }
     )
 

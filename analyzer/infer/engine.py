@@ -198,7 +198,7 @@ def _dialect_outcomes(
         for rule in rules:
             if rule.literals and not any(w in text for w in rule.literals):
                 continue
-            if problem.kind == "local-failure" and rule.tier > 1:
+            if problem.kind == "local-failure" and not _speaks_so(problem, rule, text):
                 continue
             outcome = try_rule(rule, problem, "problem", index, case, found)
             if outcome.answer == YES:
@@ -213,6 +213,22 @@ def _dialect_outcomes(
         return o.rule.tier, -max(o.rule.suggests.values(), default=0.0) - (_HOME if home else 0.0), o.rule.rule
 
     return [min(hits, key=order)]
+
+
+# Mail servers that complain in words of their own: another one's dialect does not read them.
+_MTAS = frozenset({"courier", "exchange", "exim", "opensmtpd", "postfix", "qmail", "sendmail"})
+_SOFTWARE_TIER = 1
+
+
+def _speaks_so(problem: Problem, rule: Rule, text: str) -> bool:
+    """Whether a complaint of *problem*'s software about itself can be in the words of *rule*'s dialect."""
+    if rule.tier > _SOFTWARE_TIER:
+        return False
+    own = problem.software
+    if own not in _MTAS or problem.severity == "info" or " said: " in text:  # a remark hands on another's words
+        return True
+    head = (rule.dialect or "").partition("-")[0]
+    return rule.tier == _SOFTWARE_TIER and (head == own or head not in _MTAS | {"others"})
 
 
 # ---- what findings mean for each other -------------------------------------------------------------------------------

@@ -40,6 +40,15 @@ _GREP = re.compile(
 _STAMP = re.compile(
     r"(?:<[0-9]{1,3}>)?(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}|(?<!(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2})"
 )
+_TAGGED = re.compile(r"(?:^|\s)[A-Za-z][\w./-]{1,60}\[[0-9]{1,10}\]: ")  # a log line that lost its stamp
+# Where another log line begins inside a line, as where a web page lost its line ends.
+_NEXT_LINE = re.compile(
+    r"(?<=\s)(?=(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}\S{0,20}|[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2})"
+    r" (?:[\w.-]{1,255} )?[A-Za-z][\w./-]{1,60}\[[0-9]{1,10}\]: \S)"
+)
+_WHOLE = re.compile(r"[^\n]{8,300}?\[[0-9]{1,10}\]: \S+ \S")  # stamp, program and at least two words
+_LINK = re.compile(r"\[([^\[\]\s]{1,320})\]\((?:mailto:|https?://)[^()\s]{1,800}\)")
+_OPEN_MARK = re.compile(r"\s{0,4}(`{1,3})(?=[^`\s])")
 _GOES_ON = re.compile(
     r"\s*(?:(?:delays?|dsn|status|relay|orig_to|conn_use|from|to|proto|helo|stat|ctladdr|mailer|pri|xdelay|size|nrcpt|message-id|client)=|\(|said:|reply to )"
 )
@@ -143,12 +152,45 @@ def _fences(lines: list[Line]) -> list[Line] | None:
         if _FENCE.match(text):
             return ""
         bare = text.strip()
+        if bare and not bare.strip("`"):
+            return ""  # a mark left alone
+        if (opened := _OPEN_MARK.match(text)) and opened[1] not in text[opened.end() :]:
+            return text[opened.end() :]  # closed on another line, or not at all
+        if bare.endswith("`") and bare.count("`") == 1:
+            return bare[:-1]
         for mark in ("**", "`"):
             if len(bare) > 2 * len(mark) and bare.startswith(mark) and bare.endswith(mark) and mark not in bare[len(mark) : -len(mark)]:
                 return bare[len(mark) : -len(mark)]
         return text
 
     return _changed(lines, read)
+
+
+def _links(lines: list[Line]) -> list[Line] | None:
+    """Markdown's links, which some programs make of every address and name: ``[<a@b>](mailto:a@b)``."""
+    return _changed(lines, lambda text: _LINK.sub(r"\1", text) if "](" in text else text)
+
+
+def _commas(lines: list[Line]) -> list[Line] | None:
+    """A comma after each log line: elements of a list."""
+    stamped = [line.text.rstrip() for line in lines if _STAMP.search(line.text[:60])]
+    if len(stamped) < 2 or sum(text.endswith(",") for text in stamped) < 0.8 * len(stamped):
+        return None
+    return _changed(lines, lambda text: text.rstrip().removesuffix(",") if _STAMP.search(text[:60]) else text)
+
+
+def _run_together(lines: list[Line]) -> list[Line] | None:
+    """Several log lines on one line."""
+    found: list[Line] = []
+    for line in lines:
+        at = [m.start() for m in _NEXT_LINE.finditer(line.text)] if len(line.text) > 2 * _LEAST_WRAPPED and "]: " in line.text else []
+        ends = [0, *(i for i in at if i)]
+        parts = [line.text[a:b].rstrip() for a, b in zip(ends, [*ends[1:], None], strict=True)]
+        if len(parts) > 1 and all(_WHOLE.match(part) for part in parts[:-1]):
+            found += [_with(line, part) for part in parts]
+        else:
+            found.append(line)
+    return found if len(found) > len(lines) else None
 
 
 def _line_ends(lines: list[Line]) -> list[Line] | None:
@@ -202,7 +244,7 @@ def _blank_lines(lines: list[Line]) -> list[Line] | None:
 
 def _wraps(lines: list[Line]) -> list[Line] | None:
     """Log lines that a mail client wrapped, as one line again."""
-    stamped = [bool(_STAMP.search(line.text[:60])) for line in lines]
+    stamped = [bool(_STAMP.search(line.text[:60]) or _TAGGED.search(line.text[:80])) for line in lines]
     if not any(stamped) or all(stamped):
         return None
     width = max((len(line.text) for line in lines if " " in line.text), default=0)  # a word alone may be too long to break
@@ -223,7 +265,7 @@ def _wraps(lines: list[Line]) -> list[Line] | None:
 
 def _continues(text: str, part: str, following: str, width: int) -> bool:
     """Whether *following* goes on with the log line *text*, whose last part is *part*; no line is wider than *width*."""
-    if not following.strip() or not _STAMP.search(text[:60]):
+    if not following.strip() or not (_STAMP.search(text[:60]) or _TAGGED.search(text[:80])):
         return False
     word = following.split(maxsplit=1)[0]
     if _LEAST_WRAPPED <= width <= _WIDEST and len(part) + len(word) >= width:
@@ -240,7 +282,10 @@ _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
     (_markup, "HTML was removed"),
     (_shortcodes, "shortcodes of a web page were removed"),
     (_fences, "Markdown was removed"),
+    (_links, "links were replaced by their text"),
     (_line_ends, "literal line ends were removed"),
+    (_commas, "the comma after each line was removed"),
+    (_run_together, "log lines on one line were told apart"),
     (_grep, "file names before the lines were removed"),
     (_numbers, "line numbers before the lines were removed"),
     (_indent, "the common indent was removed"),

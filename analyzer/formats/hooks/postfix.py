@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, Event, Trouble
+from analyzer.model.events import Attempt, AuthResult, Event, Noise, TlsFailed, Trouble
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -18,12 +18,99 @@ _WHILE = re.compile(r" while (?:sending|receiving|performing)(?: the)? (?P<stage
 _CLIENT = re.compile(r"(?:\bfrom |^)(?P<name>[^\s\[\]:]{1,255})\[(?P<ip>[0-9A-Fa-f.:]{3,45})\]")
 _HOSTNAME = re.compile(r"hostname (?P<name>\S{1,255}) does not resolve to address (?P<ip>[0-9A-Fa-f.:]{3,45}?)(?=:? |:?$)")
 _MOST_TEXT = 2_000
+_NEAR = 4  # events
+_ECHO = re.compile(r"Password verification failed|client response doesn't match|incorrect digest response|no secret in database")
+_SPOKEN = re.compile(
+    r"(?P<way>[<>]) (?P<name>[^\s\[\]]{1,255})\[(?P<ip>[^\]\s]{1,80})\]:(?P<port>[0-9]{1,5}): (?P<words>.+)"
+)  # of smtp, not smtpd
+_REPLY = re.compile(r"(?P<code>[2-5][0-9]{2})[ -](?:(?P<enhanced>[245]\.[0-9]{1,3}\.[0-9]{1,3}) )?(?P<text>.*)")
+_PATH = re.compile(r"(?i)(MAIL|RCPT) (?:FROM|TO): ?<([^<>]{0,320})>")
+_LEAST_REFUSAL = 400
 
 
 def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
     """The grammar's events, with what their texts tell besides."""
     found, missed = events_of(segment, fmt)
-    return [_told(e) for e in found], missed
+    found = [_told(e) for e in found]
+    if not any(isinstance(e, Attempt) for e in found):
+        found = _from_dialogue(found)
+    return _with_peers(_without_echoes(found)), missed
+
+
+def _with_peers(events: list[Event]) -> list[Event]:
+    """Whose handshake it was that OpenSSL complains about: the line before it names the peer."""
+    last: dict[str | None, tuple[int, TlsFailed]] = {}
+    found = list(events)
+    for at, e in enumerate(events):
+        if not isinstance(e, TlsFailed) or e.pid is None:
+            continue
+        if e.client_ip or e.client_name or e.server:
+            last[e.pid] = (at, e)
+        elif (named := last.get(e.pid)) is not None and at - named[0] <= _NEAR:
+            peer = {n: getattr(named[1], n) for n in ("client_name", "client_ip", "server", "server_ip", "port")}
+            found[at] = msgspec.structs.replace(e, **peer)
+    return found
+
+
+def _without_echoes(events: list[Event]) -> list[Event]:
+    """Cyrus SASL says of its own that a password is wrong, just before smtpd says whose: that is one failure."""
+    last: dict[str | None, tuple[int, Event]] = {}
+    found = list(events)
+    for at, e in enumerate(events):
+        if not isinstance(e, AuthResult):
+            continue
+        if e.client_ip or e.client_name:
+            before = last.pop(e.pid, None)
+            if before is not None and at - before[0] <= _NEAR:
+                found[before[0]] = Noise(place=before[1].place, format=e.format, text=e.text)
+        elif _ECHO.search(e.text or ""):
+            last[e.pid] = (at, e)
+    return found
+
+
+def _from_dialogue(events: list[Event]) -> list[Event]:
+    """What the client of a verbose log was refused, for a log cut before the line that sums it up."""
+    said: dict[str | None, dict[str, str]] = {}
+    refused: dict[str | None, tuple[int, Attempt]] = {}
+    for at, e in enumerate(events):
+        spoken = _SPOKEN.match(e.text or "") if isinstance(e, Noise) else None
+        if spoken is None:
+            continue
+        words = spoken["words"]
+        if spoken["way"] == ">":
+            if command := _PATH.match(words):
+                said.setdefault(e.pid, {})[command[1].upper()] = command[2]
+            continue
+        reply = _REPLY.match(words)
+        if reply is None:
+            continue
+        before = refused.pop(e.pid, None)
+        if int(reply["code"]) < _LEAST_REFUSAL:
+            continue
+        paths = said.get(e.pid, {})
+        goes_on = before is not None and before[1].code == int(reply["code"]) and at - before[0] == 1
+        refused[e.pid] = (
+            at,
+            Attempt(
+                place=before[1].place if before and goes_on else e.place,
+                format=e.format,
+                time=e.time,
+                host=e.host,
+                agent=e.agent,
+                pid=e.pid,
+                relay=spoken["name"],
+                relay_ip=spoken["ip"],
+                relay_port=int(spoken["port"]),
+                said_by=spoken["name"],
+                code=int(reply["code"]),
+                enhanced=reply["enhanced"],
+                text=" ".join(x for x in (before[1].text if before and goes_on else None, reply["text"]) if x),
+                status="deferred" if reply["code"].startswith("4") else "bounced",
+                mail_from=paths.get("MAIL"),
+                rcpt_to=paths.get("RCPT"),
+            ),
+        )
+    return sorted([*events, *(a for _, a in refused.values())], key=lambda e: e.place)
 
 
 def _told(event: Event) -> Event:
@@ -33,6 +120,8 @@ def _told(event: Event) -> Event:
             return event if plain == text else msgspec.structs.replace(event, text=plain)
         case Attempt(stage=None, text=str() as text) if len(text) < _MOST_TEXT and (found := _WHILE.search(text)):
             return msgspec.structs.replace(event, stage=found["stage"])
+        case AuthResult(result="failed", text=None):
+            return msgspec.structs.replace(event, text="authentication failed")
         case Trouble(client_ip=None, text=str() as text):
             found = _HOSTNAME.search(text[:_MOST_TEXT]) or _CLIENT.search(text[:_MOST_TEXT])
             if found:
