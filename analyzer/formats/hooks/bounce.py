@@ -306,7 +306,7 @@ class _Reader:
                 returned = _messages(part.get_payload())
                 original = _fields(returned[0]) if returned else {}
         if not groups:
-            groups = _pasted_report(until_original([line.text for line in self.lines[:MOST_BODY]], self.fmt.words))
+            groups = _pasted_report(until_original([line.text for line in self.lines[self.body_at :][:MOST_BODY]], self.fmt.words))
         return [
             _report(g)
             for g in groups

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_BODY = 400
 _MOST_REASON = 1500
+_NEAR = 80  # characters before a code without an enhanced one, which might be any number
 
 ADDRESS = re.compile(r"[A-Za-z0-9._%+=&'/-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}")
 ADDRESS_IN_FIELD = re.compile(r"[^\s<>()\[\],;:\"@]{1,64}@[^\s<>()\[\],;:\"@]{1,255}")  # RFC 6533: any letters
@@ -72,7 +73,7 @@ def split_reply(words: str) -> Told:
     tail = words[said.end() :] if said else words
     for text in (tail, words):
         found = REPLY.search(text)
-        if found and (found.start() < 80 or found[2] or said):
+        if found and (found.start() < _NEAR or found[2] or said or text[: found.start()].rstrip().endswith((":", "'", '"', "<"))):
             return _reply(found[1], found[2], found[3])
     found = _STATUS.search(words)
     if found:
@@ -270,6 +271,7 @@ _HEAD = re.compile(r"^\s{0,12}(?:\W{0,3})<?(" + ADDRESS.pattern + r")>?(\s*\([^(
 _BEHIND_LABEL = re.compile(
     r"(?i)[\s:\uff1a]{0,8}(?:and |the )?[\[<(\"']{0,3}(?:smtp|rfc822|utf-8)?[:;]?\s?[<\"']{0,2}(" + ADDRESS.pattern + r")[\]>)\"']{0,4}"
 )
+_WHEN = re.compile(r"(?:[^\W\d]{1,4} )?(?:[^\W\d]{1,12}\.?,? )?[0-9]{1,4}[./-][0-9]{1,2}[./-][0-9]{1,4}\b.{0,20}$")  # Exchange 2003: "on 3/2/2026 9:13 AM"
 _LINKED = re.compile(r"\[([^\[\]]{1,320})\]\(mailto:[^()]{1,320}\)|<mailto:[^<>]{1,320}>")
 
 
@@ -283,6 +285,8 @@ def _head(line: str, words: Words) -> _Head | None:
     """The recipient with whom *line* begins, if it does."""
     line = _LINKED.sub(lambda m: m[1] or "", line)
     found = _HEAD.match(line)
+    if found and _WHEN.match(found[4]):
+        return _Head(found[1].strip("'"), "", "")
     if found and (found[3] or not found[4] or line.lstrip(" *").startswith("<") or re.match(r"#?[45][0-9]{2}[ -]", found[4])):
         return _Head(found[1].strip("'"), (found[2] or "").strip(" ()"), found[4])
     text = line.lstrip(" \t*#<|-=>")
@@ -318,16 +322,18 @@ def _blocks(lines: Sequence[str], words: Words) -> list[tuple[str, list[str]]]:
             blocks[-1][1].append(line)
     merged: dict[str, tuple[str, list[str]]] = {}
     for address, part in blocks:
-        text, key = " ".join(part), address.lower()
-        if not text.strip():
-            continue
-        if key not in merged or (_quotes(text) and not _quotes(" ".join(merged[key][1]))):
+        key = address.lower()
+        if any(line.strip() for line in part) and (key not in merged or _weight(part, words) > _weight(merged[key][1], words)):
             merged[key] = (address, part)  # the words for administrators count more than those for everybody
     return list(merged.values()) or list({a.lower(): (a, part) for a, part in blocks}.values())
 
 
-def _quotes(text: str) -> bool:
-    return bool(REPLY.search(text) or _STATUS.search(text))
+def _weight(part: Sequence[str], words: Words) -> int:
+    """How much *part* says: a labelled reply, a reply, or sentences."""
+    if any(REPLY.search(value) for value in _labelled(part, words("reason"))):
+        return 2
+    text = " ".join(part)
+    return int(bool(REPLY.search(text) or _STATUS.search(text)))
 
 
 # ---- transcripts -----------------------------------------------------------------------------------------------------
