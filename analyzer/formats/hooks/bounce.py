@@ -39,6 +39,7 @@ _REPORT = frozenset(
     "reporting-mta final-recipient action status diagnostic-code remote-mta original-recipient arrival-date disposition last-attempt-date "
     "will-retry-until original-envelope-id received-from-mta dsn-gateway x-postfix-queue-id x-postfix-sender".split()
 )
+_FRAGMENT = re.compile(rf"<?{ADDRESS.pattern}>?(?: \([^()]{{1,320}}\))?:\s*")
 _SURE_REPORT = re.compile(r"(?i)(?:reporting-mta|final-recipient|diagnostic-code): *[a-z0-9]")
 _MBOX = re.compile(r"From \S+ +(?:\S+ ){2,8}")
 _QUOTE = re.compile(r"^(?:[>|] ?){1,4}")
@@ -98,7 +99,10 @@ def _speaks(lines: Sequence[Line], index: int, fmt: Format, *, begins: bool) -> 
     line = lines[index]
     if line.envelope is not None or not line.text.strip():
         return False
-    if fmt.words("intro").match(line.text.lstrip(" \t*#=>_|~[(\"'")):
+    intro = fmt.words("intro")
+    if any(intro.match(part.lstrip(" \t*#=>_|~[(\"'")) for part in (line.text, *line.text.split(": ")[1:4])):
+        return True
+    if (found := _FRAGMENT.match(line.text)) and fmt.words("after-address").match(line.text, found.end()):
         return True
     if not begins:
         return False
@@ -203,6 +207,8 @@ class _Reader:
         import email.policy  # takes its time to import: only where there is a message
 
         text = "\n".join(line.text for line in self.lines[start:])
+        if not self.body_at and _BREAKS.search(raw := "\n".join(line.raw for line in self.lines)):
+            text = _plain(raw)  # copied as HTML: its line breaks are not those of the lines
         self.message: Message = email.message_from_string(text if self.body_at else f"\n{text}", policy=email.policy.compat32)
 
     def events(self) -> list[Event]:
@@ -313,6 +319,7 @@ class _Reader:
             if {"final-recipient", "original-recipient"} & g.keys()
             or "disposition" in g
             or ({"diagnostic-code", "status"} & g.keys() and "action" in g)
+            or split_reply(g.get("diagnostic-code", "")).code
         ], original
 
     def _attempt(self, told: Told, original: dict[str, str]) -> Attempt:
@@ -344,6 +351,9 @@ def _address(text: str) -> str | None:
 def _lightly_unquoted(lines: Sequence[Line]) -> list[Line]:
     """*lines* without a single mark of quotation: more marks may be a transcript's."""
     return [msgspec.structs.replace(line, text=line.text[2:]) if re.match(r"[>|] (?![>|])", line.text) else line for line in lines]
+
+
+_BREAKS = re.compile(r"(?i)<br\b[^<>]{0,200}>|</p>")
 
 
 # ---- MIME ------------------------------------------------------------------------------------------------------------

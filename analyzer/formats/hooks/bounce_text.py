@@ -271,7 +271,9 @@ _HEAD = re.compile(r"^\s{0,12}(?:\W{0,3})<?(" + ADDRESS.pattern + r")>?(\s*\([^(
 _BEHIND_LABEL = re.compile(
     r"(?i)[\s:\uff1a]{0,8}(?:and |the )?[\[<(\"']{0,3}(?:smtp|rfc822|utf-8)?[:;]?\s?[<\"']{0,2}(" + ADDRESS.pattern + r")[\]>)\"']{0,4}"
 )
-_WHEN = re.compile(r"(?:[^\W\d]{1,4} )?(?:[^\W\d]{1,12}\.?,? )?[0-9]{1,4}[./-][0-9]{1,2}[./-][0-9]{1,4}\b.{0,20}$")  # Exchange 2003: "on 3/2/2026 9:13 AM"
+_WHEN = re.compile(
+    r"(?:[^\W\d]{1,4} )?(?:[^\W\d]{1,12}\.?,? )?[0-9]{1,4}[./-][0-9]{1,2}[./-][0-9]{1,4}\b.{0,20}$"
+)  # Exchange 2003: "on 3/2/2026 9:13 AM"
 _LINKED = re.compile(r"\[([^\[\]]{1,320})\]\(mailto:[^()]{1,320}\)|<mailto:[^<>]{1,320}>")
 
 
@@ -307,11 +309,11 @@ def _blocks(lines: Sequence[str], words: Words) -> list[tuple[str, list[str]]]:
     """``(recipient, lines of the reason)``: from a line that begins with an address to the next such line."""
     blocks: list[tuple[str, list[str]]] = []
     depth = 0
-    for line in lines:
+    for before, line in itertools.pairwise(["", *lines]):
         head = _head(line, words)
         indent = len(line) - len(line.lstrip())
         same = bool(blocks) and head is not None and blocks[-1][0].lower() == head.address.lower()
-        if head and same and indent > depth and any(w.strip() for w in blocks[-1][1]):
+        if head and same and (indent > depth or before.strip()) and any(w.strip() for w in blocks[-1][1]):
             blocks[-1][1].append(line)  # a folded reply that goes on with the address
         elif head:
             if same and not any(w.strip() for w in blocks[-1][1]) and not head.rest:
@@ -344,7 +346,8 @@ _REPLIED = re.compile(r"(?i)^\s*(?:remote server (?:replied|returned|said):|Rece
 _FATAL = re.compile(
     r"(?i)^\s{0,4}<?(" + ADDRESS.pattern + r")>?\s*(?:\([^()]{0,200}\))?:?\s*$|^\W*failed address: *<?(" + ADDRESS.pattern + ")"
 )
-_OWN = re.compile(r"^([45][0-9]{2}) (?:([45]\.[0-9]{1,3}\.[0-9]{1,3}) )?<?(" + ADDRESS.pattern + r")>?\.\.\. (.{3,300})$")
+_OWN = re.compile(r"^([45][0-9]{2}) (?:([45]\.[0-9]{1,3}\.[0-9]{1,3}) )?<?([^\s<>]{1,320})>?\.\.\. (.{3,300})$")
+_SAYS_LITTLE = re.compile(r"(?i)can't create output|service unavailable|unknown mailer error|^deferred$")
 _DEFERRED = re.compile(r"^<?(" + ADDRESS.pattern + r")>?\.\.\. (?:Deferred: )(.{3,300})$")
 
 
@@ -355,14 +358,17 @@ def _transcript(lines: Sequence[str]) -> Iterator[Told]:
     failed: list[Told] = []
     own: list[Told] = []
     reply: list[str] = []
-    for line in lines:
+    for before, line in itertools.pairwise(["", *lines]):
         if found := _TALKING.match(line):
             host = found[1]
         elif found := _FATAL.match(line):
             fatal.append(found[1] or found[2])
         elif found := _OWN.match(line):
             enhanced = None if generic(found[2]) else found[2]
-            own.append(Told(code=found[1], enhanced=enhanced, text=found[4], rcpt_to=found[3], cite=line))
+            text = found[4]
+            if _SAYS_LITTLE.search(text) and before.strip() and not before.lstrip().startswith(("-", "...", ">>>", "<<<")):
+                text = f"{before.strip()} {text}"  # what the delivery program printed
+            own.append(Told(code=found[1], enhanced=enhanced, text=text, rcpt_to=found[3], cite=line))
         elif (found := _DEFERRED.match(line)) and not REPLY.match(found[2]):
             own.append(Told(text=found[2], rcpt_to=found[1], cite=line))
         elif _TURN.match(line) or _SENT.match(line) or _REPLIED.match(line):
