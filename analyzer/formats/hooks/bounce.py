@@ -31,15 +31,56 @@ if TYPE_CHECKING:
 
 _FIELD = re.compile(r"([A-Za-z][A-Za-z0-9-]{0,60}):(?:[ \t]|$)")
 _KNOWN = frozenset(
-    "received return-path from to cc subject date message-id mime-version content-type delivered-to x-original-to reply-to dkim-signature "
-    "authentication-results received-spf sender auto-submitted x-failed-recipients references in-reply-to sent".split()
+    [
+        "received",
+        "return-path",
+        "from",
+        "to",
+        "cc",
+        "subject",
+        "date",
+        "message-id",
+        "mime-version",
+        "content-type",
+        "delivered-to",
+        "x-original-to",
+        "reply-to",
+        "dkim-signature",
+        "authentication-results",
+        "received-spf",
+        "sender",
+        "auto-submitted",
+        "x-failed-recipients",
+        "references",
+        "in-reply-to",
+        "sent",
+    ]
 )
 _TRACE = frozenset(["received", "received-spf", "authentication-results", "arc-authentication-results", "dkim-signature"])
 _REPORT = frozenset(
-    "reporting-mta final-recipient action status diagnostic-code remote-mta original-recipient arrival-date disposition last-attempt-date "
-    "will-retry-until original-envelope-id received-from-mta dsn-gateway x-postfix-queue-id x-postfix-sender".split()
+    [
+        "reporting-mta",
+        "final-recipient",
+        "action",
+        "status",
+        "diagnostic-code",
+        "remote-mta",
+        "original-recipient",
+        "arrival-date",
+        "disposition",
+        "last-attempt-date",
+        "will-retry-until",
+        "original-envelope-id",
+        "received-from-mta",
+        "dsn-gateway",
+        "x-postfix-queue-id",
+        "x-postfix-sender",
+    ]
 )
-_FRAGMENT = re.compile(rf"<?{ADDRESS.pattern}>?(?: \([^()]{{1,320}}\))?:\s*")
+_PROSE = re.compile(r"[A-Za-z][A-Za-z ,.'()!?-]{0,60}(?: [A-Za-z,.'()!?-]{1,30}){2,20}$")  # what somebody writes before a quotation
+_ELSE = re.compile(r"; <<>> DiG|;; |[$#] |[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}|220[ -]|Trying |telnet ")
+_STAMPED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [0-9]{4}-|[0-9]{3}[ -]|[A-Z]{4} ")
+_RECIPIENT = re.compile(rf"<?{ADDRESS.pattern}>?(?: \([^()]{{1,320}}\))?:\s*")
 _SURE_REPORT = re.compile(r"(?i)(?:reporting-mta|final-recipient|diagnostic-code): *[a-z0-9]")
 _MBOX = re.compile(r"From \S+ +(?:\S+ ){2,8}")
 _QUOTE = re.compile(r"^(?:[>|] ?){1,4}")
@@ -71,8 +112,8 @@ def claim(lines: Sequence[Line], fmt: Format) -> list[tuple[int, int]]:
             whole = _is_whole(lines, index, end, fmt)
             ranges.append((index, _next_message(lines, max(end, index + 1), fmt) if whole else end))
             index = max(ranges[-1][1], index + 1)
-        elif _speaks(lines, index, fmt, begins=begins) and _no_session(lines, index):
-            ranges.append((index, _next_message(lines, index + 1, fmt)))
+        elif (how := _speaks(lines, index, fmt, begins=begins)) and _no_session(lines, index):
+            ranges.append((index, _next_message(lines, index + 1, fmt, fragment=how == _FRAGMENTARY)))
             index = ranges[-1][1]
         else:
             index += 1
@@ -94,24 +135,29 @@ def _header(lines: Sequence[Line], start: int) -> tuple[int, list[str]]:
     return index, names
 
 
-def _speaks(lines: Sequence[Line], index: int, fmt: Format, *, begins: bool) -> bool:
-    """Whether a report without its header begins at *index*: with words that only mail systems use, or with its fields."""
+_WHOLE, _FRAGMENTARY = 2, 1
+
+
+def _speaks(lines: Sequence[Line], index: int, fmt: Format, *, begins: bool) -> int:
+    """Whether a report without its header begins at *index*: with words that only mail systems use, with a recipient, with its fields."""
     line = lines[index]
     if line.envelope is not None or not line.text.strip():
-        return False
-    intro = fmt.words("intro")
-    if any(intro.match(part.lstrip(" \t*#=>_|~[(\"'")) for part in (line.text, *line.text.split(": ")[1:4])):
-        return True
-    if (found := _FRAGMENT.match(line.text)) and fmt.words("after-address").match(line.text, found.end()):
-        return True
+        return 0
+    text = line.text.lstrip(" \t*#=>_|~[(\"'")
+    before, _, behind = text.rpartition(": ")
+    if fmt.words("intro").match(text) or (_PROSE.match(before) and fmt.words("intro").match(behind.lstrip())):
+        return _WHOLE
+    recipient = _RECIPIENT.match(line.text)
+    if fmt.words("fragment").match(text) or (recipient and fmt.words("after-address").match(line.text, recipient.end())):
+        return _FRAGMENTARY
     if not begins:
-        return False
+        return 0
     for near in lines[index : index + _MOST_FIELDS]:
         if not near.text.strip() or near.envelope is not None:
-            return False
+            return 0
         if _SURE_REPORT.match(near.text):
-            return True
-    return False
+            return _WHOLE
+    return 0
 
 
 def _is_whole(lines: Sequence[Line], start: int, end: int, fmt: Format) -> bool:
@@ -161,14 +207,17 @@ def _is_absent(head: str, fmt: Format) -> bool:
     )
 
 
-def _next_message(lines: Sequence[Line], index: int, fmt: Format) -> int:
+def _next_message(lines: Sequence[Line], index: int, fmt: Format, *, fragment: bool = False) -> int:
     """Where the message ends: at the next one of a mailbox, or where a log or a command's output was pasted after it."""
     while index < len(lines):
         line = lines[index]
         if _MBOX.match(line.text):
             break
         logged = line.envelope is not None and line.envelope.program is not None and line.envelope.host is not None
-        if not lines[index - 1].text.strip() and (logged or line.text.startswith(("; <<>> DiG", "$ ", "# "))):
+        dated = line.envelope is not None or bool(_STAMPED.match(line.text))
+        if not lines[index - 1].text.strip() and (logged or _ELSE.match(line.text)):
+            break
+        if fragment and dated and not re.match(r"[45][0-9]{2}[ -]", line.text):
             break
         if _FORWARDED.match(lines[index - 1].text) and line.text.startswith("From:"):
             end, _ = _header(lines, index)
