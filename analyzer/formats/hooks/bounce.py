@@ -80,6 +80,9 @@ _REPORT = frozenset(
 _PROSE = re.compile(r"[A-Za-z][A-Za-z ,.'()!?-]{0,60}(?: [A-Za-z,.'()!?-]{1,30}){2,20}$")  # what somebody writes before a quotation
 _ELSE = re.compile(r"; <<>> DiG|;; |[$#] |[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}|220[ -]|Trying |telnet ")
 _STAMPED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [0-9]{4}-|[0-9]{3}[ -]|[A-Z]{4} ")
+_LEADS = re.compile(
+    rf"\s{{0,8}}(?:<?{ADDRESS.pattern}>?:?\s*$|host \S{{1,255}} \[)"
+)  # Exim: the recipient and the host stand before the reply
 _RECIPIENT = re.compile(rf"<?{ADDRESS.pattern}>?(?: \([^()]{{1,320}}\))?:\s*")
 _SURE_REPORT = re.compile(r"(?i)(?:reporting-mta|final-recipient|diagnostic-code): *[a-z0-9]")
 _MBOX = re.compile(r"From \S+ +(?:\S+ ){2,8}")
@@ -113,7 +116,10 @@ def claim(lines: Sequence[Line], fmt: Format) -> list[tuple[int, int]]:
             ranges.append((index, _next_message(lines, max(end, index + 1), fmt) if whole else end))
             index = max(ranges[-1][1], index + 1)
         elif (how := _speaks(lines, index, fmt, begins=begins)) and _no_session(lines, index):
-            ranges.append((index, _next_message(lines, index + 1, fmt, fragment=how == _FRAGMENTARY)))
+            first = index
+            while how == _FRAGMENTARY and first > (ranges[-1][1] if ranges else 0) and _LEADS.match(lines[first - 1].text):
+                first -= 1
+            ranges.append((first, _next_message(lines, index + 1, fmt, fragment=how == _FRAGMENTARY)))
             index = ranges[-1][1]
         else:
             index += 1
@@ -273,6 +279,8 @@ class _Reader:
             self.message = attached
         text = "\n\n".join(self._texts())
         told = said(text, self.fmt.words, self._subject(), _address(self.message.get("To") or ""))
+        if reports and all(r.cite == _RECEIPT for r in reports) and self.fmt.words("rejected").search(text):
+            reports = [msgspec.structs.replace(r, rcpt_to=reports[0].rcpt_to) for r in told[:1]]  # RFC 5429: a receipt that refuses
         if not reports:
             reports = [r for r in told if self.body_at or r.rcpt_to or r.code or r.enhanced]
         elif not any(r.rcpt_to for r in reports) and told:
@@ -536,10 +544,13 @@ def _pasted_report(texts: Sequence[str]) -> list[dict[str, str]]:
     return [g for g in groups if g]
 
 
+_RECEIPT = "Disposition"
+
+
 def _report(g: dict[str, str]) -> Told:
     final = ADDRESS_IN_FIELD.search(g.get("final-recipient") or "")
     if "disposition" in g:  # RFC 8098: whatever became of it, the message had reached the mailbox
-        return Told(text=f"Disposition: {g['disposition']}", rcpt_to=final[0] if final else None, status="sent", cite="Disposition")
+        return Told(text=f"Disposition: {g['disposition']}", rcpt_to=final[0] if final else None, status="sent", cite=_RECEIPT)
     recipient = final or ADDRESS_IN_FIELD.search(g.get("original-recipient") or "")
     diagnostic = g.get("diagnostic-code", "")
     kind, _, words = diagnostic.partition(";") if re.match(r"[A-Za-z0-9-]{1,30}\s*;", diagnostic) else ("", "", diagnostic)

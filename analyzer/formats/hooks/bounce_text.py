@@ -112,6 +112,11 @@ def host_in(text: str) -> str | None:
     return (found[1] or found[2]) if found else None
 
 
+# Sendmail's report in one line, as web pages make it
+_JOINED = re.compile(r"(?i)((?:-{5} (?:the following|transcript of)[^\n-]{0,80}-{5}|while talking to [^\s:]{1,255}:))[ \t]+(?=\S)")
+_JOINED_TURN = re.compile(r"(?<=[^\s>]) (?=(?:>>>|<<<) [A-Z0-9]|\.\.\. while talking|-{5} (?:The following|Transcript))")
+
+
 # ---- the text --------------------------------------------------------------------------------------------------------
 def until_original(lines: Sequence[str], words: Words) -> list[str]:
     """*lines* up to where the message that is returned begins: it is no evidence."""
@@ -126,7 +131,7 @@ def until_original(lines: Sequence[str], words: Words) -> list[str]:
 
 def said(text: str, words: Words, subject: str = "", sender: str | None = None) -> list[Told]:
     """Recipients and reasons in *text*; *sender* wrote the message and is none of them."""
-    lines = until_original(text.splitlines()[:MOST_BODY], words)
+    lines = until_original(_JOINED.sub(r"\1\n", _JOINED_TURN.sub("\n", text)).splitlines()[:MOST_BODY], words)
     body = "\n".join(lines)
     late = words("warning").search(subject) or words("warning").search(body)
     common = Told(status="deferred" if late else "bounced", mail_from=_labelled_address(lines, words("sender")))
