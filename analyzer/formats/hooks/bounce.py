@@ -12,11 +12,14 @@ from analyzer.formats.hooks.bounce_text import (
     ADDRESS_IN_FIELD,
     MOST_BODY,
     Told,
+    address_in,
+    first_name,
     generic,
     host_in,
     said,
     split_reply,
     stage_in,
+    tried,
     until_original,
 )
 from analyzer.model.events import Attempt, Event, Header
@@ -382,7 +385,6 @@ class _Reader:
     def _attempt(self, told: Told, original: dict[str, str]) -> Attempt:
         sender = original.get("return-path") or original.get("from")
         found = ADDRESS.search(sender or told.mail_from or self.message.get("To") or "")
-        said_ip = re.search(r"\[?((?:[0-9]{1,3}\.){3}[0-9]{1,3})\]?", told.said_by_ip or "")
         return Attempt(
             place=self._place(told),
             format="bounce",
@@ -394,7 +396,9 @@ class _Reader:
             text=told.text,
             said_by=told.said_by,
             stage=told.stage,
-            said_by_ip=said_ip[1] if said_ip else None,
+            said_by_ip=None if told.relay else told.said_by_ip,
+            relay=told.relay,
+            relay_ip=told.relay_ip,
             message_id=original.get("message-id"),
             time=self.message.get("Date"),
         )
@@ -560,17 +564,18 @@ def _report(g: dict[str, str]) -> Told:
     remote = (mta.partition(";")[2] if ";" in mta else mta).strip() or None
     action = g.get("action", "failed").split(" ")[0].strip("();,").lower()
     by_remote = kind.strip().lower() == "smtp" and read.code is not None
-    return Told(
+    told = Told(
         rcpt_to=recipient[0] if recipient else None,
         status=_ACTIONS.get(action, "bounced"),
         code=read.code,
         enhanced=read.enhanced or (status[0] if status else None),
         text=read.text or words.strip() or None,
         stage=stage_in(words),
-        said_by=(remote or host_in(words)) if by_remote or remote else None,
-        said_by_ip=remote,
+        said_by=(first_name(remote or "") or remote or host_in(words)) if by_remote or remote else None,
+        said_by_ip=address_in(remote or ""),
         cite="Diagnostic-Code" if diagnostic else "Status",
     )
+    return tried(told, words)
 
 
 _AFTER_ALL = re.compile(

@@ -31,9 +31,8 @@ _STAGE = re.compile(
     r"(end of (?:DATA|message)|MAIL FROM|RCPT TO|DATA|EHLO|HELO|STARTTLS|AUTH|MAIL|RCPT|pipelined)"
 )
 _NAME = r"\[?'?([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+){1,8})"
-_SAID_BY = re.compile(
-    r"(?i)(?:\b(?:host|talking to|communicating with|server|from|by|connected to)\s+" + _NAME + r"\.?\]?)|" + _NAME + r" #(?=[<45])"
-)
+_SAID_BY = re.compile(r"(?i)\b(?:host:?|talking to|communicating with|server|from|by|connected to)\s+" + _NAME)
+_HOP = re.compile(r"(?<![@\w.-])" + _NAME + r" #(?=[<45])")  # Exchange
 _CONTINUED = re.compile(r"(?<=\s)[45][0-9]{2}-(?:[45]\.[0-9]{1,3}\.[0-9]{1,3}\s)?")
 _ERROR_CODE = re.compile(r"(?i)ERROR_CODE ?:([45][0-9]{2}|[45]\.[0-9]{1,3}\.[0-9]{1,3}),? ?(?:ERROR_CODE ?:(?![45][0-9.]))?")  # Zoho
 _QUOTED_REPLY = re.compile(r"(?i)(?:returned|with) '([45][0-9]{2} [^']{3,600})'?")
@@ -55,6 +54,8 @@ class Told(msgspec.Struct, frozen=True):
     stage: str | None = None
     said_by: str | None = None
     said_by_ip: str | None = None
+    relay: str | None = None  # the server that was tried, where it said nothing
+    relay_ip: str | None = None
     mail_from: str | None = None
     cite: str | None = None
 
@@ -100,6 +101,38 @@ def generic(enhanced: str | None) -> bool:
     return bool(enhanced) and str(enhanced).endswith(".0.0")
 
 
+_TRIED = re.compile(
+    r"(?i)(?:connect(?:ion)? to '?|\[)(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+){1,8})\.?(?:'|\[| )\(?(?P<ip>(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9a-f:]{4,45})?"
+)
+
+
+_IP_OF_HOST = re.compile(
+    r"[A-Za-z0-9-]+\.[A-Za-z]{2,}\.?'? ?[\[(]([0-9A-Fa-f.:]{4,45})[\])]|(?<![0-9.])((?:[0-9]{1,3}\.){3}[0-9]{1,3})(?![0-9.])"
+)
+
+
+def address_in(text: str) -> str | None:
+    """The IP address of the server of which *text* speaks."""
+    if tcp := re.search(r"TCP\|[0-9A-Fa-f.:]{2,45}\|[0-9]{1,5}\|([0-9A-Fa-f.:]{2,45})\|", text):  # Oracle: our address, then theirs
+        return tcp[1]
+    found = _IP_OF_HOST.search(text)
+    return (found[1] or found[2]) if found else None
+
+
+def _before_reply(text: str) -> str:
+    """*text* up to the reply, which may name the client's address."""
+    found = REPLY.search(text)
+    return text[: found.start()][:300] if found else ""
+
+
+def tried(told: Told, text: str, server: str | None = None) -> Told:
+    """*told* with the server that *text* says was tried in vain, where nobody answered."""
+    if told.code or told.said_by:
+        return told
+    found = _TRIED.search(text)
+    return msgspec.structs.replace(told, relay=server or (found["host"] if found else None), relay_ip=found["ip"] if found else None)
+
+
 def stage_in(text: str) -> str | None:
     """The command that was refused, in the writer's words."""
     found = _STAGE.search(text)
@@ -107,9 +140,9 @@ def stage_in(text: str) -> str | None:
 
 
 def host_in(text: str) -> str | None:
-    """The server of which *text* speaks."""
-    found = _SAID_BY.search(text)
-    return (found[1] or found[2]) if found else None
+    """The server that gave the reply in *text*: it is named before the reply, which may name others."""
+    found = _HOP.search(text) or _SAID_BY.search(_before_reply(text) if REPLY.search(text) else text)
+    return found[1] if found else None
 
 
 # Sendmail's report in one line, as web pages make it
@@ -138,8 +171,8 @@ def said(text: str, words: Words, subject: str = "", sender: str | None = None) 
     transcript = list(_transcript(lines))
     if transcript:
         return [msgspec.structs.replace(t, status=common.status) for t in transcript]
-    server = _labelled(lines, words("server"))
-    common = msgspec.structs.replace(common, said_by=_first_name(server[0]) if server else None, said_by_ip=server[0] if server else None)
+    server = next((value for value in _labelled(lines, words("server")) if first_name(value)), None)
+    common = msgspec.structs.replace(common, relay=first_name(server or ""), said_by_ip=server)
     return _by_block(lines, common, words, sender) or _as_a_whole(lines, common, words, sender)
 
 
@@ -160,19 +193,23 @@ def _by_block(lines: Sequence[str], common: Told, words: Words, sender: str | No
         if sender and rcpt.lower() == sender.lower() and len(told) > 1:
             continue
         joined = " ".join(part)
-        found.append(
-            msgspec.structs.replace(
-                reason,
-                rcpt_to=rcpt,
-                status=common.status,
-                mail_from=common.mail_from,
-                stage=stage_in(joined),
-                said_by=common.said_by or (host_in(joined) if reason.code else None),
-                said_by_ip=common.said_by_ip or joined[:300],
-                cite=rcpt,
-            )
-        )
+        found.append(_complete(reason, rcpt, joined, common))
     return found
+
+
+def _complete(reason: Told, rcpt: str | None, text: str, common: Told) -> Told:
+    """*reason* with what else is known: whom it concerns, what was refused, and which server said it or was tried."""
+    told = msgspec.structs.replace(
+        reason,
+        rcpt_to=rcpt,
+        status=common.status,
+        mail_from=common.mail_from,
+        stage=stage_in(text),
+        said_by=(common.relay or host_in(text)) if reason.code else None,
+        said_by_ip=address_in(common.said_by_ip or _before_reply(text)),
+        cite=rcpt,
+    )
+    return tried(told, text, common.relay)
 
 
 def _as_a_whole(lines: Sequence[str], common: Told, words: Words, sender: str | None) -> list[Told]:
@@ -181,20 +218,7 @@ def _as_a_whole(lines: Sequence[str], common: Told, words: Words, sender: str | 
     if not body.strip():
         return []
     reason = _reason([line for line in lines if not words("frame").match(line.lstrip(" \t*#<|"))], words)
-    named = _named(lines, sender, words)
-    said_by = common.said_by or (host_in(body) if reason.code else None)
-    return [
-        msgspec.structs.replace(
-            reason,
-            rcpt_to=named,
-            status=common.status,
-            mail_from=common.mail_from,
-            stage=stage_in(body),
-            said_by=said_by,
-            said_by_ip=common.said_by_ip,
-            cite=named,
-        )
-    ]
+    return [_complete(reason, _named(lines, sender, words), body, common)]
 
 
 _OFFICE = re.compile(r"(?i)^(?:postmaster|mailer-daemon|abuse|support|help(?:desk)?|no-?reply|webmaster|hostmaster|mailman)@")
@@ -253,7 +277,8 @@ def _labelled_address(lines: Sequence[str], label: re.Pattern[str]) -> str | Non
     return next((a[0] for value in _labelled(lines, label) if (a := ADDRESS.match(value.lstrip("<[("))) is not None), None)
 
 
-def _first_name(value: str) -> str | None:
+def first_name(value: str) -> str | None:
+    """The host's name in *value*, which may have a type before it and an address behind it."""
     found = re.search(_NAME, value.partition(";")[2] or value)
     return found[1] if found else None
 
