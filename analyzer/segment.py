@@ -123,7 +123,7 @@ def _claimed(capture: Capture, lines: list[Line], formats: Formats) -> tuple[set
         claim = getattr(fmt.hook, "claim", None) if fmt.hook else None
         if claim is None:
             continue
-        for start, end in claim(lines):
+        for start, end in claim(lines, fmt):
             span = range(start, end)
             if taken.isdisjoint(span):
                 taken.update(span)

@@ -71,6 +71,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refs: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()
     about: str = ""  # prose for the documentation
+    words: dict[str, tuple[str, ...]] = {}  # name -> expressions that the hook looks for: set phrases, labels, in all languages
 
 
 class Compiled(msgspec.Struct, frozen=True):
@@ -91,6 +92,7 @@ class Format:
         self.header = compiled.header
         self.compiled = compiled
         self._weak = frozenset(compiled.header.weak)
+        self._words: dict[str, re.Pattern[str]] = {}
         self._plans: dict[int, tuple[str, type[Event], dict[str, Any], tuple[tuple[int, str, bool], ...]]] = {}
         for marker, (alias, fields) in compiled.kinds.items():
             constants: dict[str, Any] = dict(compiled.header.kinds.get(alias, {}))
@@ -116,6 +118,12 @@ class Format:
     def regex_bytes(self) -> re.Pattern[bytes]:
         """The same for bytes, as logs are read in bulk."""
         return re.compile(self.compiled.pattern.encode("utf-8"))
+
+    def words(self, name: str) -> re.Pattern[str]:
+        """One expression for the header's *words* of that name, in any case."""
+        if name not in self._words:
+            self._words[name] = re.compile(f"(?i)(?:{'|'.join(self.header.words[name])})")
+        return self._words[name]
 
     @cached_property
     def wakes(self) -> tuple[str, ...] | None:
@@ -309,7 +317,7 @@ def check(name: str, header: Header, fused: Fused) -> None:
     """Aliases and terminals against the vocabulary.  Raises `InvalidKnowledge` with suggestions."""
     if header.over == "envelope":
         return
-    problems = []
+    problems = _bad_words(name, header)
     for alias, fields in fused.kinds.values():
         constants = dict(header.kinds.get(alias, {}))
         kind = constants.pop("kind", alias)
@@ -324,6 +332,17 @@ def check(name: str, header: Header, fused: Fused) -> None:
         ]
     if problems:
         raise InvalidKnowledge("\n".join(sorted(set(problems))))
+
+
+def _bad_words(name: str, header: Header) -> list[str]:
+    found = []
+    for group, expressions in header.words.items():
+        for expression in expressions:
+            try:
+                re.compile(expression)
+            except re.error as error:
+                found.append(f"{name}.lark:1:1: words `{group}`: {expression!r}: {error}")
+    return found
 
 
 def _near(word: str, known: Iterable[str]) -> str:

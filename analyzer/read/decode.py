@@ -14,6 +14,12 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
+_JIS = re.compile(r"\x1b\$[@B][!-~]{0,2000}(?:\x1b\([BJ]|$)", re.MULTILINE)  # ISO-2022-JP, which mail in Japan is written in
+
+
+def _from_jis(found: re.Match[str]) -> str:
+    return found[0].encode("ascii").decode("iso2022_jp", "replace")
+
 
 def decode(data: bytes) -> tuple[str, str]:
     """*data* as text, and the name of its encoding: a byte order mark, UTF-8, UTF-16 without a mark, else Latin-1."""
@@ -26,7 +32,7 @@ def decode(data: bytes) -> tuple[str, str]:
         name = "utf-16-le" if odd > even else "utf-16-be"
         return data.decode(name, "replace"), name
     try:
-        return data.decode("utf-8"), "utf-8"
+        return _JIS.sub(_from_jis, data.decode("utf-8")), "utf-8"
     except UnicodeDecodeError:
         return data.decode("latin-1"), "latin-1"
 

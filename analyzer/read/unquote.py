@@ -26,6 +26,7 @@ _FENCE = re.compile(
     re.IGNORECASE,
 )
 _SHORTCODE = re.compile(r"\{\{[<%][^{}]{0,120}[>%]\}\}")
+_LINK = re.compile(r"\[(<?[^\[\]\s()]{1,300}>?)\]\((?:mailto:|https?://)[^()\s]{1,400}\)")  # Markdown made of an address or a host's name
 _TAG = re.compile(
     r"</?(?:pre|code|p|div|span|br|td|tr|table|tbody|li|ul|ol|b|strong|em|i|u|a|font|samp|tt|kbd|h[1-6]|hr)(?=[\s/>])[^<>]{0,400}/?>",
     re.IGNORECASE,
@@ -151,6 +152,8 @@ def _fences(lines: list[Line]) -> list[Line] | None:
     def read(text: str) -> str:
         if _FENCE.match(text):
             return ""
+        if "](" in text:
+            text = _LINK.sub(r"\1", text)
         bare = text.strip()
         if bare and not bare.strip("`"):
             return ""  # a mark left alone
