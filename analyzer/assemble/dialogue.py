@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from analyzer.model.place import Place
 
 GREETING, DOT = "GREETING", "END-OF-MESSAGE"
+# No server greets so: these answer a command (RFC 5321 4.2.2, RFC 4954), which stood before what was pasted.
+_NO_GREETING = frozenset({211, 214, 221, 235, 250, 251, 252, 334, 354, 432, 454, 503, 530, 534, 535, 538})
 _VERBS = re.compile(r"(?i)(HELO|EHLO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|NOOP|VRFY|EXPN|HELP|STARTTLS|AUTH|BDAT|ETRN|XCLIENT|XFORWARD)\b\s*(.*)")
 _PATH = re.compile(r"(?i)^\s*(?:FROM|TO)\s*:\s*<?([^<>\s]*)>?")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.IPv]+\]")
@@ -33,6 +35,7 @@ _SESSION = (
     ev.TlsStarted,
     ev.TlsFailed,
     ev.Fact,
+    ev.Trouble,
 )
 
 
@@ -186,6 +189,10 @@ class _Replay:
         self.pending.append((verb, argument, place, unknown and verb == "?"))
 
     def _reply(self, event: ev.Reply) -> None:
+        if event.again == "yes" and self._knows(event):
+            return
+        if self.closed is not None and self.closed.how == "empty":
+            self.closed = None  # the answer came after all
         self.talked = True
         self.connected = "yes"
         if self.reply and self.reply[-1].code != event.code:
@@ -193,6 +200,13 @@ class _Replay:
         self.reply.append(event)
         if event.more != "-":
             self._flush()
+
+    def _knows(self, event: ev.Reply) -> bool:
+        """Whether a reply that is said again was shown."""
+        if self.reply and self.reply[-1].again == "yes":
+            return False  # the next line of one that was not
+        self._flush()
+        return any(e.code == event.code for e in self.exchanges[-4:]) and not any(to == event.to for to, *_ in self.pending)
 
     def _flush(self) -> None:
         """A whole reply answers the oldest command, or greets."""
@@ -205,7 +219,10 @@ class _Replay:
         if self.pending:
             verb, argument, place, unknown = self.pending.pop(0)
             asked: tuple[Place, ...] = (place,)
-        elif not self.exchanges:
+        elif first.to:
+            verb, argument, asked, unknown = first.to, None, (), False
+            self.in_data = self.data_open = False
+        elif not self.exchanges and first.code not in _NO_GREETING:
             verb, argument, asked, unknown = GREETING, None, (), False
         elif self.in_data:
             verb, argument, asked, unknown = DOT, None, (), False  # many clients do not show the message
@@ -213,7 +230,7 @@ class _Replay:
         else:
             verb, argument, asked, unknown = "", None, (), False  # said without being asked
         self.exchanges.append(Exchange(verb, argument, first.code, enhanced, text, (*asked, *places), places, "yes" if unknown else None))
-        if verb == "DATA" and first.code == 354:
+        if verb in {"DATA", ""} and first.code == 354:
             self.in_data = self.data_open = True
 
     def _close(self, by: str | None, how: str | None, place: Place) -> None:
@@ -242,7 +259,7 @@ class _Replay:
         recipients = [e for e in (*done, *unanswered) if e.to == "RCPT"]
         final = _last(e for e in done if e.to in {DOT, "BDAT"})
         auth = _last(e for e in done if e.to == "AUTH")
-        for field, exchange in (("banner", greeting), ("helo", helo), ("mail_from", mail), ("accepted", final)):
+        for field, exchange in (("banner", greeting), ("greeting", greeting), ("banner_name", greeting), ("helo", helo), ("mail_from", mail), ("accepted", final)):
             if exchange:
                 self.where[field] = list(exchange.places)
         if recipients:

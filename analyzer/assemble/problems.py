@@ -161,7 +161,28 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
                     **common,
                 )
             )
+    if (given_up := _tls_given_up(d)) is not None and not any(p.kind in {"tls-failure", "hang-up", "timeout"} for p in found):
+        found.append(Problem(kind="tls-failure", stage="STARTTLS", by="client", places=given_up.places, **common))
+    if not any(p.resolved == "no" and not p.minor for p in found):
+        found += [
+            Problem(kind="local-failure", by="local", severity=e.severity, text=e.text, places=(e.place,), **common)
+            for e in failed
+            if isinstance(e, ev.Trouble) and e.severity == "info" and e.text
+        ][:1]
     return found
+
+
+_BY_HAND = frozenset({"telnet"})  # nobody does a TLS handshake by hand
+
+
+def _tls_given_up(d: Dialogue) -> Exchange | None:
+    """STARTTLS that was granted, where the program then says goodbye or nothing at all: the handshake failed."""
+    at = next((i for i, e in enumerate(d.exchanges) if e.to == "STARTTLS" and e.code == 220), None)
+    if at is None or d.tls is not None or d.software in _BY_HAND:
+        return None
+    after = d.exchanges[at + 1 :]
+    left = after[0].to == "QUIT" if after else d.closed is not None
+    return d.exchanges[at] if left else None
 
 
 def _rcpt(e: Exchange) -> str | None:
