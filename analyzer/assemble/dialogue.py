@@ -20,6 +20,7 @@ _NO_GREETING = frozenset({211, 214, 221, 235, 250, 251, 252, 334, 354, 432, 454,
 _VERBS = re.compile(r"(?i)(HELO|EHLO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|NOOP|VRFY|EXPN|HELP|STARTTLS|AUTH|BDAT|ETRN|XCLIENT|XFORWARD)\b\s*(.*)")
 _PATH = re.compile(r"(?i)^\s*(?:FROM|TO)\s*:\s*<?([^<>\s]*)>?")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.IPv]+\]")
+_IS_SMTP = re.compile(r"(?i)\s+E?SMTP\b")
 _ADDRESS = re.compile(r"\[([0-9A-Fa-f.:]{3,45})\]|\b((?:[0-9]{1,3}\.){3}[0-9]{1,3})\b")
 _PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7", "::1/128")))
 _SESSION = (
@@ -259,13 +260,20 @@ class _Replay:
         recipients = [e for e in (*done, *unanswered) if e.to == "RCPT"]
         final = _last(e for e in done if e.to in {DOT, "BDAT"})
         auth = _last(e for e in done if e.to == "AUTH")
-        for field, exchange in (("banner", greeting), ("greeting", greeting), ("banner_name", greeting), ("helo", helo), ("mail_from", mail), ("accepted", final)):
+        for field, exchange in (
+            ("banner", greeting),
+            ("greeting", greeting),
+            ("banner_name", greeting),
+            ("helo", helo),
+            ("mail_from", mail),
+            ("accepted", final),
+        ):
             if exchange:
                 self.where[field] = list(exchange.places)
         if recipients:
             self.where["rcpt_to"] = [e.places[0] for e in recipients]
         rcpt = [p for e in recipients if (p := _path(e.argument))]
-        banner_name = _NAME.match(greeting.text) if greeting and greeting.text else None
+        banner_name = _banner_name(greeting.text) if greeting and greeting.text else None
         # "host Hello client [192.0.2.7]": the address that the server sees.
         greeted = _ADDRESS.search(said_hello.text or "") if said_hello else None
         if greeted and said_hello and self.client_ip is None:
@@ -286,7 +294,7 @@ class _Replay:
             connected=self.connected,
             probe="no" if done or unanswered else self.probe or _tried(self.closed),
             banner=greeting.text if greeting else None,
-            banner_name=banner_name[0] if banner_name else None,
+            banner_name=banner_name,
             greeting=greeting.code if greeting else None,
             helo=Helo(helo.to, (helo.argument or "").split(" ")[0] or None)
             if helo
@@ -309,6 +317,15 @@ class _Replay:
             ),
             client_private=None if self.client_ip is None else "yes" if _private(self.client_ip) else "no",
         )
+
+
+def _banner_name(text: str) -> str | None:
+    """The host that a greeting names: its first word (RFC 5321 4.2), where that is no mere word."""
+    found = _NAME.match(text)
+    if found is None:
+        return None
+    names_host = "." in found[0] or found[0].lower() == "localhost" or bool(_IS_SMTP.match(text[found.end() :]))
+    return found[0] if names_host else None
 
 
 def _tried(closed: Closing | None) -> str | None:

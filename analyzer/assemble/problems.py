@@ -416,7 +416,7 @@ def _quoted(e: ev.Event) -> list[Problem]:
     match e:
         case ev.Reply():
             found = {"kind": "refusal", "by": "server", "code": e.code, "temporary": _temporary(e.code, e.enhanced, None)}
-            found |= {"enhanced": e.enhanced, "minor": (e.code or 500) < 400}
+            found |= {"enhanced": e.enhanced, "minor": (e.code or 500) < 400, "stage": e.to}
         case ev.ConnectFailed():
             found = {"kind": "connect-failure", "stage": "CONNECT", "by": "client", "reason": e.reason}
         case ev.TlsFailed():
@@ -425,6 +425,8 @@ def _quoted(e: ev.Event) -> list[Problem]:
             found = {"kind": "hang-up", "by": e.by, "reason": e.how}
         case ev.TimedOut():
             found = {"kind": "timeout", "by": "server"}
+        case ev.Trouble():
+            found = {"kind": "local-failure", "by": "local", "severity": e.severity}
         case _:
             return []
     return [Problem(**_fields(e, None, "sending") | {"view": None if isinstance(e, ev.Reply) else "sending"} | found)]
