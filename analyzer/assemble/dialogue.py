@@ -20,6 +20,7 @@ _NO_GREETING = frozenset({211, 214, 221, 235, 250, 251, 252, 334, 354, 432, 454,
 _VERBS = re.compile(r"(?i)(HELO|EHLO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|NOOP|VRFY|EXPN|HELP|STARTTLS|AUTH|BDAT|ETRN|XCLIENT|XFORWARD)\b\s*(.*)")
 _PATH = re.compile(r"(?i)^\s*(?:FROM|TO)\s*:\s*<?([^<>\s]*)>?")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.IPv]+\]")
+_LITERAL_END = re.compile(r"(?:\\r)?\\n\s*$|\\r\s*$")  # a program's debug output may show the line's end
 _IS_SMTP = re.compile(r"(?i)\s+E?SMTP\b")
 _ADDRESS = re.compile(r"\[([0-9A-Fa-f.:]{3,45})\]|\b((?:[0-9]{1,3}\.){3}[0-9]{1,3})\b")
 _PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7", "::1/128")))
@@ -159,7 +160,7 @@ class _Replay:
 
     def _command(self, event: ev.Command) -> None:
         self._flush()
-        text = event.text if event.text is not None else f"{event.verb or ''}{event.argument or ''}"
+        text = _LITERAL_END.sub("", event.text if event.text is not None else f"{event.verb or ''}{event.argument or ''}")
         if self.in_data:
             if text.strip() == "." or text.endswith(("\\r\\n.", "\\n.")):  # smtplib shows the message in one line
                 self._ask(DOT, None, event.place)
@@ -172,7 +173,7 @@ class _Replay:
             return
         found = _VERBS.match(text.strip())
         if event.verb and (not found or found[1].upper() != event.verb.upper()):
-            self._ask(event.verb.upper(), (event.argument or "").strip() or None, event.place)
+            self._ask(event.verb.upper(), _LITERAL_END.sub("", event.argument or "").strip() or None, event.place)
         elif found:
             self._ask(found[1].upper(), found[2].strip() or None, event.place)
         else:

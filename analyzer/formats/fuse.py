@@ -388,7 +388,7 @@ _ALL = frozenset(map(chr, range(129)))
 
 
 def _takes_the_rest(regexp: str) -> bool:
-    """Whether what *regexp* matches runs to the end of the line, always: it ends in a greedy ``[^\\n]*`` or ``.*``."""
+    """Whether what *regexp* matches runs to the end of the line, always: a greedy repetition of anything ends it."""
     items = list(sre.parse(regexp, re.ASCII))
     while items and items[-1][0] is sre.SUBPATTERN:
         items = list(items[-1][1][3])
