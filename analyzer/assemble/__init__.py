@@ -118,7 +118,7 @@ def _foreign(d: Dialogue, providers: Providers) -> Dialogue:
 
 
 def _failed(events: Sequence[ev.Event]) -> list[ev.Event]:
-    """Failed connections, each with the address that was being dialled, and failures of TLS."""
+    """Failed connections, each with the address that was being dialled, failures of TLS, and a client's own complaints."""
     found: list[ev.Event] = []
     dialled: str | None = None
     for e in events:
@@ -126,6 +126,8 @@ def _failed(events: Sequence[ev.Event]) -> list[ev.Event]:
             dialled = e.server_ip
         elif isinstance(e, ev.ConnectFailed):
             found.append(e if e.server_ip else msgspec.structs.replace(e, server_ip=dialled))
+        elif isinstance(e, ev.Trouble):
+            found.append(e)
         elif isinstance(e, ev.TlsFailed):
             last = found[-1] if found else None
             if isinstance(last, ev.TlsFailed) and e.place.line - last.place.line == 1:  # the reason, and then "STARTTLS failed"

@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     from analyzer.model.place import Place
 
 GREETING, DOT = "GREETING", "END-OF-MESSAGE"
+# No server greets so: these answer a command (RFC 5321 4.2.2, RFC 4954), which stood before what was pasted.
+_NO_GREETING = frozenset({211, 214, 221, 235, 250, 251, 252, 334, 354, 432, 454, 503, 530, 534, 535, 538})
 _VERBS = re.compile(r"(?i)(HELO|EHLO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|NOOP|VRFY|EXPN|HELP|STARTTLS|AUTH|BDAT|ETRN|XCLIENT|XFORWARD)\b\s*(.*)")
 _PATH = re.compile(r"(?i)^\s*(?:FROM|TO)\s*:\s*<?([^<>\s]*)>?")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.IPv]+\]")
+_LITERAL_END = re.compile(r"(?:\\r)?\\n\s*$|\\r\s*$")  # a program's debug output may show the line's end
+_IS_SMTP = re.compile(r"(?i)\s+E?SMTP\b")
 _ADDRESS = re.compile(r"\[([0-9A-Fa-f.:]{3,45})\]|\b((?:[0-9]{1,3}\.){3}[0-9]{1,3})\b")
 _PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7", "::1/128")))
 _SESSION = (
@@ -33,6 +37,7 @@ _SESSION = (
     ev.TlsStarted,
     ev.TlsFailed,
     ev.Fact,
+    ev.Trouble,
 )
 
 
@@ -155,7 +160,7 @@ class _Replay:
 
     def _command(self, event: ev.Command) -> None:
         self._flush()
-        text = event.text if event.text is not None else f"{event.verb or ''}{event.argument or ''}"
+        text = _LITERAL_END.sub("", event.text if event.text is not None else f"{event.verb or ''}{event.argument or ''}")
         if self.in_data:
             if text.strip() == "." or text.endswith(("\\r\\n.", "\\n.")):  # smtplib shows the message in one line
                 self._ask(DOT, None, event.place)
@@ -168,7 +173,7 @@ class _Replay:
             return
         found = _VERBS.match(text.strip())
         if event.verb and (not found or found[1].upper() != event.verb.upper()):
-            self._ask(event.verb.upper(), (event.argument or "").strip() or None, event.place)
+            self._ask(event.verb.upper(), _LITERAL_END.sub("", event.argument or "").strip() or None, event.place)
         elif found:
             self._ask(found[1].upper(), found[2].strip() or None, event.place)
         else:
@@ -186,6 +191,10 @@ class _Replay:
         self.pending.append((verb, argument, place, unknown and verb == "?"))
 
     def _reply(self, event: ev.Reply) -> None:
+        if event.again == "yes" and self._knows(event):
+            return
+        if self.closed is not None and self.closed.how == "empty":
+            self.closed = None  # the answer came after all
         self.talked = True
         self.connected = "yes"
         if self.reply and self.reply[-1].code != event.code:
@@ -193,6 +202,13 @@ class _Replay:
         self.reply.append(event)
         if event.more != "-":
             self._flush()
+
+    def _knows(self, event: ev.Reply) -> bool:
+        """Whether a reply that is said again was shown."""
+        if self.reply and self.reply[-1].again == "yes":
+            return False  # the next line of one that was not
+        self._flush()
+        return any(e.code == event.code for e in self.exchanges[-4:]) and not any(to == event.to for to, *_ in self.pending)
 
     def _flush(self) -> None:
         """A whole reply answers the oldest command, or greets."""
@@ -205,7 +221,10 @@ class _Replay:
         if self.pending:
             verb, argument, place, unknown = self.pending.pop(0)
             asked: tuple[Place, ...] = (place,)
-        elif not self.exchanges:
+        elif first.to:
+            verb, argument, asked, unknown = first.to, None, (), False
+            self.in_data = self.data_open = False
+        elif not self.exchanges and first.code not in _NO_GREETING:
             verb, argument, asked, unknown = GREETING, None, (), False
         elif self.in_data:
             verb, argument, asked, unknown = DOT, None, (), False  # many clients do not show the message
@@ -213,7 +232,7 @@ class _Replay:
         else:
             verb, argument, asked, unknown = "", None, (), False  # said without being asked
         self.exchanges.append(Exchange(verb, argument, first.code, enhanced, text, (*asked, *places), places, "yes" if unknown else None))
-        if verb == "DATA" and first.code == 354:
+        if verb in {"DATA", ""} and first.code == 354:
             self.in_data = self.data_open = True
 
     def _close(self, by: str | None, how: str | None, place: Place) -> None:
@@ -242,13 +261,20 @@ class _Replay:
         recipients = [e for e in (*done, *unanswered) if e.to == "RCPT"]
         final = _last(e for e in done if e.to in {DOT, "BDAT"})
         auth = _last(e for e in done if e.to == "AUTH")
-        for field, exchange in (("banner", greeting), ("helo", helo), ("mail_from", mail), ("accepted", final)):
+        for field, exchange in (
+            ("banner", greeting),
+            ("greeting", greeting),
+            ("banner_name", greeting),
+            ("helo", helo),
+            ("mail_from", mail),
+            ("accepted", final),
+        ):
             if exchange:
                 self.where[field] = list(exchange.places)
         if recipients:
             self.where["rcpt_to"] = [e.places[0] for e in recipients]
         rcpt = [p for e in recipients if (p := _path(e.argument))]
-        banner_name = _NAME.match(greeting.text) if greeting and greeting.text else None
+        banner_name = _banner_name(greeting.text) if greeting and greeting.text else None
         # "host Hello client [192.0.2.7]": the address that the server sees.
         greeted = _ADDRESS.search(said_hello.text or "") if said_hello else None
         if greeted and said_hello and self.client_ip is None:
@@ -269,7 +295,7 @@ class _Replay:
             connected=self.connected,
             probe="no" if done or unanswered else self.probe or _tried(self.closed),
             banner=greeting.text if greeting else None,
-            banner_name=banner_name[0] if banner_name else None,
+            banner_name=banner_name,
             greeting=greeting.code if greeting else None,
             helo=Helo(helo.to, (helo.argument or "").split(" ")[0] or None)
             if helo
@@ -293,6 +319,15 @@ class _Replay:
             client_private=_private(self.client_ip),
             server_private=_private(self.server_ip),
         )
+
+
+def _banner_name(text: str) -> str | None:
+    """The host that a greeting names: its first word (RFC 5321 4.2), where that is no mere word."""
+    found = _NAME.match(text)
+    if found is None:
+        return None
+    names_host = "." in found[0] or found[0].lower() == "localhost" or bool(_IS_SMTP.match(text[found.end() :]))
+    return found[0] if names_host else None
 
 
 def _tried(closed: Closing | None) -> str | None:

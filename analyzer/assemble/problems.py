@@ -165,7 +165,28 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
                     **common,
                 )
             )
+    if (given_up := _tls_given_up(d)) is not None and not any(p.kind in {"tls-failure", "hang-up", "timeout"} for p in found):
+        found.append(Problem(kind="tls-failure", stage="STARTTLS", by="client", places=given_up.places, **common))
+    if not any(p.resolved == "no" and not p.minor for p in found):
+        found += [
+            Problem(kind="local-failure", by="local", severity=e.severity, text=e.text, places=(e.place,), **common)
+            for e in failed
+            if isinstance(e, ev.Trouble) and e.severity == "info" and e.text
+        ][:1]
     return found
+
+
+_BY_HAND = frozenset({"telnet"})  # nobody does a TLS handshake by hand
+
+
+def _tls_given_up(d: Dialogue) -> Exchange | None:
+    """STARTTLS that was granted, where the program then says goodbye or nothing at all: the handshake failed."""
+    at = next((i for i, e in enumerate(d.exchanges) if e.to == "STARTTLS" and e.code == 220), None)
+    if at is None or d.tls is not None or d.software in _BY_HAND:
+        return None
+    after = d.exchanges[at + 1 :]
+    left = after[0].to == "QUIT" if after else d.closed is not None
+    return d.exchanges[at] if left else None
 
 
 def _rcpt(e: Exchange) -> str | None:
@@ -400,7 +421,7 @@ def _quoted(e: ev.Event) -> list[Problem]:
     match e:
         case ev.Reply():
             found = {"kind": "refusal", "by": "server", "code": e.code, "temporary": _temporary(e.code, e.enhanced, None)}
-            found |= {"enhanced": e.enhanced, "minor": (e.code or 500) < 400}
+            found |= {"enhanced": e.enhanced, "minor": (e.code or 500) < 400, "stage": e.to}
         case ev.ConnectFailed():
             found = {"kind": "connect-failure", "stage": "CONNECT", "by": "client", "reason": e.reason}
         case ev.TlsFailed():
@@ -409,6 +430,8 @@ def _quoted(e: ev.Event) -> list[Problem]:
             found = {"kind": "hang-up", "by": e.by, "reason": e.how}
         case ev.TimedOut():
             found = {"kind": "timeout", "by": "server"}
+        case ev.Trouble():
+            found = {"kind": "local-failure", "by": "local", "severity": e.severity}
         case _:
             return []
     return [Problem(**_fields(e, None, "sending") | {"view": None if isinstance(e, ev.Reply) else "sending"} | found)]

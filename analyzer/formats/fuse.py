@@ -329,12 +329,15 @@ class _Fuser:
         """The alternatives at *node*, each up to *meeting*."""
         parts: list[str] = []
         after = dict.fromkeys(fields)
+        tried: set[str] = set()  # what reads the whole line where it matches: then nothing further on is tried
         for name in sorted(node.edges, key=lambda name: self.place[name]):
             field, child = node.edges[name]
             head, mine = self._terminal(name, field, fields)
             tail, mine = self._emit(child, meeting, mine)
-            parts.append(self._guard(name, node.accepted) + head + tail)
+            parts.append(self._guard(name, node.accepted - tried) + head + tail)
             after |= dict.fromkeys(mine)
+            if not child.edges and child.skip is None and child is not meeting and _takes_the_rest(self.regexp[name]):
+                tried.add(name)
         if node.skip is not None:
             guard = self._skip_guard(node.accepted - node.skip.accepted, {n for n, _ in node.skip.all_edges})
             tail, mine = self._emit(node.skip, meeting, fields)
@@ -382,6 +385,17 @@ def _is_plain(terminal: TerminalDef) -> bool:
 
 _BEYOND = "\x80"  # stands for everything that is not ASCII
 _ALL = frozenset(map(chr, range(129)))
+
+
+def _takes_the_rest(regexp: str) -> bool:
+    """Whether what *regexp* matches runs to the end of the line, always: a greedy repetition of anything ends it."""
+    items = list(sre.parse(regexp, re.ASCII))
+    while items and items[-1][0] is sre.SUBPATTERN:
+        items = list(items[-1][1][3])
+    if not items or items[-1][0] is not sre.MAX_REPEAT:
+        return False
+    _least, most, inner = items[-1][1]
+    return most is sre.MAXREPEAT and len(inner) == 1 and (inner[0][0] is sre.ANY or inner[0] == (sre.NOT_LITERAL, ord("\n")))
 
 
 def _first_chars(regexp: str) -> frozenset[str] | None:

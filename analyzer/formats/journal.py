@@ -11,6 +11,7 @@ from analyzer.model.capture import Envelope
 
 _MOST_TEXT = 200_000
 _MESSAGE = ("MESSAGE", "log", "message", "msg")
+_ERROR = ("err", "error", "exception", "cause", "errorVerbose")  # what loggers of applications put beside the message
 _PROGRAM = ("SYSLOG_IDENTIFIER", "program", "programname", "ident", "app-name", "appname", "_COMM")
 _HOST = ("_HOSTNAME", "host", "hostname")
 _PID = ("SYSLOG_PID", "_PID", "pid", "procid")
@@ -28,6 +29,8 @@ def opened(text: str) -> tuple[str, Envelope | None]:
     message = _message(entry) if isinstance(entry, dict) else None
     if message is None:
         return text, None
+    if (error := _error(entry)) is not None and error not in message:
+        message = f"{message}: {error}"
     envelope = Envelope(
         time=_time(entry),
         host=_first(entry, _HOST),
@@ -45,6 +48,17 @@ def _message(entry: dict[str, Any]) -> str | None:
             return value.rstrip("\r\n")
         if isinstance(value, list) and all(isinstance(n, int) and 0 <= n < 256 for n in value):  # bytes that are no UTF-8
             return bytes(value).decode("utf-8", "replace")
+    return None
+
+
+def _error(entry: dict[str, Any]) -> str | None:
+    """The error that an application's logger put into a field of its own, on one line."""
+    for name in _ERROR:
+        value = entry.get(name)
+        if isinstance(value, dict):
+            value = value.get("message") or value.get("msg") or value.get("stack")
+        if isinstance(value, str) and value:
+            return " ".join(value.split("\n    at ", 1)[0].split())
     return None
 
 

@@ -171,9 +171,10 @@ class Format:
         return self.compiled.kinds[found.lastindex][0] if found and found.lastindex else None
 
     def says(self, text: str) -> bool:
-        """Whether *text* is a line of this format that is more than noise."""
+        """Whether *text* is a line of this format that is more than noise, and no mere continuation of one."""
         alias = self.alias_of(text)
-        return alias is not None and self.header.kinds.get(alias, {}).get("kind", alias) != "noise"
+        kind = self.header.kinds.get(alias or "", {})
+        return alias is not None and kind.get("kind", alias) != "noise" and kind.get("rtype") != "more"
 
     def is_bare(self, text: str) -> bool:
         """Whether *text* is a log line of this format that stands there without its stamp and program."""

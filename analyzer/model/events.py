@@ -62,6 +62,8 @@ class Reply(Event, frozen=True, tag="reply"):
     text: str | None = None
     tls: str | None = None  # said under TLS ("yes"), where the format marks it
     unexpected: str | None = None  # the client marked it as an error
+    to: str | None = None  # the stage that it answers, where the line itself tells
+    again: str | None = None  # yes: the client's error message repeats it; the reply itself may stand above
 
 
 class Command(Event, frozen=True, tag="command"):
@@ -84,7 +86,7 @@ class DataEnd(Event, frozen=True, tag="data_end"):
 
 
 class Closed(Event, frozen=True, tag="closed"):
-    """The connection ended.  *by*: server, client; *how*: closed, reset, timeout."""
+    """The connection ended.  *by*: server, client; *how*: closed, reset, timeout, probe, empty (an empty answer was read)."""
 
     by: str | None = None
     how: str | None = None

@@ -149,6 +149,20 @@ def _shortcodes(lines: list[Line]) -> list[Line] | None:
 
 
 def _fences(lines: list[Line]) -> list[Line] | None:
+    full = [line for line in lines if line.text.strip()]
+    ticks = sum(line.text.count("`") for line in full)
+    opens = {line.number for line in full if line.text.lstrip().startswith("`") and line.text.count("`") == 1}
+    shuts = {line.number for line in full if line.text.rstrip().endswith("`") and line.text.count("`") == 1}
+    if opens and shuts and len(opens) == len(shuts) and ticks <= 4 * len(opens) and min(opens) < min(shuts):
+        # an inline mark around several lines
+        found = [
+            _with(line, line.text.lstrip()[1:] if line.number in opens else line.text.rstrip()[:-1])
+            if line.number in opens | shuts
+            else line
+            for line in lines
+        ]
+        return _fences(found) or found
+
     def read(text: str) -> str:
         if _FENCE.match(text):
             return ""

@@ -13,7 +13,7 @@ from analyzer.model.events import Attempt, ClientGone, Event, MessageInfo, Noise
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
-    from analyzer.model.capture import Segment
+    from analyzer.model.capture import Line, Segment
 
 _STAGE = re.compile(
     r"(?:SMTP timeout after|in response to) (?:pipelined )?(?:sending )?"
@@ -63,6 +63,19 @@ _ERROR = re.compile(
 VERBS = frozenset(
     {"HELO", "EHLO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "AUTH", "STARTTLS", "RSET", "QUIT", "NOOP", "VRFY", "EXPN", "ETRN", "HELP"}
 )
+
+
+_BARE = frozenset({"warned", "noise", "remarked"})
+_OWN_STAMP = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:|\[[0-9]{1,9}\]|[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} |(?i:.{0,60}\bexim|LOG:)"
+)
+
+
+def weight(line: Line, fmt: Format) -> float:
+    """How surely *line* is Exim's: "Unable to ..." without stamp, message id and Exim's name may be anybody's complaint."""
+    if line.envelope is None and fmt.alias_of(line.body) in _BARE and not _OWN_STAMP.match(line.body):
+        return 0.0
+    return fmt.weight(line.body)
 
 
 def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
