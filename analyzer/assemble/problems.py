@@ -363,6 +363,7 @@ def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, res
         server_ip=named["server_ip"] if named else a.said_by_ip or a.relay_ip,
         port=int(named["port"]) if named and named["port"] else a.relay_port,
         helo=a.helo,
+        router=a.router or a.transport,
         queue_id=d.queue_id,
         time=a.time,
         places=(a.place,),
@@ -537,6 +538,7 @@ def _login(e: ev.AuthResult, software: str | None, view: str | None) -> Problem 
             "kind": "auth-failure",
             "stage": "AUTH",
             "by": "local",
+            "reason": e.result,  # failed: the server said no; error: it could not tell
             "minor": True,
             "view": "sending" if outgoing else "receiving",
         }

@@ -14,6 +14,7 @@ import msgspec
 from analyzer import cache
 from analyzer.errors import InvalidKnowledge
 from analyzer.formats import FORMAT_FOLDERS
+from analyzer.formats.pairs import named_fields
 from analyzer.model.events import INTEGERS, KINDS, Event
 from analyzer.model.place import Place
 
@@ -66,8 +67,10 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weak: tuple[str, ...] = ()  # aliases whose lines other formats share
     wakes: str | None = None  # an expression found in every line that is not weak: without it the format is not looked at
     bare: tuple[str, ...] = ()  # over log: aliases that are also told without stamp and program
+    distinct: bool = False  # over text: no prose looks like it, so that its noise alone is told as well
     rank: int = 0  # higher wins where two formats claim a line equally
     hook: str | None = None  # module of analyzer/formats/hooks, where not the format's own name
+    pairs: dict[str, tuple[str, ...]] = {}  # a key that lines name in themselves -> fields: the first that the event has is meant
     refs: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()
     about: str = ""  # prose for the documentation
@@ -210,6 +213,11 @@ class Format:
             value = found.group(group)
             if value and name not in values:
                 values[name] = _integer(value) if number else "" if value == NULL_ADDRESS else value
+        if self.header.pairs:
+            named = named_fields(line.body, self.header.pairs, cls)
+            if "text" in named and "text" in values:
+                named["text"] = f"{values['text']}: {named['text']}"
+            values |= named
         envelope = line.envelope
         if envelope is not None:
             values.setdefault("time", envelope.time)
@@ -331,6 +339,13 @@ def check(name: str, header: Header, fused: Fused) -> None:
             for field in {f for _, f in fields} | constants.keys()
             if field not in known
         ]
+    every = {f.name for cls in KINDS.values() for f in msgspec.structs.fields(cls)}
+    problems += [
+        f"{name}.lark:1:1: pairs: no event has a field `{field}`{_near(field, every)}"
+        for fields in header.pairs.values()
+        for field in fields
+        if field not in every
+    ]
     if problems:
         raise InvalidKnowledge("\n".join(sorted(set(problems))))
 

@@ -192,7 +192,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     text: str | None = None  # the reply without its codes, or the reason
     argument: str | None = None  # of the command that was refused
     temporary: str | None = None  # yes for 4xx, no for 5xx
-    reason: str | None = None  # of a connect failure: refused, timed-out, ...
+    reason: str | None = None  # of a connect failure: refused, timed-out, ...; of a login: failed, error
     answered: str | None = None
     severity: str | None = None  # of a local failure: warning, error, fatal, panic
     action: str | None = None
@@ -214,6 +214,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     port: int | None = None
     banner: str | None = None
     provider: str | None = None
+    router: str | None = None  # what chose the next hop, where a log names it: Exim's router, Sendmail's mailer
     queue_id: str | None = None
     user: str | None = None
     tls: str | None = None
