@@ -347,7 +347,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=delivered ", b"status=deliverable ", b"s
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-19", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-20", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -424,6 +424,10 @@ def _part(reader: Reader, index: int) -> Part:
         found = {
             t for sets in calm for s in sets for t in s if min(map(len, s)) >= _LEAST_QUIET and not any(u in f for u in s for f in failing)
         }
+        left = {m for m, p in reader.plans[index].items() if p.kind == "client_gone" and not p.fails}
+        aliases = {reader.plans[index][m].alias for m in left}
+        ends = {s.rpartition(" ")[2] for s in fmt.header.samples if s not in failing and fmt.alias_of(s) in aliases}
+        found |= {e for e in ends if "=" in e and len(e) >= _LEAST_QUIET and not any(e in f for f in failing)}
         roles |= {t.encode(): QUIET for t in found if t.encode() not in roles}
     _drop(roles)
     _fewer(roles, [FAIL], harmless)

@@ -756,9 +756,20 @@ Way = "Callable[[bytes, Rows], list[bytes]]"
 
 
 def behind(block: bytes, rows: Rows) -> list[bytes]:
-    """What stands between recipient and relay, of Postfix and Sendmail: ``... to=<greta@example.com>, relay=mx.example.com[192.0.2.1]:25, ..., status=sent``"""
+    """What stands between recipient and relay, of Postfix: ``... to=<greta@example.com>, relay=mx.example.com[192.0.2.1]:25, ..., status=sent``"""
     find = block.find
     return [block[a : find(b"[", a) + 2] if 0 <= (a := find(b"@", find(b"to=", b))) < s else b"" for (_, s, _), b in rows]
+
+
+def between(block: bytes, rows: Rows) -> list[bytes]:
+    """The same of Sendmail: ``to=<greta@example.com>, delay=..., mailer=esmtp, pri=120000, relay=mx.example.com. [192.0.2.1], ..., stat=Sent``"""
+    find = block.find
+    return [
+        block[a : find(b",", a)] + b"," + block[r : find(b"[", r) + 2]
+        if 0 <= (a := find(b"@", find(b"to=", b))) < (r := find(b" relay=", a)) < s
+        else b""
+        for (_, s, _), b in rows
+    ]
 
 
 def ahead(block: bytes, rows: Rows) -> list[bytes]:
@@ -816,8 +827,10 @@ def shortened(raw: bytes) -> bytes:
 
 def way_of(text: bytes) -> Way | None:
     """How lines with *text* are told apart; None where each must be read."""
-    if text.startswith((b"status=", b", stat=")):
+    if text.startswith(b"status="):
         return behind
+    if text.startswith(b", stat="):
+        return between
     return ahead if text in {b"=> ", b"-> ", b">> "} else beyond if text == b" mta delivery evpid=" else None
 
 
