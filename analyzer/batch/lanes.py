@@ -68,6 +68,7 @@ _SENT = {
     "exim-main": re.compile(rb"R=[^\s=]{1,64} T=").match,
     "opensmtpd": re.compile(rb'result="Ok"').match,
 }
+_LOGIN = re.compile(rb"warning: ([^\s\[\]<>]{1,255})\[(" + _IP + rb")\]: (SASL [A-Z0-9-]{1,40} authentication failed: .{0,300})\Z").match
 Key = tuple[bytes, ...]
 
 
@@ -76,7 +77,7 @@ class Taken(NamedTuple):
 
     key: Key
     queue_id: bytes | None
-    rcpt: bytes
+    rcpt: bytes | None
     sender: bytes | None
     client: bytes | None
 
@@ -94,6 +95,7 @@ class Lanes:
         sender = _SENDERS.get(name)
         self._sender = re.compile(sender).match if sender else None
         self._sent = _SENT.get(name)
+        self._login = _LOGIN if name == "postfix" else None
 
     def sender(self, body: bytes) -> tuple[bytes, bytes] | None:
         """Queue id and sender, where *body* names them."""
@@ -118,6 +120,9 @@ class Lanes:
         if self._refusal and (found := self._refusal(body)):
             text, verb, proto, rcpt, sender, ip, name, helo, queue_id = found.group(*self._order)
             return Taken((verb, proto, without(text, (ip, rcpt, sender, name, helo)), b""), queue_id or None, rcpt, sender or None, ip)
+        if self._login and (found := self._login(body)):
+            name, ip, text = found.groups()
+            return Taken((b"", without(text, (ip, name))), None, None, None, ip)
         return None
 
 
@@ -128,9 +133,12 @@ def loosely(key: Key) -> Key:
     ahead, said, reply = key[1].partition(b" said: ")
     if not said and key[0] in {b"==", b"**"}:
         ahead, said, reply = key[1].partition(b": SMTP error from remote mail")
-    return (key[0], ahead + said + _TOKEN.sub(b"0", reply), key[2]) if said else key
+    if said:
+        return key[0], ahead + said + _TOKEN.sub(b"0", reply), key[2]
+    return (key[0], _IN_BRACKETS.sub(b"[]", key[1]), key[2]) if b"[" in key[1] else key
 
 
+_IN_BRACKETS = re.compile(rb"\[" + _IP + rb"\]")
 _SHORT = 450  # longer texts are cut for their shape, and the cut would not be the same
 _TOKEN = re.compile(rb"\b(?:(?=\w*[0-9])[\w.-]{8,80}|[0-9]{1,9}(?= ?(?:s|secs?|seconds?|min|minutes?|hours?)\b))")
 

@@ -24,7 +24,7 @@ from analyzer.batch.reader import (
     QUIET,
     SENT,
     WEAK,
-    Needles,
+    Part,
     Read,
     Reader,
     arrival,
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 
     from analyzer.formats.load import Formats
     from analyzer.model.rule import RuleBook
+
+    Rows = list[tuple[tuple[int, int, int], int]]  # what was found, and where its line begins
+    Way = Callable[[bytes, Rows], list[bytes]]
+    Search = tuple[list[int], Callable[[bytes], "Hits"]]  # which texts, and the search for them
 
 _DIGITS = re.compile(r"[0-9]+")
 _BRACKETS = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\([^\s()]{1,80}\.[^\s()]{1,80}\)")
@@ -150,9 +154,6 @@ class Finder:
         return _found(self._rest, block)
 
 
-Search = tuple[list[int], "Callable[[bytes], Hits]"]  # which texts, and the search for them
-
-
 def _found(searches: list[Search], block: bytes) -> Hits:
     if len(searches) == 1 and searches[0][0][0] == 0:
         return searches[0][1](block)
@@ -208,39 +209,51 @@ def _automaton(aho: Any, which: list[int], texts: tuple[bytes, ...]) -> Search:
 _END, _INFO, _ARRIVED, _SENT, _FAIL, _WEAK, _QUIET = b"NIASFWQ"
 _LETTERS = {INFO: _INFO, ARRIVED: _ARRIVED, SENT: _SENT, FAIL: _FAIL, WEAK: _WEAK, QUIET: _QUIET}
 # Runs of lines that need not be read, and after them one that must; the letters are those of what was found, in order.
-_TOLD = rb"N[IW]*+(?:Q[IWQ]*+(?:[AS][IWQ]*+)?+|[AS][IWQ]*+)(?![FSA])"
-_LINES = re.compile(rb"(?:%b|NI*+(?!I|[^N]))*+(N[^N]*+)?+" % _TOLD).finditer
-_OWN_LINES = re.compile(rb"(?:%b)*+(N[^N]*+)?+" % _TOLD).finditer
+_LINES = re.compile(rb"(?:N[IW]*+(?:Q[IWQ]*+(?:[AS][IWQ]*+)?+|[AS][IWQ]*+)(?![FSA])|NI*+(?!I|[^N]))*+(N[^N]*+)?+").finditer
 
 
 class Net:
     """The search for lines of some formats, and for the names of other formats' programs (*wakes*).
 
-    The first texts are those that healthy lines have.  Where a line without any of them may matter, the ends of lines are among
-    them (*by_line*).
+    The first texts are those that healthy lines have.  Where lines of a program may matter that have none of them, the ends of
+    lines are among them (*by_line*).
     """
 
-    def __init__(self, needles: Needles, wakes: tuple[bytes, ...], owners: dict[bytes, frozenset[int]], *, automaton: bool) -> None:
+    def __init__(self, parts: Sequence[Part], wakes: tuple[bytes, ...], owners: dict[bytes, frozenset[int]], *, automaton: bool) -> None:
+        self.needles = needles = merged(parts)
         busy = needles.of(INFO), needles.of(ARRIVED), needles.of(SENT)
-        told = needles.of(WEAK, QUIET)
+        told = {t for p in parts if not p.needles.own for t in p.needles.of(WEAK, QUIET)}.intersection(needles.of(WEAK, QUIET))
         fails = needles.of(FAIL)
         tied = [t for t in fails if any(t in o or o in t for texts in (*busy, told) for o in texts)]
-        self.needles = needles
-        self.by_line = bool(told) or needles.own
-        first = [t for texts in busy for t in texts] + tied + list(told) + [b"\n"] * self.by_line
+        self.by_line = bool(told)
+        first = [t for texts in busy for t in texts] + tied + sorted(told) + [b"\n"] * self.by_line
         rest = [t for t in fails if t not in tied]
-        self.texts = (*first, *rest, *(w for w in wakes if w not in needles.texts))
+        weak = [t for t in needles.of(WEAK) if t not in told]
+        self.texts = (*first, *rest, *weak, *(w for w in wakes if w not in needles.texts))
         self.finder = Finder(self.texts, len(first), automaton=automaton)
         self.info = len(busy[0])
         self.arrived = self.info + len(busy[1])
         self.sent = self.arrived + len(busy[2])
-        self.first, self.fails = len(first), len(first) + len(rest)
+        self.first = len(first)
+        self.fails = self.first + len(rest)
+        self.weak = self.fails + len(weak)
         roles = dict(zip(needles.texts, needles.roles, strict=True))
         # What is found by the search's own padding is read, to be on the safe side.
         self.letters = [_LETTERS[roles[t]] if t in roles else _END for t in first] + [_FAIL] * 4
         self.ways = [way_of(t) for t in first[self.arrived : self.sent]]
         self.doubtful = {n: owners[t] for n, t in enumerate(first) if t in owners}
-        self.lines = _OWN_LINES if needles.own else _LINES
+        # Lines with a format's own stamp, of which some failures have no text: those that are something else, by what stands
+        # behind the message's id.
+        known = [t for p in parts if p.needles.own for t in p.needles.of(ARRIVED, SENT, QUIET)]
+        self.quiet = [t for t in known if t not in first]
+        self.unknown = re.compile(_NO_KNOWN.replace(b"%b", b"|".join(map(re.escape, known)))).finditer if known else None
+
+
+# Exim's stamp and message id, of 16 or 23 characters.
+_NO_KNOWN = (
+    rb"\n(?!\Z|20[^\n]{31}-[^\n]{2} (?:%b)|20[^\n]{36}-[^\n]{4} (?:%b)|"
+    rb"(?:[A-Za-z0-9_.-]{1,60} *\| |\S{1,40} std(?:out|err) [FP] )?20[^\n]{17,50}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} (?:%b))"
+)
 
 
 class Awake:
@@ -277,7 +290,7 @@ class Awake:
 
     def _wake(self, block: bytes, others: Hits) -> bool:
         """Wake the formats of *block*; whether some were."""
-        texts, fails = self.net.texts, self.net.fails
+        texts, fails = self.net.texts, self.net.weak
         seen = set()
         for n, _, end in others:
             if fails <= n < len(texts) and n not in seen and (not (behind := self.of[texts[n]][0]) or block[end : end + 1] in behind):
@@ -335,14 +348,14 @@ class Knowledge:
         if key not in self._nets:
             if len(self._nets) > 50:
                 self._nets.clear()
-            needles = merged([self.parts[i] for i in sorted(formats)])
-            self._nets[key] = Net(needles, wakes, self._owners(needles, formats), automaton=automaton)
+            parts = [self.parts[i] for i in sorted(formats)]
+            self._nets[key] = Net(parts, wakes, self._owners(formats), automaton=automaton)
         return self._nets[key]
 
-    def _owners(self, needles: Needles, formats: frozenset[int]) -> dict[bytes, frozenset[int]]:
+    def _owners(self, formats: frozenset[int]) -> dict[bytes, frozenset[int]]:
         """The texts of deliveries and arrivals that lines of another of *formats* may hold too: which formats' they are."""
         found = {}
-        for text in needles.of(SENT, ARRIVED):
+        for text in {t for i in formats for t in self.parts[i].needles.of(SENT, ARRIVED)}:
             own = frozenset(i for i in formats if text in self.parts[i].needles.of(SENT, ARRIVED))
             if any(text in s.encode() for i in formats - own for s in self.reader.logs[i].header.samples):
                 found[text] = own
@@ -402,6 +415,20 @@ def _read(counter: Counter_, awake: Awake, tally: Tally, task: Task, progress: C
             tally.notes.append(f"{task.item.name}: the last line has no end; it may be cut")
 
 
+def line_from(block: bytes, at: int) -> bytes:
+    """The line that begins at *at*."""
+    end = block.find(b"\n", at)
+    return block[at : len(block) if end < 0 else end]
+
+
+def told_apart(hits: Hits, letters: bytes) -> Iterator[int]:
+    """The lines that must be read, told by what was found in each."""
+    for found in _LINES(b"N" + letters):
+        if found[1]:
+            at = found.start(1) - 1
+            yield hits[at][1] if at >= 0 else -1
+
+
 class Counter_:  # noqa: N801
     """The scan of one range, as it goes."""
 
@@ -434,18 +461,25 @@ class Counter_:  # noqa: N801
         """
         rfind = block.rfind
         read = {rfind(b"\n", 0, s) for n, s, _ in others if n < net.fails}
+        weak = {rfind(b"\n", 0, s) for n, s, _ in others if net.fails <= n < net.weak}
+        if net.unknown is not None:
+            begins = [-1, *(m.start() for m in net.unknown(block))]
+            read.update(b for b in begins if has_own_stamp(block, b + 1))
         arrived: tuple[bytes, ...] = ()
         if self.filtered:
+            read |= weak
             ends = {n for n, letter in enumerate(net.letters) if letter in {_END, _QUIET}}
             read.update(rfind(b"\n", 0, s) for n, s, _ in hits if n not in ends)
-            read.update(s for n, s, _ in hits if net.letters[n] == _END and has_own_stamp(block, s + 1)) if net.needles.own else None
         else:
             arrived = net.texts[net.info : net.arrived]
             sent = [h for h in hits if net.arrived <= h[0] < net.sent]
             begins = [rfind(b"\n", 0, s) for _, s, _ in sent]
+            if weak:
+                told = {rfind(b"\n", 0, s) for n, s, _ in hits if net.info <= n < net.sent}
+                read.update(b for b in weak - told if not any(q in line_from(block, b + 1) for q in net.quiet))
             if net.by_line:
-                letters = self.letters(block, net, hits)
-                read.update(self.by_line(block, net, hits, letters))
+                letters = bytes([net.letters[h[0]] for h in hits])
+                read.update(told_apart(hits, letters))
                 self.received += letters.count(_ARRIVED)
             else:
                 tied = [s for n, s, _ in hits if n >= net.sent]
@@ -462,31 +496,11 @@ class Counter_:  # noqa: N801
             if sent:
                 self.deliveries(block, sent, begins, net, read)
         for begin in sorted(read):
-            end = block.find(b"\n", begin + 1)
-            line = block[begin + 1 : len(block) if end < 0 else end]
+            line = line_from(block, begin + 1)
             for text in arrived:
                 if text in line:
                     self.received -= line.count(text)
             self.line(offset + begin + 1, line)
-
-    def letters(self, block: bytes, net: Net, hits: Hits) -> bytes:
-        """What was found, a letter each, in order."""
-        of = net.letters
-        if not net.needles.own:
-            return bytes([of[h[0]] for h in hits])
-        # Exim's Completed stands behind the message's id; anything else is a stranger's text.
-        return bytes(
-            [c if (c := of[n]) != _QUIET or (s > 5 and (block[s - 4] == _DASH or block[s - 6] == _DASH)) else _INFO for n, s, _ in hits]
-        )
-
-    def by_line(self, block: bytes, net: Net, hits: Hits, letters: bytes) -> Iterator[int]:
-        """The lines that must be read, told by what was found in each."""
-        for found in net.lines(b"N" + letters):
-            if found[1]:
-                at = found.start(1) - 1
-                begin = hits[at][1] if at >= 0 else -1
-                if len(found[1].lstrip(b"NI")) or has_own_stamp(block, begin + 1):
-                    yield begin
 
     def accounts(self, block: bytes, hits: list[tuple[int, int, int]]) -> None:
         """Messages by the account that sent them, and by hour."""
@@ -578,8 +592,7 @@ class Counter_:  # noqa: N801
         """What the line at *begin* says, kept for all lines that are alike: None, where nothing follows from that."""
         if len(self.k.alike) > 200_000:
             self.k.alike.clear()
-        end = block.find(b"\n", begin + 1)
-        line = block[begin + 1 : len(block) if end < 0 else end].rstrip(b"\r")
+        line = line_from(block, begin + 1).rstrip(b"\r")
         found = self.k.reader.read(line)
         good = found is not None and short[1] and found.host == short[0] and found.plan.kind == "attempt" and not failed(found)
         self.k.alike[short] = self.sent_of(found, line) if good and found is not None and found.values[6] is not None else None
@@ -751,14 +764,12 @@ def same_mail(address: bytes | None, wanted: str) -> bool:
 
 
 # ---- deliveries without reading their lines --------------------------------------------------------------------------
-Rows = list[tuple[tuple[int, int, int], int]]  # what was found, and where its line begins
-Way = "Callable[[bytes, Rows], list[bytes]]"
 
 
 def behind(block: bytes, rows: Rows) -> list[bytes]:
     """What stands between recipient and relay, of Postfix: ``... to=<greta@example.com>, relay=mx.example.com[192.0.2.1]:25, ..., status=sent``"""
     find = block.find
-    return [block[a : find(b"[", a) + 2] if 0 <= (a := find(b"@", find(b"to=", b))) < s else b"" for (_, s, _), b in rows]
+    return [block[a : find(b"[", a) + 2] if 0 <= (a := find(b"@", find(b"to=", b + 1))) < s else b"" for (_, s, _), b in rows]
 
 
 def between(block: bytes, rows: Rows) -> list[bytes]:
@@ -766,7 +777,7 @@ def between(block: bytes, rows: Rows) -> list[bytes]:
     find = block.find
     return [
         block[a : find(b",", a)] + b"," + block[r : find(b"[", r) + 2]
-        if 0 <= (a := find(b"@", find(b"to=", b))) < (r := find(b" relay=", a)) < s
+        if 0 <= (a := find(b"@", find(b"to=", b + 1))) < (r := find(b" relay=", a)) < s
         else b""
         for (_, s, _), b in rows
     ]
