@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Any
 
 from analyzer.batch.gather import Gathered, Sought, gather, merge_gathered
 from analyzer.batch.incidents import Judgement, judgements
 from analyzer.batch.scan import Group, Key, Knowledge, Tally, Task, merge, scan
+from analyzer.batch.spread import spread
 from analyzer.batch.trace import Found, grep
 from analyzer.errors import MailwhyError, UnreadableInput
 
@@ -49,24 +49,7 @@ def _gather(task: Task, sought: Sought, key: tuple[Any, ...]) -> Gathered:
     return gather(task, sought, knowledge(*key))
 
 
-def _grep(task: Task, texts: tuple[bytes, ...], key: tuple[Any, ...]) -> list[Found]:
-    return grep(task, texts, knowledge(*key))
-
-
-_SOUGHT: list[Sought] = []  # what forked workers look for: inherited, not sent
-
-
-def _gather_inherited(task: Task, key: tuple[Any, ...]) -> Gathered:
-    return gather(task, _SOUGHT[-1], knowledge(*key))
-
-
-_JUDGED: list[tuple[dict[Key, Group], Gathered, RuleBook]] = []
 _FEW_SHAPES = 8  # of fewer, processes take longer to start than to judge
-
-
-def _judge_inherited(keys: list[Key], key: tuple[Any, ...]) -> dict[Key, Judgement]:
-    chosen, gathered, book = _JUDGED[-1]
-    return judgements({k: chosen[k] for k in keys}, gathered, knowledge(*key).reader, book)
 
 
 class Local:
@@ -88,7 +71,7 @@ class Local:
                     finally:
                         merge(total, part)
             else:
-                for tally in self._map(_scan, tasks, self.key):
+                for tally in spread(lambda task: scan(task, self.known), tasks, self.jobs):
                     merge(total, tally)
                     if progress:
                         progress(tally.bytes, sum(g.count for g in tally.groups.values()))
@@ -104,47 +87,27 @@ class Local:
                 for task in tasks:
                     merge_gathered(total, gather(task, sought, self.known, progress))
             else:
-                _SOUGHT.append(sought)
-                for found in self._map(_gather_inherited, tasks, self.key):
+                for found in spread(lambda task: gather(task, sought, self.known), tasks, self.jobs):
                     merge_gathered(total, found)
         except KeyboardInterrupt:
             raise Interrupted(total) from None
-        finally:
-            _SOUGHT.clear()
         return total
 
     def grep(self, tasks: Sequence[Task], texts: tuple[bytes, ...]) -> list[Found]:
         """The lines of all *tasks* that hold one of *texts*."""
         if self.jobs < 2 or len(tasks) < 2:
             return [f for task in tasks for f in grep(task, texts, self.known)]
-        return [f for found in self._map(_grep, tasks, texts, self.key) for f in found]
+        return [f for found in spread(lambda task: grep(task, texts, self.known), tasks, self.jobs) for f in found]
 
     def judge(self, chosen: dict[Key, Group], gathered: Gathered, book: RuleBook) -> dict[Key, Judgement]:
         """What the rules say of each shape."""
         if self.jobs < 2 or len(chosen) < _FEW_SHAPES:
             return judgements(chosen, gathered, self.known.reader, book)
+        found: dict[Key, Judgement] = {}
         keys = list(chosen)
-        _JUDGED.append((chosen, gathered, book))
-        try:
-            found: dict[Key, Judgement] = {}
-            for part in self._map(_judge_inherited, [keys[n :: self.jobs] for n in range(self.jobs)], self.key):
-                found |= part
-        finally:
-            _JUDGED.clear()
+        for part in spread(lambda k: judgements({k: chosen[k]}, gathered, self.known.reader, book), keys, self.jobs):
+            found |= part
         return {k: found[k] for k in keys}
-
-    def _map(self, function: Callable[..., Any], tasks: Sequence[Any], *rest: Any) -> Iterator[Any]:
-        import multiprocessing
-
-        context = multiprocessing.get_context("fork")  # what is sought and judged is inherited
-        with ProcessPoolExecutor(min(self.jobs, len(tasks)), context) as pool:
-            futures = [pool.submit(function, task, *rest) for task in tasks]
-            try:
-                for future in as_completed(futures):
-                    yield future.result()
-            except KeyboardInterrupt:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
 
     def close(self) -> None:
         """Nothing to close."""

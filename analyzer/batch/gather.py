@@ -141,8 +141,9 @@ class _Reading:
             if which < search.anchors:
                 at = start - search.gaps[which]
                 name = block[max(block.rfind(b" ", begin, at) + 1, begin) : at]
-            elif text.endswith((b"evpid=", b"msgid=")):  # OpenSMTPD: the message's id is the beginning of the envelope's
-                name = block[stop : stop + 8]
+            elif text.endswith((b"evpid=", b" message")):  # OpenSMTPD: the message's id is the beginning of the envelope's
+                at = stop if text.endswith(b"=") else block.find(b" msgid=", stop, end) + 7
+                name = block[at : at + 8]
                 if name not in self.names:
                     continue
             else:

@@ -58,7 +58,7 @@ _OWN = re.compile(
     rb"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?(?: ?[+-][0-9]{2}:?[0-9]{2}|Z)?) "
     rb"(?:\[[0-9]{1,10}\] )?(?:[0-9][0-9A-Za-z]{5}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} |[A-Za-z]{1,20}=)"
 )
-ALWAYS = frozenset({"postfix"})  # formats that every block is searched for; for others a program's name must stand in it
+ALWAYS = frozenset({"postfix"})  # formats whose lines may have no stamp
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -342,12 +342,12 @@ class Part(msgspec.Struct, frozen=True):
     anchors: dict[bytes, tuple[int, bool]] = {}
 
 
-_GOOD_ENDS = (b"status=sent ", b"status=sent\n", b"status=delivered ", b"status=deliverable ", b"status=relayed ", b"status=expanded ")
+_GOOD_ENDS = (b"status=sent ", b"status=delivered ", b"status=deliverable ", b"status=relayed ", b"status=expanded ")
 
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-18", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-20", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -424,14 +424,17 @@ def _part(reader: Reader, index: int) -> Part:
         found = {
             t for sets in calm for s in sets for t in s if min(map(len, s)) >= _LEAST_QUIET and not any(u in f for u in s for f in failing)
         }
+        left = {m for m, p in reader.plans[index].items() if p.kind == "client_gone" and not p.fails}
+        aliases = {reader.plans[index][m].alias for m in left}
+        ends = {s.rpartition(" ")[2] for s in fmt.header.samples if s not in failing and fmt.alias_of(s) in aliases}
+        found |= {e for e in ends if "=" in e and len(e) >= _LEAST_QUIET and not any(e in f for f in failing)}
         roles |= {t.encode(): QUIET for t in found if t.encode() not in roles}
     _drop(roles)
     _fewer(roles, [FAIL], harmless)
     order = sorted(roles)
     needles = Needles(tuple(order), tuple(roles[t] for t in order), every, own)
-    return Part(
-        fmt.name, needles, {} if fmt.name in ALWAYS else _wakes(fmt, _common(reader)), tuple(sorted(senders)), _anchors(reader, index)
-    )
+    common = b"" if fmt.name in ALWAYS else _common(reader)
+    return Part(fmt.name, needles, _wakes(fmt, common), tuple(sorted(senders)), _anchors(reader, index))
 
 
 def _anchors(reader: Reader, index: int) -> dict[bytes, tuple[int, bool]]:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import cached_property
-from itertools import accumulate, groupby, pairwise
+from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -17,15 +16,15 @@ import msgspec
 
 from analyzer.batch.lanes import Lanes, loosely, without
 from analyzer.batch.reader import (
-    ALWAYS,
     ARRIVED,
     EXPIRED,
+    FAIL,
     INFO,
     OWN_STAMPS,
     QUIET,
     SENT,
     WEAK,
-    Needles,
+    Part,
     Read,
     Reader,
     arrival,
@@ -37,10 +36,14 @@ from analyzer.batch.sources import Item, blocks
 from analyzer.batch.stamps import Clock, Years
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from analyzer.formats.load import Formats
     from analyzer.model.rule import RuleBook
+
+    Rows = list[tuple[tuple[int, int, int], int]]  # what was found, and where its line begins
+    Way = Callable[[bytes, Rows], list[bytes]]
+    Search = tuple[list[int], Callable[[bytes], "Hits"]]  # which texts, and the search for them
 
 _DIGITS = re.compile(r"[0-9]+")
 _BRACKETS = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\([^\s()]{1,80}\.[^\s()]{1,80}\)")
@@ -50,6 +53,8 @@ _FIXED = bytes(b"0"[0] if chr(i).isdigit() else i for i in range(256))
 _IDS = re.compile(rb"[0-9A-Za-z-]{5,24}")
 _NO_ID = frozenset({None, b"NOQUEUE", b"000000"})
 _MOST_SHAPES = 100_000
+_MOST_TOLD = 50_000
+_DASH = b"-"[0]
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -124,59 +129,131 @@ def shape(text: str) -> str:
     return _DIGITS.sub("0", _TOKEN.sub("0", text)[:300])
 
 
-_CHUNK = 56  # patterns; with more than 60, its own four included, the search leaves its fast path
-_MANY = 240  # of more patterns than this, one slow search is faster than many fast ones
+_CHUNK = 48  # patterns; with more than 60, its own four included, the search leaves its fast path
+Hits = list[tuple[int, int, int]]  # which text, and from where to where
 
 
 class Finder:
-    """Where texts occur, in the order of places: Aho-Corasick where installed, one alternation else.
+    """Where texts occur: Aho-Corasick where installed, one alternation else.  *first* texts are apart from the others.
 
     The two may differ where texts overlap, never in which lines hold one.
     """
 
-    def __init__(self, texts: tuple[bytes, ...], *, automaton: bool = True) -> None:
+    def __init__(self, texts: tuple[bytes, ...], first: int | None = None, *, automaton: bool = True) -> None:
         self.texts = texts
-        self.find: Callable[[bytes], Any] = self._with_re
-        if automaton and texts:
-            try:
-                import ahocorasick_rs as aho
-            except ImportError:
-                pass
-            else:
-                # Texts that hold each other stay together, so that the longest is found alone.
-                order = sorted(
-                    range(len(texts)), key=lambda i: (not any(texts[i] in t or t in texts[i] for t in texts if t != texts[i]), i)
-                )
-                step = -(-len(texts) // -(-len(texts) // _CHUNK))
-                if step == len(texts) or len(texts) > _MANY:
-                    self.find = _automaton(aho, texts)
-                else:
-                    pieces = [order[at : at + step] for at in range(0, len(texts), step)]
-                    self._parts = [([*p, *[len(texts)] * 4], _automaton(aho, tuple(texts[i] for i in p))) for p in pieces]
-                    self.find = self._with_several
-        self._at = {t: i for i, t in enumerate(texts)}
+        cut = len(texts) if first is None else first
+        self._first = _searches(list(range(cut)), texts, automaton=automaton)
+        self._rest = _searches(list(range(cut, len(texts))), texts, automaton=automaton)
 
-    def _with_several(self, block: bytes) -> list[tuple[int, int, int]]:
-        return sorted([(at[i], s, e) for at, find in self._parts for i, s, e in find(block)], key=_place)
+    def find(self, block: bytes) -> Hits:
+        """The first texts, in the order of places."""
+        return _found(self._first, block)
 
-    def _with_re(self, block: bytes) -> list[tuple[int, int, int]]:
-        if not self.texts:
-            return []
-        return [(self._at[m[0]], m.start(), m.end()) for m in self._pattern.finditer(block)]
+    def others(self, block: bytes) -> Hits:
+        """The other texts, in the order of places."""
+        return _found(self._rest, block)
 
-    @cached_property
-    def _pattern(self) -> re.Pattern[bytes]:
-        return re.compile(b"|".join(re.escape(t) for t in sorted(self.texts, key=lambda t: (-len(t), t))))
+
+def _found(searches: list[Search], block: bytes) -> Hits:
+    if len(searches) == 1 and searches[0][0][0] == 0:
+        return searches[0][1](block)
+    found = [(at[i], s, e) for at, find in searches for i, s, e in find(block)]
+    return sorted(found, key=_place) if len(searches) > 1 else found
 
 
 _place = itemgetter(1)
 
 
-def _automaton(aho: Any, texts: tuple[bytes, ...]) -> Callable[[bytes], Any]:
+def _searches(which: list[int], texts: tuple[bytes, ...], *, automaton: bool) -> list[Search]:
+    """Searches for some of *texts*."""
+    if not which:
+        return []
+    if automaton:
+        try:
+            import ahocorasick_rs as aho
+        except ImportError:
+            pass
+        else:
+            return [_automaton(aho, part, texts) for part in _parts(which, texts)]
+    number = {texts[i]: i for i in which}
+    pattern = re.compile(b"|".join(re.escape(t) for t in sorted(number, key=lambda t: (-len(t), t))))
+    return [([0, *range(1, len(texts))], lambda block: [(number[m[0]], m.start(), m.end()) for m in pattern.finditer(block)])]
+
+
+def _parts(which: list[int], texts: tuple[bytes, ...]) -> list[list[int]]:
+    """*which* in parts that one search each is fast for: texts that hold each other stay together, so that the longest is found
+    alone, and so do those that begin alike.
+    """
+    if len(which) <= _CHUNK:
+        return [which]
+    families: dict[bytes, list[int]] = {}
+    for i in which:
+        root = min((texts[j] for j in which if texts[j] in texts[i]), key=lambda t: (len(t), t))
+        families.setdefault(root, []).append(i)
+    most = -(-len(which) // -(-len(which) // _CHUNK))
+    parts: list[list[int]] = [[]]
+    for root in sorted(families):
+        if parts[-1] and len(parts[-1]) + len(families[root]) > most:
+            parts.append([])
+        parts[-1] += families[root]
+    return parts
+
+
+def _automaton(aho: Any, which: list[int], texts: tuple[bytes, ...]) -> Search:
     # Its fast path wants more than three different first bytes.
-    padded = [*texts, *(b"%cmailwhy\x00" % i for i in range(1, 5))]
-    found: Callable[[bytes], Any] = aho.BytesAhoCorasick(padded, matchkind=aho.MATCHKIND_LEFTMOST_LONGEST).find_matches_as_indexes
-    return found
+    padded = [*(texts[i] for i in which), *(b"%cmailwhy\x00" % i for i in range(1, 5))]
+    return [*which, *[len(texts)] * 4], aho.BytesAhoCorasick(padded, matchkind=aho.MATCHKIND_LEFTMOST_LONGEST).find_matches_as_indexes
+
+
+# What a text tells of its line, as letters: a line's end, then what `Needles` says of roles.
+_END, _INFO, _ARRIVED, _SENT, _FAIL, _WEAK, _QUIET = b"NIASFWQ"
+_LETTERS = {INFO: _INFO, ARRIVED: _ARRIVED, SENT: _SENT, FAIL: _FAIL, WEAK: _WEAK, QUIET: _QUIET}
+# Runs of lines that need not be read, and after them one that must; the letters are those of what was found, in order.
+_LINES = re.compile(rb"(?:N[IW]*+(?:Q[IWQ]*+(?:[AS][IWQ]*+)?+|[AS][IWQ]*+)(?![FSA])|NI*+(?!I|[^N]))*+(N[^N]*+)?+").finditer
+
+
+class Net:
+    """The search for lines of some formats, and for the names of other formats' programs (*wakes*).
+
+    The first texts are those that healthy lines have.  Where lines of a program may matter that have none of them, the ends of
+    lines are among them (*by_line*).
+    """
+
+    def __init__(self, parts: Sequence[Part], wakes: tuple[bytes, ...], owners: dict[bytes, frozenset[int]], *, automaton: bool) -> None:
+        self.needles = needles = merged(parts)
+        busy = needles.of(INFO), needles.of(ARRIVED), needles.of(SENT)
+        told = {t for p in parts if not p.needles.own for t in p.needles.of(WEAK, QUIET)}.intersection(needles.of(WEAK, QUIET))
+        fails = needles.of(FAIL)
+        tied = [t for t in fails if any(t in o or o in t for texts in (*busy, told) for o in texts)]
+        self.by_line = bool(told)
+        first = [t for texts in busy for t in texts] + tied + sorted(told) + [b"\n"] * self.by_line
+        rest = [t for t in fails if t not in tied]
+        weak = [t for t in needles.of(WEAK) if t not in told]
+        self.texts = (*first, *rest, *weak, *(w for w in wakes if w not in needles.texts))
+        self.finder = Finder(self.texts, len(first), automaton=automaton)
+        self.info = len(busy[0])
+        self.arrived = self.info + len(busy[1])
+        self.sent = self.arrived + len(busy[2])
+        self.first = len(first)
+        self.fails = self.first + len(rest)
+        self.weak = self.fails + len(weak)
+        roles = dict(zip(needles.texts, needles.roles, strict=True))
+        # What is found by the search's own padding is read, to be on the safe side.
+        self.letters = [_LETTERS[roles[t]] if t in roles else _END for t in first] + [_FAIL] * 4
+        self.ways = [way_of(t) for t in first[self.arrived : self.sent]]
+        self.doubtful = {n: owners[t] for n, t in enumerate(first) if t in owners}
+        # Lines with a format's own stamp, of which some failures have no text: those that are something else, by what stands
+        # behind the message's id.
+        known = [t for p in parts if p.needles.own for t in p.needles.of(ARRIVED, SENT, QUIET)]
+        self.quiet = [t for t in known if t not in first]
+        self.unknown = re.compile(_NO_KNOWN.replace(b"%b", b"|".join(map(re.escape, known)))).finditer if known else None
+
+
+# Exim's stamp and message id, of 16 or 23 characters.
+_NO_KNOWN = (
+    rb"\n(?!\Z|20[^\n]{31}-[^\n]{2} (?:%b)|20[^\n]{36}-[^\n]{4} (?:%b)|"
+    rb"(?:[A-Za-z0-9_.-]{1,60} *\| |\S{1,40} std(?:out|err) [FP] )?20[^\n]{17,50}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} (?:%b))"
+)
 
 
 class Awake:
@@ -184,8 +261,7 @@ class Awake:
 
     def __init__(self, knowledge: Knowledge, *, automaton: bool) -> None:
         self.k, self.automaton = knowledge, automaton
-        logs = knowledge.reader.logs
-        self.on = frozenset(i for i, f in enumerate(logs) if f.name in ALWAYS)
+        self.on: frozenset[int] = frozenset()
         self.dated = False  # the lines begin with a date; which of them have a format's own stamp must be looked at
         self._sleepers()
 
@@ -200,32 +276,27 @@ class Awake:
                 if other != text and other in text:
                     self.of[text] = behind, formats | more
         self.own = self.of.pop(OWN_STAMPS[0], (b"", set()))[1] if self.dated else set()
-        self.needles = self.k.needles(self.on)
-        self.doubtful = self.k.doubtful(self.on)
-        self.finder = self.k.finder(
-            self.needles.texts + tuple(sorted(t for t, (_, f) in self.of.items() if f and t not in self.needles.texts)),
-            automaton=self.automaton,
-        )
+        self.net = self.k.net(self.on, tuple(sorted(t for t, (_, f) in self.of.items() if f)), automaton=self.automaton)
+        self.shared = [t for t in self.of if t in self.net.needles.texts]  # these are searched for anyway
 
-    def find(self, block: bytes) -> list[tuple[int, int, int]]:
-        """Where *block* holds one of the texts of all formats of which it has lines."""
+    def find(self, block: bytes) -> tuple[Hits, Hits]:
+        """Where *block* holds one of the texts of all formats of which it has lines: those of healthy lines, and the others."""
         if not self.dated and block.startswith(b"20"):
             self.dated = True
             self._sleepers()
-        hits: list[tuple[int, int, int]] = self.finder.find(block)
-        while self._wake(block, hits):
-            hits = self.finder.find(block)
-        return hits
+        while self._wake(block, others := self.net.finder.others(block)):
+            pass
+        return self.net.finder.find(block), others
 
-    def _wake(self, block: bytes, hits: list[tuple[int, int, int]]) -> bool:
+    def _wake(self, block: bytes, others: Hits) -> bool:
         """Wake the formats of *block*; whether some were."""
-        first, texts = len(self.needles.texts), self.finder.texts
+        texts, fails = self.net.texts, self.net.weak
         seen = set()
-        for n, _, end in [h for h in hits if h[0] >= first]:
-            if n < len(texts) and n not in seen and (not (behind := self.of[texts[n]][0]) or block[end : end + 1] in behind):
+        for n, _, end in others:
+            if fails <= n < len(texts) and n not in seen and (not (behind := self.of[texts[n]][0]) or block[end : end + 1] in behind):
                 seen.add(n)
         woken = {i for n in seen for i in self.of[texts[n]][1]}
-        for text in self.of.keys() & set(self.needles.texts):  # it is searched for anyway
+        for text in self.shared:
             woken |= self.of[text][1] if text in block else set()
         if self.own and _OWN_LINE.search(block):
             woken |= self.own
@@ -242,15 +313,11 @@ _OWN_LINE = re.compile(rb"^20[0-9-]{8} ", re.MULTILINE)
 _WRAPPED = re.compile(rb"(?:[A-Za-z0-9_.-]{1,60} *\| |\S{1,40} std(?:out|err) [FP] )20[0-9-]{8} ")
 
 
-def own_lines(block: bytes) -> set[int]:
-    """Where lines begin that have a format's own stamp (the place of the newline before)."""
-    lines = block.split(b"\n")
-    begins = accumulate(map(len, lines), lambda at, length: at + length + 1, initial=-1)
-    return {
-        at
-        for line, at in zip(lines, begins, strict=False)
-        if (line[10:11] == b" " and line.startswith(b"20")) or (b" 20" in line[1:104] and _WRAPPED.match(line))
-    }
+def has_own_stamp(block: bytes, at: int) -> bool:
+    """Whether the line at *at* has a format's own stamp."""
+    if block.startswith(b"20", at):
+        return block[at + 10 : at + 11] == b" "
+    return b" 20" in block[at : at + 104] and _WRAPPED.match(block, at) is not None
 
 
 class Knowledge:
@@ -259,14 +326,15 @@ class Knowledge:
     def __init__(self, formats: Formats, book: RuleBook) -> None:
         self.reader = Reader(formats)
         self.parts = parts_of(self.reader)
-        self._finders: dict[tuple[tuple[bytes, ...], bool], Finder] = {}
-        self._needles: dict[frozenset[int], Needles] = {}
-        self._doubtful: dict[frozenset[int], dict[int, frozenset[int]]] = {}
+        self._nets: dict[tuple[Any, ...], Net] = {}
         self.suffixes = {s.encode(): p.encode() for p, all_of in book.providers for s in all_of}
         self.remotes: dict[bytes | None, bytes | None] = {None: None}
         self.shapes: dict[bytes, str] = {b"": ""}
         self._lanes: dict[int, Lanes] = {}
+        # What deliveries say: by what is left of their lines, and by what `way_of` cuts out of them.
         self.alike: dict[tuple[bytes, bytes, bool], Sent | None] = {}
+        self.told: dict[tuple[Way, bytes | None], dict[Any, Sent | None]] = {}
+        self.unclear: dict[tuple[Way, bytes | None], set[Any]] = {}
 
     def lanes(self, index: int) -> Lanes:
         """The express lanes of a format, kept."""
@@ -274,33 +342,24 @@ class Knowledge:
             self._lanes[index] = Lanes(self.reader.logs[index].name)
         return self._lanes[index]
 
-    def finder(self, texts: tuple[bytes, ...], *, automaton: bool) -> Finder:
-        """A finder of *texts*, kept."""
-        key = (texts, automaton)
-        if key not in self._finders:
-            if len(self._finders) > 50:
-                self._finders.clear()
-            self._finders[key] = Finder(texts, automaton=automaton)
-        return self._finders[key]
+    def net(self, formats: frozenset[int], wakes: tuple[bytes, ...], *, automaton: bool) -> Net:
+        """The search for lines of *formats* and for *wakes*, kept."""
+        key = formats, wakes, automaton
+        if key not in self._nets:
+            if len(self._nets) > 50:
+                self._nets.clear()
+            parts = [self.parts[i] for i in sorted(formats)]
+            self._nets[key] = Net(parts, wakes, self._owners(formats), automaton=automaton)
+        return self._nets[key]
 
-    def needles(self, formats: frozenset[int]) -> Needles:
-        """What lines of *formats* are found by, kept."""
-        if formats not in self._needles:
-            self._needles[formats] = merged([self.parts[i] for i in sorted(formats)])
-        return self._needles[formats]
-
-    def doubtful(self, formats: frozenset[int]) -> dict[int, frozenset[int]]:
-        """The needles of deliveries and arrivals that lines of another of *formats* may hold too: which formats' they are."""
-        if formats not in self._doubtful:
-            found = {}
-            needles, logs = self.needles(formats), self.reader.logs
-            for n, (text, role) in enumerate(zip(needles.texts, needles.roles, strict=True)):
-                own = frozenset(i for i in formats if text in self.parts[i].needles.of(SENT, ARRIVED))
-                others = (s for i in formats - own for s in logs[i].header.samples)
-                if role in {SENT, ARRIVED} and any(text in s.encode() for s in others):
-                    found[n] = own
-            self._doubtful[formats] = found
-        return self._doubtful[formats]
+    def _owners(self, formats: frozenset[int]) -> dict[bytes, frozenset[int]]:
+        """The texts of deliveries and arrivals that lines of another of *formats* may hold too: which formats' they are."""
+        found = {}
+        for text in {t for i in formats for t in self.parts[i].needles.of(SENT, ARRIVED)}:
+            own = frozenset(i for i in formats if text in self.parts[i].needles.of(SENT, ARRIVED))
+            if any(text in s.encode() for i in formats - own for s in self.reader.logs[i].header.samples):
+                found[text] = own
+        return found
 
     def provider(self, name: bytes | None) -> bytes | None:
         """The provider to whose names *name* belongs."""
@@ -340,11 +399,11 @@ def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] 
 def _read(counter: Counter_, awake: Awake, tally: Tally, task: Task, progress: Callable[[int, int], None] | None) -> None:
     for offset, block in blocks(task.item, task.start, task.end, task.size, tally.notes):
         before = counter.failures
-        hits = awake.find(block)
-        if awake.needles.every:
+        hits, others = awake.find(block)
+        if awake.net.needles.every:
             counter.all_lines(offset, block)
         else:
-            counter.hits(offset, block, hits, awake.needles, awake.doubtful)
+            counter.hits(offset, block, awake.net, hits, others)
         tally.blocks[task.source, offset] = lines = block.count(b"\n") + (not block.endswith(b"\n"))
         tally.lines += lines
         tally.bytes += len(block)
@@ -354,6 +413,20 @@ def _read(counter: Counter_, awake: Awake, tally: Tally, task: Task, progress: C
             progress(len(block), counter.failures - before)
         if not block.endswith(b"\n") and len(block) < (1 << 20):
             tally.notes.append(f"{task.item.name}: the last line has no end; it may be cut")
+
+
+def line_from(block: bytes, at: int) -> bytes:
+    """The line that begins at *at*."""
+    end = block.find(b"\n", at)
+    return block[at : len(block) if end < 0 else end]
+
+
+def told_apart(hits: Hits, letters: bytes) -> Iterator[int]:
+    """The lines that must be read, told by what was found in each."""
+    for found in _LINES(b"N" + letters):
+        if found[1]:
+            at = found.start(1) - 1
+            yield hits[at][1] if at >= 0 else -1
 
 
 class Counter_:  # noqa: N801
@@ -371,58 +444,59 @@ class Counter_:  # noqa: N801
         self.most = 1 << 32
         self.fast = task.use_lanes and not self.filtered
         self.groups: dict[tuple[Any, ...], Group] = {}  # by what the lanes tell
+        self.counted: dict[tuple[Way, bytes | None], Counter[Any]] = {}
         self.stamp, self.time = b"", self.clock.seconds(b"")
 
     def close(self) -> None:
         """The totals into the tally."""
+        self.sum_up()
         self.tally.sketch[self.task.source] = least_of(self.sums)
         if self.received:
             self.tally.counts["received"] = self.tally.counts.get("received", 0) + self.received
 
-    def hits(
-        self, offset: int, block: bytes, hits: list[tuple[int, int, int]], needles: Needles, doubtful: dict[int, frozenset[int]]
-    ) -> None:
+    def hits(self, offset: int, block: bytes, net: Net, hits: Hits, others: Hits) -> None:
         """The lines in which something was found.
 
         A line that has only the text of a delivery, or only that of an arrival, and once, is taken for one and not read.
         """
-        info = needles.roles.count(INFO)
-        least = info + needles.roles.count(ARRIVED)  # the texts stand in the order INFO, ARRIVED, SENT, FAIL, WEAK, QUIET
-        bulk = least + needles.roles.count(SENT)
-        quiet = len(needles.roles) - needles.roles.count(QUIET)
-        weak = quiet - needles.roles.count(WEAK)
         rfind = block.rfind
+        read = {rfind(b"\n", 0, s) for n, s, _ in others if n < net.fails}
+        weak = {rfind(b"\n", 0, s) for n, s, _ in others if net.fails <= n < net.weak}
+        if net.unknown is not None:
+            begins = [-1, *(m.start() for m in net.unknown(block))]
+            read.update(b for b in begins if has_own_stamp(block, b + 1))
+        arrived: tuple[bytes, ...] = ()
         if self.filtered:
-            read = {rfind(b"\n", 0, h[1]) for h in hits}
+            read |= weak
+            ends = {n for n, letter in enumerate(net.letters) if letter in {_END, _QUIET}}
+            read.update(rfind(b"\n", 0, s) for n, s, _ in hits if n not in ends)
         else:
-            read = {rfind(b"\n", 0, h[1]) for h in hits if bulk <= h[0] < weak or h[0] >= len(needles.texts)}
-            sent = [h for h in hits if least <= h[0] < bulk]
-            begins = [rfind(b"\n", 0, h[1]) for h in sent]
-            if len(set(begins)) != len(begins):
-                read.update(b for b, next_ in pairwise(begins) if b == next_)
-            if weak < len(needles.texts):
-                told = {rfind(b"\n", 0, h[1]) for h in hits if info <= h[0] < least}.union(begins)
-                if needles.own:  # Exim's Completed stands behind the message's id
-                    told.update(
-                        rfind(b"\n", 0, s) for n, s, _ in hits if n >= quiet and b"-" in {block[s - 4 : s - 3], block[s - 6 : s - 5]}
-                    )
-                else:
-                    told.update(rfind(b"\n", 0, h[1]) for h in hits if h[0] >= quiet)
-                read |= {rfind(b"\n", 0, h[1]) for h in hits if weak <= h[0] < quiet} - told
-                if needles.own and len(told | read) < block.count(b"\n"):
-                    read |= own_lines(block) - told
-            if doubtful:
-                read |= self.of_others(block, [h for h in hits if h[0] in doubtful], doubtful) - read
+            arrived = net.texts[net.info : net.arrived]
+            sent = [h for h in hits if net.arrived <= h[0] < net.sent]
+            begins = [rfind(b"\n", 0, s) for _, s, _ in sent]
+            if weak:
+                told = {rfind(b"\n", 0, s) for n, s, _ in hits if net.info <= n < net.sent}
+                read.update(b for b in weak - told if not any(q in line_from(block, b + 1) for q in net.quiet))
+            if net.by_line:
+                letters = bytes([net.letters[h[0]] for h in hits])
+                read.update(told_apart(hits, letters))
+                self.received += letters.count(_ARRIVED)
+            else:
+                tied = [s for n, s, _ in hits if n >= net.sent]
+                read.update(rfind(b"\n", 0, s) for s in tied)
+                if len(set(begins)) != len(begins):
+                    read.update(b for b, next_ in pairwise(begins) if b == next_)
+                self.received += len(hits) - len(sent) - len(tied)
+            if net.info:
+                accounts = [h for h in hits if h[0] < net.info]
+                self.received -= 0 if net.by_line else len(accounts)
+                self.accounts(block, accounts)
+            if net.doubtful:
+                read |= self.of_others(block, [h for h in hits if h[0] in net.doubtful], net.doubtful) - read
             if sent:
-                self.deliveries(block, sent, begins, needles, read)
-            ids = [h[0] for h in hits]
-            self.received += sum(map(ids.count, range(info, least)))
-            if info:
-                self.accounts(block, [h for h in hits if h[0] < info])
-        arrived = needles.texts[info : info if self.filtered else least]
+                self.deliveries(block, sent, begins, net, read)
         for begin in sorted(read):
-            end = block.find(b"\n", begin + 1)
-            line = block[begin + 1 : len(block) if end < 0 else end]
+            line = line_from(block, begin + 1)
             for text in arrived:
                 if text in line:
                     self.received -= line.count(text)
@@ -461,43 +535,64 @@ class Counter_:  # noqa: N801
                 found.add(begin)
         return found
 
-    def deliveries(self, block: bytes, sent: list[tuple[int, int, int]], begins: list[int], needles: Needles, read: set[int]) -> None:
+    def deliveries(self, block: bytes, sent: Hits, begins: list[int], net: Net, read: set[int]) -> None:
         """Lines that tell a delivery and nothing else, by host and destination; lines that must be read are put into *read*.
 
         What such a line says is known by its host and what stands between recipient and relay: of those alike, one is read.
         """
-        for way, of in groupby(sorted({h[0] for h in sent}), lambda n: way_of(needles.texts[n])):
-            ids = set(of)
-            rows = [(h, b) for h, b in zip(sent, begins, strict=True) if b not in read and h[0] in ids]
+        rows = list(zip(sent, begins, strict=True))
+        if not read.isdisjoint(begins):
+            rows = [r for r in rows if r[1] not in read]
+        for way in dict.fromkeys(net.ways):
+            mine = rows
+            if len(set(net.ways)) > 1:
+                mine = [r for r in rows if net.ways[r[0][0] - net.arrived] is way]
             if way is None:
-                read.update(b for _, b in rows)
-                continue
-            if not rows:
-                continue
-            raws, names = way(block, rows), hosts(block, rows)
-            keys: list[Any] = raws if isinstance(names, bytes) else list(zip(names, raws, strict=True))
-            where: dict[Any, int] = {}
-            again: set[Any] = set()
-            for key, count in Counter(keys).items():
+                read.update(b for _, b in mine)
+            elif mine:
+                self.alike(way, block, mine, read)
+
+    def alike(self, way: Way, block: bytes, rows: Rows, read: set[int]) -> None:
+        """Deliveries that are told apart by *way*."""
+        raws, names = way(block, rows), hosts(block, rows)
+        keys: list[Any] = raws if isinstance(names, bytes) else list(zip(names, raws, strict=True))
+        place = way, names if isinstance(names, bytes) else None
+        told = self.k.told.setdefault(place, {})
+        if len(told) > _MOST_TOLD:
+            self.sum_up()
+            told.clear()
+            self.k.unclear.pop(place, None)
+        unclear = self.k.unclear.setdefault(place, set())
+        fresh = set(keys) - told.keys()
+        if fresh:
+            where = dict(zip(keys, (b for _, b in rows), strict=True))
+            for key in fresh:
                 host, raw = (names, key) if isinstance(names, bytes) else key
-                short = (host, shortened(raw), way is ahead)
+                short = host, shortened(raw), way is ahead
                 if short not in self.k.alike:
-                    where = where or dict(zip(keys, (b for _, b in rows), strict=True))
                     self.learn(short, block, where[key])
-                told = self.k.alike[short]
-                if told is None:
-                    again.add(key)
-                else:
-                    self.tally.sent[told] = self.tally.sent.get(told, 0) + count
-            if again:
-                read.update(b for key, (_, b) in zip(keys, rows, strict=True) if key in again)
+                told[key] = self.k.alike[short]
+                if told[key] is None:
+                    unclear.add(key)
+        self.counted.setdefault(place, Counter()).update(keys)
+        if unclear and not unclear.isdisjoint(keys):
+            read.update(b for key, (_, b) in zip(keys, rows, strict=True) if key in unclear)
+
+    def sum_up(self) -> None:
+        """Deliveries by what they say into the tally."""
+        sent = self.tally.sent
+        for place, counts in self.counted.items():
+            told = self.k.told[place]
+            for key, count in counts.items():
+                if (what := told[key]) is not None:
+                    sent[what] = sent.get(what, 0) + count
+        self.counted.clear()
 
     def learn(self, short: tuple[bytes, bytes, bool], block: bytes, begin: int) -> None:
         """What the line at *begin* says, kept for all lines that are alike: None, where nothing follows from that."""
         if len(self.k.alike) > 200_000:
             self.k.alike.clear()
-        end = block.find(b"\n", begin + 1)
-        line = block[begin + 1 : len(block) if end < 0 else end].rstrip(b"\r")
+        line = line_from(block, begin + 1).rstrip(b"\r")
         found = self.k.reader.read(line)
         good = found is not None and short[1] and found.host == short[0] and found.plan.kind == "attempt" and not failed(found)
         self.k.alike[short] = self.sent_of(found, line) if good and found is not None and found.values[6] is not None else None
@@ -669,14 +764,23 @@ def same_mail(address: bytes | None, wanted: str) -> bool:
 
 
 # ---- deliveries without reading their lines --------------------------------------------------------------------------
-Rows = list[tuple[tuple[int, int, int], int]]  # what was found, and where its line begins
 
 
 def behind(block: bytes, rows: Rows) -> list[bytes]:
-    """What stands between recipient and relay, of Postfix and Sendmail: ``... to=<greta@example.com>, relay=mx.example.com[192.0.2.1]:25, ..., status=sent``"""
+    """What stands between recipient and relay, of Postfix: ``... to=<greta@example.com>, relay=mx.example.com[192.0.2.1]:25, ..., status=sent``"""
     find = block.find
-    ats = [find(b"@", find(b"to=", b)) for _, b in rows]
-    return [block[a : find(b"[", a) + 2] if 0 <= a < h[1] else b"" for a, (h, _) in zip(ats, rows, strict=True)]
+    return [block[a : find(b"[", a) + 2] if 0 <= (a := find(b"@", find(b"to=", b + 1))) < s else b"" for (_, s, _), b in rows]
+
+
+def between(block: bytes, rows: Rows) -> list[bytes]:
+    """The same of Sendmail: ``to=<greta@example.com>, delay=..., mailer=esmtp, pri=120000, relay=mx.example.com. [192.0.2.1], ..., stat=Sent``"""
+    find = block.find
+    return [
+        block[a : find(b",", a)] + b"," + block[r : find(b"[", r) + 2]
+        if 0 <= (a := find(b"@", find(b"to=", b + 1))) < (r := find(b" relay=", a)) < s
+        else b""
+        for (_, s, _), b in rows
+    ]
 
 
 def ahead(block: bytes, rows: Rows) -> list[bytes]:
@@ -686,7 +790,7 @@ def ahead(block: bytes, rows: Rows) -> list[bytes]:
     # The local part is left out, where there is one.
     return [
         block[at if (at := find(b"@", e, find(b" ", e))) > 0 else e : find(b" [", e)]
-        if b"-" in {block[s - 4 : s - 3], block[s - 6 : s - 5]}
+        if s > 5 and (block[s - 4] == _DASH or block[s - 6] == _DASH)
         else b""
         for (_, s, e), _ in rows
     ]
@@ -732,10 +836,12 @@ def shortened(raw: bytes) -> bytes:
     return raw[:cut] + (raw[relay:] if relay >= 0 else b"")
 
 
-def way_of(text: bytes) -> Callable[[bytes, Rows], list[bytes]] | None:
+def way_of(text: bytes) -> Way | None:
     """How lines with *text* are told apart; None where each must be read."""
-    if text.startswith((b"status=", b", stat=")):
+    if text.startswith(b"status="):
         return behind
+    if text.startswith(b", stat="):
+        return between
     return ahead if text in {b"=> ", b"-> ", b">> "} else beyond if text == b" mta delivery evpid=" else None
 
 

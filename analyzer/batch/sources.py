@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import bz2
 import contextlib
 import glob
 import io
 import json
-import lzma
 import os
 import re
 import sys
-import tempfile
 import zlib
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -104,6 +101,8 @@ def _fsspec(url: str) -> Any:
 
 def _spool() -> str:
     """Standard input as a file: it is read more than once."""
+    import tempfile
+
     handle, path = tempfile.mkstemp(prefix="mailwhy-")
     with os.fdopen(handle, "wb") as file:
         while piece := sys.stdin.buffer.read(1 << 20):
@@ -246,6 +245,18 @@ def _gz() -> Any:
     return isal_zlib.decompressobj(31)
 
 
+def _bz2() -> Any:
+    import bz2
+
+    return bz2.BZ2Decompressor()
+
+
+def _xz() -> Any:
+    import lzma
+
+    return lzma.LZMADecompressor()
+
+
 def _zst() -> Any:
     import zstandard
 
@@ -260,7 +271,7 @@ def _has_zstandard() -> bool:
     return True
 
 
-_DECODERS: dict[str, Any] = {"gz": _gz, "bz2": bz2.BZ2Decompressor, "xz": lzma.LZMADecompressor, "zst": _zst}
+_DECODERS: dict[str, Any] = {"gz": _gz, "bz2": _bz2, "xz": _xz, "zst": _zst}
 
 
 # ---- journals --------------------------------------------------------------------------------------------------------
