@@ -27,7 +27,7 @@ def weight(_line: Line, _fmt: Format) -> float:
     return 0.0
 
 
-def claim(lines: Sequence[Line]) -> list[tuple[int, int]]:
+def claim(lines: Sequence[Line], _fmt: Format) -> list[tuple[int, int]]:
     """The ranges of *lines* that are reports, or pieces of one."""
     ranges: list[tuple[int, int]] = []
     index = 0

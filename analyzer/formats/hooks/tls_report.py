@@ -24,7 +24,7 @@ def weight(_line: Line, _fmt: Format) -> float:
     return 0.0
 
 
-def claim(lines: Sequence[Line]) -> list[tuple[int, int]]:
+def claim(lines: Sequence[Line], _fmt: Format) -> list[tuple[int, int]]:
     """The ranges of *lines* that are reports: from a brace to the one that closes it, or to the end."""
     ranges: list[tuple[int, int]] = []
     index = 0
