@@ -49,6 +49,7 @@ class Judgement(msgspec.Struct, frozen=True):
     harmless: bool = False
     minor: bool = False
     rules: tuple[str, ...] = ()
+    kind: str = ""  # cause, echo, consequence
 
 
 def shape_of(key: Key) -> Key:
@@ -137,6 +138,7 @@ def _judged(group: Group, gathered: Gathered, reader: Reader, book: RuleBook) ->
         harmless=index in judged.harmless,
         minor=problem.minor,
         rules=tuple(sorted({o.rule.rule for o in voices})),
+        kind=fault.kind,
     )
 
 
@@ -171,20 +173,31 @@ class _Open(msgspec.Struct):
     attempts: int = 0
 
 
+INCIDENTS, REFUSED, NOISE = range(3)
+
+
+def _section(key: Key, judgement: Judgement) -> int:
+    """Where failures of *key* belong: a server that turns strangers away as it was told to has no incident."""
+    if judgement.noise or judgement.harmless:
+        return NOISE
+    theirs = judgement.fixed_by in {"sender", "user"} or judgement.kind == "echo"
+    return REFUSED if theirs and outcome(key) == "rejected" else INCIDENTS
+
+
 def incidents(
     tally: Tally, gathered: Gathered, judged: dict[Key, Judgement], names: Sequence[str], now: int | None
-) -> tuple[list[Incident], list[Incident]]:
-    """Incidents, the most harmful first, and apart from them the noise of strangers."""
+) -> tuple[list[Incident], list[Incident], list[Incident]]:
+    """Incidents, the most harmful first; apart from them what was refused at the door, and the noise of strangers."""
     open_: dict[tuple[Any, ...], _Open] = {}
     for key in sorted(tally.groups, key=repr):
         group = tally.groups[key]
         judgement = judged.get(shape_of(key), Judgement(minor=True))
-        apart = judgement.noise or judgement.harmless
-        if judgement.minor and judgement.fault == UNEXPLAINED and not apart:
+        section = _section(key, judgement)
+        if judgement.minor and judgement.fault == UNEXPLAINED and section != NOISE:
             continue
         shape = _words(key)
         host, remote = key[2].decode("utf-8", "replace"), (key[12] or b"").decode("utf-8", "replace")
-        name: tuple[Any, ...] = (judgement.fault, host, remote, apart, shape if judgement.fault == UNEXPLAINED else "")
+        name: tuple[Any, ...] = (judgement.fault, host, remote, section, shape if judgement.fault == UNEXPLAINED else "")
         found = open_.get(name)
         if found is None:
             found = open_[name] = _Open(Group(), judgement, Counter(), [], set(), set())
@@ -198,7 +211,10 @@ def incidents(
     attempts = attempts_of(tally)
     built = [(name[3], _incident(name, o, tally, gathered, attempts, names, now)) for name, o in open_.items()]
     built.sort(key=lambda b: (-b[1].harm, -b[1].events, b[1].id))
-    return [i for apart, i in built if not apart], [i for apart, i in built if apart]
+    sections: tuple[list[Incident], ...] = ([], [], [])
+    for section, incident in built:
+        sections[section].append(incident)
+    return sections[INCIDENTS], sections[REFUSED], sections[NOISE]
 
 
 _SURGE, _TIMES, _MOST_SURGES = 50, 8, 20

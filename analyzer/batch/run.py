@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time as clock
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -202,7 +203,7 @@ def report_of(
 ) -> BatchReport:
     """The report on what was scanned and gathered."""
     now = max((t for _, t in tally.ends.values() if t is not None), default=None)
-    found, noise = incidents(tally, gathered, judged, [i.name for i in items], now)
+    found, refused, noise = incidents(tally, gathered, judged, [i.name for i in items], now)
     totals = totals_of(tally, found)
     hours: dict[int, int] = {}
     for group in tally.groups.values():
@@ -229,6 +230,7 @@ def report_of(
         tuple(sorted(set(notes))),
         surges(tally.users),
         partial,
+        tuple(refused),
         book.version,
         __version__,
     )
@@ -264,14 +266,17 @@ def headline(verdict: str, totals: dict[str, int], found: Sequence[Incident], no
         return "Nothing in these logs is in a format that mailwhy knows."
     if verdict == "healthy":
         aside = f"; {sum(n.events for n in noise):,} events are strangers' noise" if noise else ""
-        return f"No incidents: {totals['delivered']:,} deliveries{aside}."
+        turned = f"; {totals['rejected']:,} were refused here" if totals["rejected"] else ""
+        return f"No incidents: {totals['delivered']:,} deliveries{turned}{aside}."
     tried = totals["delivered"] + totals["deferred"] + totals["bounced"]
     failed = totals["deferred"] + totals["bounced"]
-    events = sum(i.events for i in found)
-    top, share = 0, 0
-    while top < len(found) and share < 0.9 * events and top < 3:
-        share += found[top].events
-        top += 1
+    by_cause = Counter[str]()
+    for i in found:
+        by_cause[i.fault] += i.events
+    events = sum(by_cause.values())
+    counts = [count for _, count in by_cause.most_common(3)]
+    top = next((n for n in range(1, len(counts) + 1) if sum(counts[:n]) >= 0.9 * events), len(counts))
+    share = sum(counts[:top])
     causes = f"{top} cause{'s' * (top != 1)} make{'s' * (top == 1)} up {100 * share // max(1, events)} %"
     return f"{failed:,} of {tried:,} delivery attempts failed or waited; {totals['rejected']:,} were refused here; {causes}."
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 _LONGEST = 20_000
 _PAIR = re.compile(
     r'"(?P<key>[A-Za-z_][A-Za-z0-9_.-]{0,60})"[ ]?:[ ]?(?:"(?P<string>(?:[^"\\]|\\.)*)"|\[(?P<list>[^\[\]]*)\]|(?P<plain>[^\s,"{}\[\]]+))'
-    r'|(?<![^\s,{(])(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,60})(?:(?P<wide> = )|=)'
+    r"|(?<![^\s,{(])(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,60})(?:(?P<wide> = )|=)"
     r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|\[(?P<several>[^\[\]]*)\]|(?(wide)(?P<free>(?:(?!, [A-Za-z]{1,40} = )[^\n])*)|(?P<bare>[^\s]*)))'
 )
-_ESCAPE = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|(.))')
+_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))")
 _ESCAPED = {"n": " ", "r": " ", "t": " "}
 _ADDRESSES = frozenset({"mail_from", "rcpt_to", "message_id"})
 _HOSTS = frozenset({"client_ip", "server_ip", "relay_ip"})
@@ -31,7 +31,8 @@ def named_fields(text: str, meant: Mapping[str, tuple[str, ...]], cls: type[Even
     known = frozenset(cls.__struct_fields__)
     numbers = INTEGERS[str(cls.__struct_config__.tag)]
     found: dict[str, Any] = {}
-    for key, value in _pairs(text[:_LONGEST]):
+    for key, told in _pairs(text[:_LONGEST]):
+        value = told
         field = next((f for f in meant.get(key, ()) if f in known), None)
         if field is None:
             continue

@@ -127,5 +127,6 @@ class BatchReport(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
     surges: tuple[Surge, ...] = ()
     partial: bool = False
+    refused: tuple[Incident, ...] = ()  # what this side's servers turned away as they were told to; the sender's business
     rules_version: str = ""
     mailwhy: str = ""

@@ -6,21 +6,24 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
 
-from analyzer.render.batch_text import sparkline
+from analyzer.render.batch_text import by_cause, sparkline
+from analyzer.render.html import head
 from analyzer.render.safe import visible
 
 if TYPE_CHECKING:
     from analyzer.model.batch import BatchReport, Incident, Traffic
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 STYLE = """
-:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #8886;vertical-align:top}
-td.n{text-align:right;font-variant-numeric:tabular-nums}pre{overflow-x:auto;padding:.6rem;background:#8882;font-size:.85rem}
-section{border-top:2px solid #8886;margin-top:1.5rem}.trend{font-family:monospace;white-space:pre}
-.heat{font-size:.75rem}.heat td{padding:0;text-align:center;border:1px solid #8884;min-width:1em}.heat td span{font-size:.6rem}
-.h1{background:#e4572e22}.h2{background:#e4572e44}.h3{background:#e4572e77}.h4{background:#e4572eaa}.h5{background:#e4572ecc}.h6{background:#e4572e}
-@media print{pre{white-space:pre-wrap}}
+.tiles { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1rem 0; padding: 0; list-style: none; }
+.tiles li { border: 1px solid var(--line); border-radius: .5rem; padding: .4rem .9rem; background: var(--sheet); }
+.tiles b { display: block; font-size: 1.2rem; font-variant-numeric: tabular-nums; }
+td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; } td.n svg { display: inline-block; vertical-align: middle; margin-left: .4rem; }
+a { color: var(--link); }
+.incident { border-top: 1px solid var(--line); margin-top: 1.6rem; }
+.trend { font-family: ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; white-space: pre; }
+.heat { font-size: .75rem; } .heat td { padding: 0; text-align: center; border: 1px solid var(--line); min-width: 1em; } .heat td span { font-size: .6rem; }
+.heat th { font-weight: 400; }
+.h1 { background: #e4572e22; } .h2 { background: #e4572e44; } .h3 { background: #e4572e77; } .h4 { background: #e4572eaa; } .h5 { background: #e4572ecc; } .h6 { background: #e4572e; }
 """
 
 
@@ -28,22 +31,25 @@ def html_of(report: BatchReport) -> str:
     """The page."""
     t = report.totals
     names = ("lines", "received", "delivered", "onward", "deferred", "bounced", "expired", "rejected", "lost", "waiting", "delayed")
-    totals = "".join(f"<tr><th scope=row>{n}</th><td class=n>{t[n]:,}</td></tr>" for n in names)
+    totals = "".join(f"<li><b>{t[n]:,}</b>{n}</li>" for n in names)
+    state = {"incidents": "faulty"}.get(report.verdict, report.verdict)
     parts = [
-        "<!doctype html><html lang=en><head><meta charset=utf-8>",
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
-        '<meta name=viewport content="width=device-width,initial-scale=1">',
-        f"<title>{esc(report.headline)}</title><style>{STYLE}</style></head><body><main><h1>{esc(report.headline)}</h1>",
+        head(report.headline, STYLE),
+        f"<section class='verdict {state}'><p class=status>{esc(report.verdict)}</p><h1>{esc(report.headline)}</h1></section>",
         "<p><strong>Partial: the run was interrupted.</strong></p>" if report.partial else "",
-        f"<table><caption>Totals</caption>{totals}</table>",
+        f"<ul class=tiles>{totals}</ul>",
         _trend("Failures by hour", report.hours),
         _surges(report),
+        _causes(report),
         _heat(report),
         _overview(report),
         _traffic("Destinations", report.destinations),
         _traffic("Hosts", report.hosts),
         *(_incident(i, found) for i, found in enumerate(report.incidents[:100], 1)),
-        _noise(report),
+        _apart(
+            "Refused at the door, as configured", "The senders' business; look here when somebody's mail does not arrive.", report.refused
+        ),
+        _apart("Everyday noise, apart", "", report.noise),
         _coverage(report),
         f"<footer><p>mailwhy {esc(report.mailwhy)}, rules {esc(report.rules_version)}</p></footer>",
         "</main></body></html>\n",
@@ -99,6 +105,8 @@ def _heat(report: BatchReport) -> str:
     first, last = min(min(h) for h in at.values()), max(max(h) for h in at.values())
     step = max(1, -(-(last - first + 1) // _COLUMNS))
     starts = range(first, last + 1, step)
+    if len(starts) < 2:
+        return ""  # one hour: a map of one column says nothing
     heads = "".join(f"<th scope=col title={stamp(s)}>{label(s, s == first or (s - first) % 24 < step)}</th>" for s in starts)
     body = ""
     for n, i in rows:
@@ -149,7 +157,7 @@ def _incident(number: int, i: Incident) -> str:
     )
     where = " &rarr; ".join(esc(x) for x in (i.host, i.destination) if x)
     return (
-        f'<section id="i{number}"><h2>{number}. {esc(i.title)}</h2><p>{esc(certainty)}; severity {esc(i.severity)}; {where}'
+        f'<section class=incident id="i{number}"><h2>{number}. {esc(i.title)}</h2><p>{esc(certainty)}; severity {esc(i.severity)}; {where}'
         f"{'; still going on' if i.ongoing else ''}</p><p>{esc(i.summary)}</p>"
         f"<p>{i.events:,} events, {i.messages:,} messages, {i.recipients:,} recipients, {i.senders:,} senders; "
         f"{i.lost:,} lost, {i.waiting:,} waiting, {i.delayed:,} delayed; {esc(i.first or '?')} to {esc(i.last or '?')}</p>"
@@ -167,15 +175,30 @@ def _share(i: Incident) -> str:
     return out
 
 
-def _noise(report: BatchReport) -> str:
-    if not report.noise:
+def _apart(title: str, note: str, found: tuple[Incident, ...]) -> str:
+    if not found:
         return ""
     rows = "".join(
         f"<tr><td>{esc(n.title)}</td><td>{esc(n.host)}</td><td class=n>{n.events:,}</td><td class=n>{n.clients:,}</td></tr>"
-        for n in report.noise[:50]
+        for n in found[:50]
     )
     heads = "".join(f"<th scope=col>{h}</th>" for h in ("What", "Host", "Events", "Addresses"))
-    return f"<section><h2>Everyday noise, apart</h2><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></section>"
+    said = f"<p>{esc(note)}</p>" if note else ""
+    return f"<section><h2>{esc(title)}</h2>{said}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></section>"
+
+
+def _causes(report: BatchReport) -> str:
+    causes = by_cause(report.incidents)
+    if not causes:
+        return ""
+    most = max(events for _, events, *_ in causes)
+    rows = "".join(
+        f"<tr><td>{esc(first.title)}</td><td class=n>{events:,} <svg width=60 height=10 aria-hidden=true><rect width={round(60 * events / most)} height=10 rx=2 fill='#4776a8'/></svg></td>"
+        f"<td class=n>{lost:,}</td><td class=n>{waiting:,}</td><td class=n>{delayed:,}</td><td class=n>{places:,}</td></tr>"
+        for first, events, lost, waiting, delayed, places in causes[:20]
+    )
+    heads = "".join(f"<th scope=col>{h}</th>" for h in ("Cause", "Events", "Lost", "Waiting", "Delayed", "Places"))
+    return f"<h2>Causes</h2><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _coverage(report: BatchReport) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from analyzer.render.safe import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analyzer.model.batch import BatchReport, Incident, Traffic
 
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -30,6 +32,18 @@ def sparkline(hours: dict[str, int], width: int = _WIDTH) -> str:
     return "".join(_BARS[-(-8 * n // top)] for n in sums)
 
 
+def by_cause(found: Sequence[Incident]) -> list[tuple[Incident, int, int, int, int, int]]:
+    """For each cause its foremost incident, and the sums over all: events, lost, waiting, delayed, places; the most harmful first."""
+    sums: dict[str, list[Incident]] = {}
+    for i in found:
+        sums.setdefault(i.fault if i.certainty else i.id, []).append(i)
+    ranked = sorted(sums.values(), key=lambda group: -sum(i.harm for i in group))
+    return [
+        (g[0], sum(i.events for i in g), sum(i.lost for i in g), sum(i.waiting for i in g), sum(i.delayed for i in g), len(g))
+        for g in ranked
+    ]
+
+
 def text_of(report: BatchReport) -> str:
     """The whole report."""
     out = [report.headline + (" (partial: interrupted)" if report.partial else ""), ""]
@@ -47,6 +61,7 @@ def text_of(report: BatchReport) -> str:
         )
     out += _traffic("by host", report.hosts) if len(report.hosts) > 1 else []
     out += _traffic("by destination", report.destinations)
+    out += _causes(report)
     for i, incident in enumerate(report.incidents[:_MOST], 1):
         out += ["", *_incident(i, incident)]
     if len(report.incidents) > _MOST:
@@ -54,22 +69,37 @@ def text_of(report: BatchReport) -> str:
         out += ["", f"... and {len(rest):,} smaller incidents with {sum(r.events for r in rest):,} events (all are in --json)"]
     if report.gone:
         out += ["", "Gone since the baseline: " + visible(", ".join(report.gone[:20]))]
-    if report.noise:
-        out += ["", "Apart from that, everyday noise:"]
-        by_title: dict[str, list[int]] = {}
-        for n in report.noise:
-            sums = by_title.setdefault(n.title, [0, 0])
-            sums[0] += n.events
-            sums[1] += n.clients
-        out += [
-            f"  {events:>8,} x {visible(title)}" + (f", from {clients:,} addresses" if clients else "")
-            for title, (events, clients) in sorted(by_title.items(), key=lambda x: -x[1][0])[:10]
-        ]
+    out += _apart("Refused at the door, as configured (the senders' business):", report.refused)
+    out += _apart("Apart from that, everyday noise:", report.noise)
     assumed = sorted({s.year for s in report.sources if s.year is not None})
     if assumed:
         out += ["", f"note: stamps without a year; taken for {', '.join(map(str, assumed))}"]
     out += [f"note: {visible(n)}" for n in report.notes]
     return "\n".join(out) + "\n"
+
+
+def _causes(report: BatchReport) -> list[str]:
+    causes = by_cause(report.incidents)
+    if len(causes) == len(report.incidents):
+        return []
+    out = ["", f"{'by cause':<52} events      lost   waiting   delayed  places"]
+    for first, events, lost, waiting, delayed, places in causes[:_FEW]:
+        out.append(f"  {visible(first.title)[:47]:<47} {events:>9,} {lost:>9,} {waiting:>9,} {delayed:>9,} {places:>7,}")
+    return out
+
+
+def _apart(title: str, found: Sequence[Incident]) -> list[str]:
+    """What is no incident, by what it is."""
+    sums: dict[str, list[int]] = {}
+    for n in found:
+        mine = sums.setdefault(n.title, [0, 0])
+        mine[0] += n.events
+        mine[1] += n.clients
+    lines = [
+        f"  {events:>8,} x {visible(name)}" + (f", from {clients:,} address{'es' * (clients != 1)}" if clients else "")
+        for name, (events, clients) in sorted(sums.items(), key=lambda x: -x[1][0])[:10]
+    ]
+    return ["", title, *lines] if lines else []
 
 
 def _traffic(title: str, rows: tuple[Traffic, ...]) -> list[str]:

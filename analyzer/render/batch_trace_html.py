@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from analyzer.render.batch_html import POLICY, STYLE, esc
+from analyzer.render.batch_html import esc
+from analyzer.render.html import head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,13 +17,7 @@ def html_of(what: str, kind: str, told: Sequence[dict[str, Any]], count: int) ->
     """The page: one section for each message, with its lines, the gaps between them, its state and the verdict."""
     title = f"{what} ({kind}): {count:,} message{'s' * (count != 1)}"
     more = f"<p>The first {len(told):,} are shown.</p>" if count > len(told) else ""
-    return (
-        "<!doctype html><html lang=en><head><meta charset=utf-8>"
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><meta name=viewport content="width=device-width,initial-scale=1">'
-        f"<title>{esc(title)}</title><style>{STYLE}</style></head><body><main><h1>{esc(title)}</h1>{more}"
-        + "".join(_message(n, t) for n, t in enumerate(told, 1))
-        + "</main></body></html>\n"
-    )
+    return f"{head(title)}<h1>{esc(title)}</h1>{more}" + "".join(_message(n, t) for n, t in enumerate(told, 1)) + "</main></body></html>\n"
 
 
 def _message(number: int, t: dict[str, Any]) -> str:

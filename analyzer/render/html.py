@@ -77,6 +77,20 @@ def page(template: str, **values: Any) -> str:
     )
 
 
+def head(title: str, style: str = "") -> str:
+    """What a page without scripts begins with, up to its main part: the same style, more of one's own, and a policy for both."""
+    from markupsafe import escape
+
+    style = (files("analyzer.render") / "templates" / "style.css").read_text(encoding="utf-8") + style
+    policy = f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'"
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">'
+        f"<title>{escape(visible_block(title))}</title><style>{style}</style></head><body><main>"
+    )
+
+
 def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(sha256(text.encode()).digest()).decode()
 
