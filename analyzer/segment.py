@@ -110,7 +110,7 @@ def _claimed(capture: Capture, lines: list[Line], formats: Formats) -> tuple[set
     taken: set[int] = set()
     segments: list[Segment] = []
     for name, fmt in formats.all.items():
-        claim = getattr(fmt.hook, "claim", None) if fmt.hook else None
+        claim = fmt.hook("claim")
         if claim is None:
             continue
         for start, end in claim(lines):
@@ -130,7 +130,7 @@ def awake(lines: Sequence[Line], formats: Formats) -> list[Format]:
         if fmt.header.over == "prose":
             continue
         if fmt.header.over == "log":
-            if any(fmt.takes(p) for p in programs if p) or any(w in text for w in fmt.bare_wakes):
+            if any(fmt.takes(p) for p in programs if p) or any(w in text for w in fmt.head.bare_wakes):
                 found.append(fmt)
         elif fmt.may_be_in(text):
             found.append(fmt)
@@ -150,7 +150,7 @@ def score(fmt: Format, line: Line) -> float:
         return 0.0
     if not may_be(fmt, line):
         return _MISS
-    weigh = getattr(fmt.hook, "weight", None) if fmt.hook else None
+    weigh = fmt.hook("weight")
     weight = weigh(line, fmt) if weigh else fmt.weight(line.body)
     if weight:
         return 2.0 * weight + 0.01 * fmt.header.rank

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 
 import msgspec
+
+from analyzer.expressions import re
 
 TYPES = frozenset(
     [

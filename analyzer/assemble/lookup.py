@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import TYPE_CHECKING
 
 from analyzer.assemble.blocklists import blocklist_answer, blocklist_question
 from analyzer.assemble.commands import Asked, asked_by
 from analyzer.assemble.policy import records_of, spf_allows, spf_result
+from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.lookup import Lookup
 

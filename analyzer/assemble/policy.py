@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from analyzer.expressions import re
 from analyzer.model.lookup import Record
 
 if TYPE_CHECKING:

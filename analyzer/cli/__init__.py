@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from analyzer import __version__
 from analyzer.errors import MailwhyError
+from analyzer.expressions import keep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,7 @@ def run(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"mailwhy {name}", description=COMMANDS[name], allow_abbrev=False)
     module.arguments(parser)
     status: int = module.run(parser.parse_args(rest))
+    keep()
     return status
 
 

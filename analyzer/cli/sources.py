@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer.errors import UnreadableInput
@@ -33,12 +33,12 @@ def sources(names: list[str]) -> list[Source]:
 def _source(name: str) -> Source:
     if name == "-":
         return Source("stdin", sys.stdin.buffer.read(MOST_BYTES))
-    path = Path(name)
     try:
-        if path.is_dir():
+        if os.path.isdir(name):
             raise UnreadableInput(f"{name}: is a folder; name its files, or use `mailwhy batch {name}` for logs")
-        if path.stat().st_size > MOST_BYTES:
+        if os.stat(name).st_size > MOST_BYTES:
             raise UnreadableInput(f"{name}: larger than {MOST_BYTES >> 20} MB; use `mailwhy batch {name}` for logs")
-        return Source(name, path.read_bytes())
+        with open(name, "rb") as file:
+            return Source(name, file.read())
     except OSError as error:
         raise UnreadableInput(f"{name}: {error.strerror or error}") from None

@@ -327,20 +327,47 @@ class _Fuser:
 
     def _branch(self, node: _Node, meeting: _Node | None, fields: _Fields) -> tuple[str, _Fields]:
         """The alternatives at *node*, each up to *meeting*."""
-        parts: list[str] = []
         after = dict.fromkeys(fields)
-        for name in sorted(node.edges, key=lambda name: self.place[name]):
-            field, child = node.edges[name]
-            head, mine = self._terminal(name, field, fields)
-            tail, mine = self._emit(child, meeting, mine)
-            parts.append(self._guard(name, node.accepted) + head + tail)
-            after |= dict.fromkeys(mine)
+        levels: list[tuple[str, list[str]]] = []
+        for guard, names in self._levels(node):
+            levels.append((guard, []))
+            for name in names:  # groups are numbered as they stand
+                field, child = node.edges[name]
+                head, mine = self._terminal(name, field, fields)
+                tail, mine = self._emit(child, meeting, mine)
+                levels[-1][1].append(head + tail)
+                after |= dict.fromkeys(mine)
+        parts: list[str] = []
+        for guard, own in reversed(levels):
+            parts = [*own, *parts]
+            if guard:
+                parts = [guard + _either(parts)]
         if node.skip is not None:
-            guard = self._skip_guard(node.accepted - node.skip.accepted, {n for n, _ in node.skip.all_edges})
+            guard = self._skip_guard(node.accepted - node.skip.accepted, {n for n, _ in node.skip.all_edges}) or ""
             tail, mine = self._emit(node.skip, meeting, fields)
-            parts.append(f"{guard}{tail}")
+            parts.append(guard + tail)
             after |= dict.fromkeys(mine)
-        return parts[0] if len(parts) == 1 else "(?:" + "|".join(parts) + ")", tuple(after)
+        return _either(parts), tuple(after)
+
+    def _levels(self, node: _Node) -> list[tuple[str, list[str]]]:
+        """The terminals at *node* with what the lexer would take instead of each barred before it: each level stands,
+        in a group, at the end of the one above.
+
+        In the lexer's order, what is barred before one terminal may be barred before all that follow: so each is barred
+        once.  Within a level the grammar's order holds.
+        """
+        levels: list[tuple[str, list[str]]] = [("", [])]
+        barred: list[str] = []
+        ranked = sorted(node.accepted, key=lambda name: self.rank[name])
+        for at, name in enumerate(ranked):
+            if name in node.edges:
+                if any(self._wins(x, name) for x in barred):
+                    levels.append(("".join(f"(?!{self.regexp[x]})" for x in barred), []))
+                    barred = []
+                levels[-1][1].append(name)
+            if any(self._wins(name, later) for later in ranked[at + 1 :] if later in node.edges):
+                barred.append(name)
+        return [(guard, sorted(names, key=lambda name: self.place[name])) for guard, names in levels]
 
     def _terminal(self, name: str, field: str | None, fields: _Fields) -> tuple[str, _Fields]:
         body = self.regexp[name]
@@ -349,11 +376,6 @@ class _Fuser:
         self.groups += 1
         return f"((?>{body}))", (*fields, (self.groups, field))
 
-    def _guard(self, name: str, accepted: frozenset[str]) -> str:
-        """What the lexer would take instead of *name*: with it, the order of the alternatives is free."""
-        rivals = sorted((r for r in accepted if r != name and self._wins(r, name)), key=lambda r: self.rank[r])
-        return "".join(f"(?!{self.regexp[r]})" for r in rivals)
-
     def _apart(self, a: str, b: str) -> bool:
         """Whether no text can start with both terminals."""
         x, y = self.terminals[a].pattern, self.terminals[b].pattern
@@ -361,6 +383,10 @@ class _Fuser:
             return not (x.value.startswith(y.value) or y.value.startswith(x.value))
         one, other = self.first[a], self.first[b]
         return one is not None and other is not None and not one & other
+
+
+def _either(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"
 
 
 def _words(terminals: Collection[TerminalDef]) -> list[tuple[str, str]]:

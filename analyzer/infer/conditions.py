@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from enum import IntEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from analyzer.model import rule as m
 from analyzer.model.case import SUBJECTS, THINGS
 
 if TYPE_CHECKING:
+    import ipaddress
     from collections.abc import Iterable, Sequence
 
     from analyzer.model.case import Case
@@ -235,8 +235,11 @@ def _scalar(condition: m.AnyMatcher, value: Any, context: Context) -> Answer:
         case m.Text(how=how, value=wanted):
             text = str(value)[:_LONGEST_TEXT].lower()
             return _yes(wanted in text if how == "has" else text.startswith(wanted) if how == "starts" else text.endswith(wanted))
-        case m.Matches(pattern=pattern):
-            return _yes(bool(compiled(pattern).search(str(value)[:_LONGEST_TEXT])))
+        case m.Matches(pattern=pattern, literals=literals):
+            text = str(value)[:_LONGEST_TEXT]
+            if literals and not any(word in text.lower() for word in literals):
+                return NO  # most often so, and then nothing need be compiled
+            return _yes(bool(compiled(pattern).search(text)))
         case m.Under(domains=domains):
             name = str(value).lower().rstrip(".")
             return _yes(any(name == d or name.endswith("." + d) for d in (x.lower().strip(".") for x in domains)))
@@ -264,6 +267,8 @@ def _same(value: Any, wanted: Any) -> bool:
 
 @lru_cache(maxsize=1024)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    import ipaddress
+
     try:
         return ipaddress.ip_address(text.strip("[]").removeprefix("IPv6:").removeprefix("ipv6:"))
     except ValueError:
@@ -271,6 +276,8 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _inside(value: str, networks: tuple[str, ...]) -> Answer:
+    import ipaddress
+
     address = _address(value)
     if address is None:
         return UNKNOWN

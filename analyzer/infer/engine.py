@@ -10,9 +10,10 @@ from analyzer.infer.certainty import Belief, Voice, combine
 from analyzer.infer.conditions import NO, UNKNOWN, YES, Answer, Context, Result, join, match
 from analyzer.infer.wording import fill
 from analyzer.model.case import THINGS, Problem
+from analyzer.rulebook.index import dialect_rules, plain_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from analyzer.model.case import Case
     from analyzer.model.place import Place
@@ -71,75 +72,20 @@ def _run(case: Case, book: RuleBook) -> tuple[list[Outcome], list[Outcome]]:
     outcomes: list[Outcome] = []
     open_: list[Outcome] = []
     found: dict[tuple[str, int], set[str]] = {}
-    plain, dialects = _by_thing(book)
     for kind, (attribute, _) in THINGS.items():
-        things = getattr(case, attribute)[:_MOST_THINGS]
-        for index, thing in enumerate(things):
+        for index, thing in enumerate(getattr(case, attribute)[:_MOST_THINGS]):
             if kind == "problem":
-                for outcome in _dialect_outcomes(dialects, thing, index, case, found):
+                for outcome in _dialect_outcomes(book, thing, index, case, found):
                     outcomes.append(outcome)
                     found.setdefault((kind, index), set()).add(outcome.rule.rule)
-            for rule in plain.get(kind, ()):
-                outcome = try_rule(rule, thing, kind, index, case, found)
+            for number in plain_rules(book.index, thing, kind):
+                outcome = try_rule(book.rules[number], thing, kind, index, case, found)
                 if outcome.answer == YES:
                     outcomes.append(outcome)
-                    found.setdefault((kind, index), set()).add(rule.rule)
+                    found.setdefault((kind, index), set()).add(outcome.rule.rule)
                 elif outcome.answer == UNKNOWN:
                     open_.append(outcome)
     return outcomes, open_
-
-
-_INDEX: dict[int, tuple[Any, dict[str, list[Any]], dict[str, list[Any]]]] = {}
-
-
-def _by_thing(book: RuleBook) -> tuple[dict[str, list[Rule]], dict[str, list[Rule]]]:
-    """Rules by the thing they are about (those that use findings after those), and dialects by name."""
-    kept = _INDEX.get(id(book))
-    if kept is not None and kept[0] is book:
-        return kept[1], kept[2]
-    plain: dict[str, list[Rule]] = {}
-    dialects: dict[str, list[Rule]] = {}
-    for rule in book.rules:
-        if rule.dialect is not None:
-            dialects.setdefault(rule.dialect, []).append(rule)
-        else:
-            plain.setdefault(rule.about, []).append(rule)
-    for name, rules in plain.items():
-        plain[name] = _in_order(rules)
-    _INDEX.clear()
-    _INDEX[id(book)] = (book, plain, dialects)
-    return plain, dialects
-
-
-def _in_order(rules: Sequence[Rule]) -> list[Rule]:
-    """Rules after those whose findings they use."""
-    names = {r.rule: r for r in rules}
-    done: dict[str, None] = {}
-
-    def visit(rule: Rule, above: frozenset[str]) -> None:
-        if rule.rule in done or rule.rule in above:
-            return
-        for needed in needs(rule):
-            if needed in names:
-                visit(names[needed], above | {rule.rule})
-        done[rule.rule] = None
-
-    for rule in rules:
-        visit(rule, frozenset())
-    return [names[n] for n in done]
-
-
-def needs(rule: Rule) -> list[str]:
-    """The rules whose findings *rule* uses as conditions."""
-    from analyzer.model.rule import FindingOf, Not
-
-    found = []
-    for _, condition in rule.when.fields:
-        inner = condition.inner if isinstance(condition, Not) else condition
-        if isinstance(inner, FindingOf):
-            found.append(inner.rule)
-        found += [c.rule for _, c in getattr(inner, "fields", ()) if isinstance(c, FindingOf)]
-    return found
 
 
 def try_rule(rule: Rule, thing: Any, kind: str, index: int, case: Case, found: dict[tuple[str, int], set[str]]) -> Outcome:
@@ -177,9 +123,7 @@ def _blocked(rule: Rule, thing: Any, kind: str, context: Context) -> bool:
     return any(join(j, context).answer == YES for j in rule.unless)
 
 
-def _dialect_outcomes(
-    dialects: dict[str, list[Rule]], problem: Problem, index: int, case: Case, found: dict[tuple[str, int], set[str]]
-) -> list[Outcome]:
+def _dialect_outcomes(book: RuleBook, problem: Problem, index: int, case: Case, found: dict[tuple[str, int], set[str]]) -> list[Outcome]:
     """The one dialect pattern that says most: text before code, specific before generic."""
     if problem.kind not in _OF_WORDS:
         return []
@@ -187,23 +131,20 @@ def _dialect_outcomes(
         shadow = msgspec.structs.replace(
             problem, kind="local-failure", text=problem.complaint, complaint=None, code=None, enhanced=None, stage=None
         )
-        said = _dialect_outcomes(dialects, shadow, index, case, found)
+        said = _dialect_outcomes(book, shadow, index, case, found)
         for o in said:
             o.result.children[0].children = [Result(YES, "complaint", problem.where["complaint"])]
         if said and not said[0].rule.harmless and max(said[0].rule.suggests.values(), default=0.0) >= SURE:
             return said  # what the process complained about just before is why it failed
-    text = (problem.text or "").lower()
-    hits: list[Outcome] = []
-    for rules in dialects.values():
-        for rule in rules:
-            if rule.literals and not any(w in text for w in rule.literals):
-                continue
-            if problem.kind == "local-failure" and rule.tier > 1:
-                continue
-            outcome = try_rule(rule, problem, "problem", index, case, found)
-            if outcome.answer == YES:
-                hits.append(outcome)
-                break
+    hits: dict[str, Outcome] = {}  # of each dialect the first pattern in its file
+    for number in dialect_rules(book.index, problem):
+        rule = book.rules[number]
+        assert rule.dialect is not None
+        if rule.dialect in hits or (problem.kind == "local-failure" and rule.tier > 1):
+            continue
+        outcome = try_rule(rule, problem, "problem", index, case, found)
+        if outcome.answer == YES:
+            hits[rule.dialect] = outcome
     if not hits:
         return []
     own = problem.software if problem.by == "local" else None
@@ -212,7 +153,7 @@ def _dialect_outcomes(
         home = own is not None and o.rule.dialect.partition("-")[0] == own
         return o.rule.tier, -max(o.rule.suggests.values(), default=0.0) - (_HOME if home else 0.0), o.rule.rule
 
-    return [min(hits, key=order)]
+    return [min(hits.values(), key=order)]
 
 
 # ---- what findings mean for each other -------------------------------------------------------------------------------
