@@ -16,7 +16,7 @@ from analyzer.model.case import SUBJECTS, THINGS
 
 if TYPE_CHECKING:
     import ipaddress
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from analyzer.model.case import Case
     from analyzer.model.place import Place
@@ -37,18 +37,26 @@ _LONGEST_TEXT = 4096  # characters of a value that an expression sees
 class Result:
     """The answer to one condition: *label* says which, *places* on which lines it rests, *lacks* what is missing."""
 
-    __slots__ = ("answer", "children", "label", "lacks", "places")
+    __slots__ = ("_label", "answer", "children", "lacks", "places")
 
     def __init__(
         self,
         answer: Answer,
-        label: str = "",
+        label: str | tuple[str, m.AnyMatcher, dict[str, Any]] = "",
         places: Iterable[Place] = (),
         children: Sequence[Result] = (),
         lacks: tuple[str, dict[str, Any]] | None = None,
     ) -> None:
-        self.answer, self.label, self.children, self.lacks = answer, label, children, lacks
+        self.answer, self._label, self.children, self.lacks = answer, label, children, lacks
         self.places: tuple[Place, ...] = tuple(places)
+
+    @property
+    def label(self) -> str:
+        """The condition in words, which few ever read."""
+        if isinstance(self._label, str):
+            return self._label
+        name, condition, bound = self._label
+        return f"{name} {describe(condition, bound)}"
 
     def all_places(self) -> list[Place]:
         """The lines of this condition and of the parts that made its answer."""
@@ -169,7 +177,7 @@ def _field(name: str, condition: m.AnyMatcher, thing: Any, kind: str, context: C
     # A field that the thing did not show: ask for a capture that would show it.
     lacks = (kind, {name: None}) if answer == UNKNOWN and value is None else None
     inner = [c for c in children if c.places or c.children]
-    return Result(answer, f"{name} {describe(condition, context)}", () if inner else places, inner, lacks)
+    return Result(answer, (name, condition, context.bound), () if inner else places, inner, lacks)
 
 
 def _places(thing: Any, name: str) -> tuple[Place, ...]:
@@ -237,8 +245,10 @@ def _scalar(condition: m.AnyMatcher, value: Any, context: Context) -> Answer:
             return _yes(wanted in text if how == "has" else text.startswith(wanted) if how == "starts" else text.endswith(wanted))
         case m.Matches(pattern=pattern, literals=literals):
             text = str(value)[:_LONGEST_TEXT]
-            if literals and not any(word in text.lower() for word in literals):
-                return NO  # most often so, and then nothing need be compiled
+            lower = text.lower()
+            for alternatives in literals:
+                if not any(word in lower for word in alternatives):
+                    return NO  # most often so, and then nothing need be compiled
             return _yes(bool(compiled(pattern).search(text)))
         case m.Under(domains=domains):
             name = str(value).lower().rstrip(".")
@@ -369,18 +379,18 @@ def _count(count: m.Count, thing: Any, kind: str, context: Context) -> Result:
 _MANY = {"client_ip": "clients", "rcpt_to": "recipients", "mail_from": "senders", "user": "users"}
 
 
-def describe(condition: m.AnyMatcher, context: Context | None = None) -> str:
-    """*condition* in words."""
+def describe(condition: m.AnyMatcher, known: Mapping[str, Any] = {}) -> str:
+    """*condition* in words, with the values that are *known* of its names."""
     match condition:
         case m.Equals(value=value):
             return f"is {value}"
         case m.Var(name=name):
-            bound = context.bound.get(name) if context else None
+            bound = known.get(name)
             return f"is {bound}" if isinstance(bound, str | int) else f"is ${name}"
         case m.OneOf(of=of):
-            return " or ".join(describe(c, context) for c in of[:6])
+            return " or ".join(describe(c, known) for c in of[:6])
         case m.Not(inner=inner):
-            return f"not ({describe(inner, context)})"
+            return f"not ({describe(inner, known)})"
         case m.Text(how=how, value=value):
             return f"{how} \u201c{value}\u201d"
         case m.Matches(pattern=pattern):
@@ -393,10 +403,10 @@ def describe(condition: m.AnyMatcher, context: Context | None = None) -> str:
             return "is " + " and ".join(
                 f"{w} {v:g}" for w, v in (("at least", r.least), ("at most", r.most), ("over", r.over)) if v is not None
             )
-        case m.Known(known=known):
-            return "is shown" if known else "is not shown"
+        case m.Known(known=shown):
+            return "is shown" if shown else "is not shown"
         case m.Fields(fields=fields):
-            return "{" + ", ".join(f"{n} {describe(c, context)}" for n, c in fields) + "}"
+            return "{" + ", ".join(f"{n} {describe(c, known)}" for n, c in fields) + "}"
         case _:
             return type(condition).__name__.lower()
 

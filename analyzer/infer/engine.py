@@ -104,14 +104,15 @@ def try_rule(rule: Rule, thing: Any, kind: str, index: int, case: Case, found: d
     if answer == YES and _blocked(rule, thing, kind, context):
         answer = NO
     whole = Result(answer, rule.rule, (), children)
-    return Outcome(rule, kind, index, whole, context.bound, _attached(rule, thing, kind, index, context))
+    return Outcome(rule, kind, index, whole, context.bound, () if answer == NO else _attached(rule, thing, kind, index, context))
 
 
 def _attached(rule: Rule, thing: Any, kind: str, index: int, context: Context) -> tuple[int, ...]:
     """The problems that a finding speaks of: the thing itself, those joined, those of the thing; none where it raises its own."""
     if kind == "problem":
         return (index,)
-    joined = tuple(i for i, p in enumerate(context.case.problems) if any(p is v for v in context.bound.values()))
+    bound = [v for v in context.bound.values() if isinstance(v, Problem)]
+    joined = tuple(i for i, p in enumerate(context.case.problems) if any(p is v for v in bound)) if bound else ()
     if joined or rule.raises:
         return joined
     return tuple(getattr(thing, "problems", ()))
@@ -192,10 +193,20 @@ def _client_of(thing: Any) -> str | None:
 
 def _supersede(outcomes: list[Outcome]) -> None:
     """A finding that refines another on the same problem takes its place."""
+    named: dict[str, list[Outcome]] = {}
     for o in outcomes:
-        for other in outcomes:
-            taken = other.rule.rule in o.rule.refines or (ANY_REPLY in o.rule.refines and other.rule.dialect is not None)
-            if taken and (set(other.problems) & set(o.problems) or (other.kind, other.index) == (o.kind, o.index)):
+        named.setdefault(o.rule.rule, []).append(o)
+        if o.rule.dialect is not None:
+            named.setdefault(ANY_REPLY, []).append(o)
+    taken: dict[str, tuple[set[int], set[tuple[str, int]]]] = {}  # rule -> the problems and things where it is refined
+    for o in outcomes:
+        for name in o.rule.refines:
+            problems, things = taken.setdefault(name, (set(), set()))
+            problems.update(o.problems)
+            things.add((o.kind, o.index))
+    for name, (problems, things) in taken.items():
+        for other in named.get(name, ()):
+            if not problems.isdisjoint(other.problems) or (other.kind, other.index) in things:
                 other.superseded = True
 
 

@@ -32,10 +32,10 @@ class Text(Matcher, frozen=True, tag="text"):
 
 
 class Matches(Matcher, frozen=True, tag="matches"):
-    """An RE2 expression, in any case; one of *literals*, if any, stands in all that it matches (lower case)."""
+    """An RE2 expression, in any case; of each of *literals* one text stands in all that it matches (lower case)."""
 
     pattern: str
-    literals: tuple[str, ...] = ()
+    literals: tuple[tuple[str, ...], ...] = ()
 
 
 class Under(Matcher, frozen=True, tag="under"):
@@ -200,7 +200,8 @@ class Index(msgspec.Struct, frozen=True, array_like=True):
     plain: dict[str, tuple[int, ...]]  # by thing, those that use findings after those they use
     guards: dict[int, tuple[Guard, ...]]
     grams: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]]  # dialects: three letters -> fixed texts that hold them, and their rules
-    silent: tuple[int, ...]  # dialects: without such a text
+    values: dict[str, dict[str, tuple[int, ...]]]  # dialects without such a text: field -> value in lower case -> rules
+    silent: tuple[int, ...]  # dialects: the others
 
 
 class RuleBook(msgspec.Struct, frozen=True):

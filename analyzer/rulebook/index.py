@@ -19,6 +19,7 @@ _MOST_SAID = 4096  # characters of a value that conditions see
 def index_of(rules: Sequence[m.Rule]) -> m.Index:
     """The index of *rules*, which refers to them by number."""
     by_text: dict[str, list[int]] = {}
+    by_value: dict[str, dict[str, list[int]]] = {}
     silent: list[int] = []
     plain: dict[str, list[m.Rule]] = {}
     for number, rule in enumerate(rules):
@@ -27,6 +28,9 @@ def index_of(rules: Sequence[m.Rule]) -> m.Index:
         elif rule.literals and all(len(text) >= _GRAM for text in rule.literals):
             for text in rule.literals:
                 by_text.setdefault(text, []).append(number)
+        elif plainly := next((g for g in _guards(rule) if g.how == "is" and not any(":" in v for v in g.values)), None):
+            for value in plainly.values:
+                by_value.setdefault(plainly.field, {}).setdefault(value, []).append(number)
         else:
             silent.append(number)
     numbers = {rule.rule: number for number, rule in enumerate(rules)}
@@ -39,6 +43,7 @@ def index_of(rules: Sequence[m.Rule]) -> m.Index:
         plain={about: tuple(numbers[r.rule] for r in _in_order(found)) for about, found in plain.items()},
         guards={number: guards for number, rule in enumerate(rules) if (guards := tuple(_guards(rule)))},
         grams={gram: tuple((text, tuple(found)) for text, found in texts) for gram, texts in grams.items()},
+        values={field: {v: tuple(found) for v, found in of.items()} for field, of in by_value.items()},
         silent=tuple(silent),
     )
 
@@ -51,45 +56,68 @@ def _grams(text: str) -> set[str]:
 def plain_rules(index: m.Index, thing: Any, kind: str) -> Iterator[int]:
     """The numbers of the rules about *thing* that may hold, those that use findings after those they use."""
     seen = _Seen(thing)
-    return (number for number in index.plain.get(kind, ()) if seen.may_hold(index.guards.get(number, ())))
+    guards = index.guards
+    return (number for number in index.plain.get(kind, ()) if number not in guards or seen.may_hold(guards[number]))
 
 
 def dialect_rules(index: m.Index, problem: Problem) -> list[int]:
-    """The numbers of the dialects' rules that may hold of *problem*, in order."""
+    """The numbers of the dialects' rules that may hold of *problem*, in order; whether one is unknown, nobody asks."""
     said = (problem.text or "")[:_MOST_SAID].lower()
+    seen = _Seen(problem, unknown=False)
     found = set(index.silent)
+    for field, of in index.values.items():
+        value = seen.value(field)
+        if isinstance(value, str):
+            found.update(of.get(value.rstrip("."), ()))
+        elif value:  # whatever it is, nothing is told of it here
+            found.update(*of.values())
     for gram in _grams(said):
         for text, numbers in index.grams.get(gram, ()):
             if text in said:
                 found.update(numbers)
-    seen = _Seen(problem)
-    return [number for number in sorted(found) if seen.may_hold(index.guards.get(number, ()))]
+    guards = index.guards
+    return [number for number in sorted(found) if number not in guards or seen.may_hold(guards[number])]
 
 
 class _Seen:
-    """The values of a thing, as guards compare them."""
+    """The values of a thing, as guards compare them; *unknown*: whether a value that is not shown passes."""
 
-    def __init__(self, thing: Any) -> None:
-        self.thing = thing
-        self.known: dict[str, str | None] = {}  # None: nothing can be said
+    def __init__(self, thing: Any, *, unknown: bool = True) -> None:
+        self.thing, self.unknown = thing, unknown
+        self.known: dict[str, str | bool] = {}
 
     def may_hold(self, guards: Iterable[m.Guard]) -> bool:
-        return all(self._passes(guard) for guard in guards)
+        """Whether no guard fails."""
+        for guard in guards:
+            if guard.how == "known":
+                if (getattr(self.thing, guard.field, None) not in (None, (), "")) != bool(guard.values):
+                    return False
+                continue
+            value = self.value(guard.field)
+            if value is True:
+                continue
+            if value is False:
+                return False
+            if guard.how == "is":
+                if value.rstrip(".") not in guard.values and ":" not in value:  # an address may be written otherwise
+                    return False
+            elif not any(text in value for text in guard.values):
+                return False
+        return True
 
-    def _passes(self, guard: m.Guard) -> bool:
-        if guard.how == "known":
-            shown = getattr(self.thing, guard.field, None) not in (None, (), "")
-            return shown == bool(guard.values)
-        if guard.field not in self.known:
-            self.known[guard.field] = self._value(guard.field)
-        value = self.known[guard.field]
-        if value is None:
-            return True
-        return any(v in value for v in guard.values) if guard.how == "has" else value.rstrip(".") in guard.values or ":" in value
-
-    def _value(self, field: str) -> str | None:
-        value = getattr(self.thing, field, None)
-        return str(value)[:_MOST_SAID].lower() if isinstance(value, str | int) and not isinstance(value, bool) else None
+    def value(self, field: str) -> str | bool:
+        """The value as a text in lower case; True where it passes without a look, False where it fails."""
+        found = self.known.get(field)
+        if found is None:
+            value = getattr(self.thing, field, None)
+            if value is None:
+                found = self.unknown
+            elif isinstance(value, str | int) and not isinstance(value, bool):
+                found = str(value)[:_MOST_SAID].lower()
+            else:
+                found = True
+            self.known[field] = found
+        return found
 
 
 # ---- what a rule needs -----------------------------------------------------------------------------------------------
@@ -97,7 +125,7 @@ def _guards(rule: m.Rule) -> Iterator[m.Guard]:
     """Tests that fail only where the answer of *rule* is no."""
     for name, condition in rule.when.fields:
         field = "from_" if name == "from" else name
-        if not name or (name == "text" and rule.literals):  # those are looked up
+        if not name:
             continue
         parts = condition.of if isinstance(condition, m.OneOf) else (condition,)
         if isinstance(condition, m.Known):
@@ -106,8 +134,9 @@ def _guards(rule: m.Rule) -> Iterator[m.Guard]:
             yield m.Guard(field, "is", tuple(str(p.value).lower().rstrip(".") for p in parts if isinstance(p, m.Equals)))
         elif parts and all(isinstance(p, m.Text) for p in parts):
             yield m.Guard(field, "has", tuple(p.value for p in parts if isinstance(p, m.Text)))
-        elif isinstance(condition, m.Matches) and condition.literals:
-            yield m.Guard(field, "has", condition.literals)
+        elif isinstance(condition, m.Matches):
+            for texts in condition.literals:
+                yield m.Guard(field, "has", texts)
 
 
 def _in_order(rules: Sequence[m.Rule]) -> list[m.Rule]:
