@@ -122,9 +122,10 @@ def _claimed(capture: Capture, lines: list[Line], formats: Formats) -> tuple[set
 
 
 def awake(lines: Sequence[Line], formats: Formats) -> list[Format]:
-    """The formats of which some line may be: those whose literals occur at all."""
+    """The formats of which some line may be: those whose literals occur at all, and of whose lines one begins so."""
     text = "\n".join(line.text for line in lines)
     programs = {line.envelope.program for line in lines if line.envelope}
+    full = [line for line in lines if line.text.strip()]
     found = []
     for fmt in formats.all.values():
         if fmt.header.over == "prose":
@@ -132,7 +133,7 @@ def awake(lines: Sequence[Line], formats: Formats) -> list[Format]:
         if fmt.header.over == "log":
             if any(fmt.takes(p) for p in programs if p) or any(w in text for w in fmt.head.bare_wakes):
                 found.append(fmt)
-        elif fmt.may_be_in(text):
+        elif fmt.may_be_in(text) and fmt.may_read(full):
             found.append(fmt)
     return found
 

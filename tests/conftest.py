@@ -21,6 +21,8 @@ SAMPLES = Path(__file__).parent.parent / "samples"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Tests neither read nor fill the user's own cache, not even while they are collected."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return  # all workers share one
     folder = tempfile.TemporaryDirectory(prefix="mailwhy-tests-")
     config.add_cleanup(folder.cleanup)
     os.environ["XDG_CACHE_HOME"] = folder.name

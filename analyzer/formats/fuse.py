@@ -37,6 +37,7 @@ class Fused(msgspec.Struct, frozen=True):
     pattern: str
     kinds: dict[int, tuple[str, tuple[tuple[int, str], ...]]]
     literals: dict[str, tuple[tuple[str, ...], ...]]
+    begins: str = ""  # an expression for the first terminals of a line: matches wherever *pattern* does
 
 
 class _Node:
@@ -63,6 +64,7 @@ class _Node:
 _Edges = dict[str, tuple[str | None, _Node]]
 _Fields = tuple[tuple[int, str], ...]
 _MOST_NODES = 50_000
+_LONGEST_BEGIN = 12_000
 _SHORTEST = 3  # of a literal worth looking for
 
 
@@ -125,6 +127,7 @@ class _Fuser:
             pattern=pattern,
             kinds=self.kinds,
             literals=self._all_literals(),
+            begins=next(text for depth in (4, 3, 2, 1, 0) if len(text := self._begin(root, depth)) <= _LONGEST_BEGIN),
         )
 
     # -- the parser's own walk -----------------------------------------------------------------------------------------
@@ -324,6 +327,20 @@ class _Fuser:
             parts.append(text)
             node = meeting
         return "".join(parts), fields
+
+    def _begin(self, node: _Node, depth: int) -> str:
+        """The first *depth* terminals from *node* on, whatever else the lexer would prefer to them."""
+        if not node.edges:
+            return r"\Z"
+        if depth == 0:
+            return ""
+        parts = [
+            f"(?>{self.regexp[name]}){self._begin(node.edges[name][1], depth - 1)}"
+            for name in sorted(node.edges, key=lambda name: self.place[name])
+        ]
+        if node.skip is not None:
+            parts.append(self._begin(node.skip, depth))
+        return _either(list(dict.fromkeys(parts)))
 
     def _branch(self, node: _Node, meeting: _Node | None, fields: _Fields) -> tuple[str, _Fields]:
         """The alternatives at *node*, each up to *meeting*."""

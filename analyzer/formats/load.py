@@ -64,6 +64,7 @@ class Head(msgspec.Struct, frozen=True):
     programs: str = ""  # the header's shell patterns as one expression
     wakes: tuple[str, ...] | None = None  # texts of which one stands in every line of this format; None where some line has none
     bare_wakes: tuple[str, ...] = ()  # texts of which one stands in every line of the aliases that need no envelope
+    begins: str = ""  # an expression that matches where any of its lines begins
     hooks: tuple[str, ...] = ()  # what its module does: claim, weight, events
 
 
@@ -117,6 +118,14 @@ class Format:
         if self._wakes is not None:
             return self._wakes.search(text) is not None
         return self.head.wakes is None or any(w in text for w in self.head.wakes)
+
+    @cached_property
+    def _begins(self) -> re.Pattern[str] | None:
+        return compiled(self.head.begins, re.ASCII) if self.head.begins else None
+
+    def may_read(self, lines: Iterable[Line]) -> bool:
+        """Whether one of *lines* may be this format's, told by how it begins."""
+        return self._begins is None or any(self._begins.match(line.body) for line in lines)
 
     def hook(self, name: str) -> Any:
         """The function *name* of the module that does what the grammar cannot say; None where there is none."""
@@ -234,6 +243,7 @@ def compile_format(name: str, texts: dict[str, str]) -> tuple[Head, Compiled]:
         key,
         programs="|".join(fnmatch.translate(p) for p in header.programs),
         wakes=_wakes(fused.literals.values()),
+        begins=fused.begins,
         bare_wakes=tuple(sorted({texts[0] for alias in header.bare for texts in fused.literals.get(alias, ()) if texts})),
     )
     compiled = Compiled(fused.pattern, fused.kinds, code_of(fused.pattern, re.ASCII))

@@ -11,6 +11,7 @@ from analyzer.render.safe import visible
 if TYPE_CHECKING:
     from analyzer.model.report import Diagnosis, Evidence, Report
 
+_NARROWEST = 20
 _CODES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "blue": "34", "dim": "2"}
 _VERDICT = {"faulty": ("\u2717", "red"), "healthy": ("\u2713", "green"), "inconclusive": ("?", "yellow"), "unrecognised": ("?", "yellow")}
 
@@ -19,7 +20,7 @@ def render(
     report: Report, *, colour: bool = False, width: int | None = None, explain: bool = False, pedantic: bool = False, **_options: Any
 ) -> str:
     """*report* as text."""
-    page = _Page(colour and not os.environ.get("NO_COLOR"), width or min(_columns(), 110))
+    page = _Page(colour and not os.environ.get("NO_COLOR"), width or max(_NARROWEST, min(_columns(), 110)))
     _verdict(report, page)
     for index, diagnosis in enumerate(report.diagnoses[:3]):
         _diagnosis(diagnosis, page, first=index == 0)
