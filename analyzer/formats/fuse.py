@@ -2,9 +2,9 @@
 
 A line format is a regular language.  Lark's LALR parser with the contextual lexer reads a line by choosing, at each
 state, the first terminal in the lexer's order that matches, and never goes back.  The same choice as a regular
-expression: every terminal is an atomic group; at a branch the terminals stand in the lexer's order, and each is guarded
-by a negative look-ahead for those that the lexer would have preferred.  The alternatives become a graph in which shared
-beginnings and shared endings stand once, so optional parts cost nothing.  What is not regular, a recursive rule, is refused.
+expression: every terminal is an atomic group; at a branch each terminal is barred, by a negative look-ahead, before those
+that come after it in the lexer's order.  The alternatives become a graph in which shared beginnings and shared endings
+stand once, so optional parts cost nothing.  What is not regular, a recursive rule, is refused.
 """
 
 from __future__ import annotations

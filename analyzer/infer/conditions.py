@@ -31,6 +31,7 @@ class Answer(IntEnum):
 
 
 NO, UNKNOWN, YES = Answer.NO, Answer.UNKNOWN, Answer.YES
+_FEW = 8  # things, among which a table is not worth its making
 _LONGEST_TEXT = 4096  # characters of a value that an expression sees
 
 
@@ -75,15 +76,22 @@ class Result:
         return [x for child in self.children if child.answer == UNKNOWN for x in child.missing()]
 
 
+Tables = dict[tuple[str, str], dict[str | None, list[tuple[int, Any]]]]  # (kind of thing, field) -> value -> things with their places
+
+
 class Context:
-    """What a condition may refer to: the case, names bound so far, findings made so far."""
+    """What a condition may refer to: the case, names bound so far, findings made so far.
 
-    __slots__ = ("bound", "case", "found", "thing")
+    *tables* are shared by all conditions on one case: see `_candidates`.
+    """
 
-    def __init__(self, case: Case, found: dict[tuple[str, int], set[str]]) -> None:
+    __slots__ = ("bound", "case", "found", "tables", "thing")
+
+    def __init__(self, case: Case, found: dict[tuple[str, int], set[str]], tables: Tables | None = None) -> None:
         self.case = case
         self.bound: dict[str, Any] = {}
         self.found = found
+        self.tables: Tables = {} if tables is None else tables
         self.thing: tuple[str, int] = ("", -1)
 
 
@@ -104,7 +112,7 @@ def join(j: m.Join, context: Context) -> Result:
     if needs_bound:
         return Result(UNKNOWN, f"{j.name}: {' '.join(needs_bound)} not shown", lacks=lacks)
     best: Result | None = None
-    for thing in getattr(context.case, THINGS[j.thing][0]):
+    for thing in _candidates(j.thing, asked, context):
         before = dict(context.bound)
         same = _fields(asked, thing, j.thing, context)
         if same.answer != YES:
@@ -119,6 +127,40 @@ def join(j: m.Join, context: Context) -> Result:
         if best is None or result.answer == UNKNOWN:
             best = result
     return best or Result(UNKNOWN, f"{j.name}: not captured", lacks=lacks)
+
+
+def _candidates(kind: str, asked: m.Fields, context: Context) -> Iterable[Any]:
+    """The things of *kind* that may be what *asked* names, in order: where a field must equal a value that is bound, those
+    that have it.
+    """
+    everything: Sequence[Any] = getattr(context.case, THINGS[kind][0])
+    for name, condition in asked.fields:
+        wanted = context.bound.get(condition.name) if isinstance(condition, m.Var) else None
+        values = wanted if isinstance(wanted, tuple) else (wanted,)
+        if len(everything) < _FEW or not all(isinstance(v, str) and ":" not in v for v in values):
+            continue  # an address may be written otherwise
+        table = context.tables.get((kind, name))
+        if table is None:
+            table = context.tables[kind, name] = _table(everything, name)
+        keys = {None, *(_plain(v) for v in values)}
+        found = dict(pair for key in keys for pair in table.get(key, ()))
+        return [found[at] for at in sorted(found)]
+    return everything
+
+
+def _table(things: Sequence[Any], name: str) -> dict[str | None, list[tuple[int, Any]]]:
+    """*things* by their values of the field *name*; under None those whose value is no text."""
+    table: dict[str | None, list[tuple[int, Any]]] = {}
+    for at, thing in enumerate(things):
+        value = getattr(thing, name, None)
+        texts = value if isinstance(value, tuple | list) else (value,)
+        for key in {_plain(v) if isinstance(v, str) else None for v in texts if v is not None}:
+            table.setdefault(key, []).append((at, thing))
+    return table
+
+
+def _plain(text: str) -> str:
+    return text.lower().rstrip(".")
 
 
 def _shown(c: m.AnyMatcher, context: Context) -> Any:
@@ -270,7 +312,7 @@ def _same(value: Any, wanted: Any) -> bool:
         # YAML reads 5.10 and yes as it likes: compare what was meant.
         if isinstance(wanted, bool):
             wanted = "yes" if wanted else "no"
-        one, other = str(value).lower().rstrip("."), str(wanted).lower().rstrip(".")
+        one, other = _plain(str(value)), _plain(str(wanted))
         return one == other or (":" in one and ":" in other and _address(one) == _address(other) is not None)
     return bool(value == wanted)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer.infer.certainty import Belief, Voice, combine
-from analyzer.infer.conditions import NO, UNKNOWN, YES, Answer, Context, Result, join, match
+from analyzer.infer.conditions import NO, UNKNOWN, YES, Answer, Context, Result, Tables, join, match
 from analyzer.infer.wording import fill
 from analyzer.model.case import THINGS, Problem
 from analyzer.rulebook.index import dialect_rules, plain_rules
@@ -72,6 +72,7 @@ def _run(case: Case, book: RuleBook) -> tuple[list[Outcome], list[Outcome]]:
     outcomes: list[Outcome] = []
     open_: list[Outcome] = []
     found: dict[tuple[str, int], set[str]] = {}
+    tables: Tables = {}
     for kind, (attribute, _) in THINGS.items():
         for index, thing in enumerate(getattr(case, attribute)[:_MOST_THINGS]):
             if kind == "problem":
@@ -79,7 +80,7 @@ def _run(case: Case, book: RuleBook) -> tuple[list[Outcome], list[Outcome]]:
                     outcomes.append(outcome)
                     found.setdefault((kind, index), set()).add(outcome.rule.rule)
             for number in plain_rules(book.index, thing, kind):
-                outcome = try_rule(book.rules[number], thing, kind, index, case, found)
+                outcome = try_rule(book.rules[number], thing, kind, index, case, found, tables)
                 if outcome.answer == YES:
                     outcomes.append(outcome)
                     found.setdefault((kind, index), set()).add(outcome.rule.rule)
@@ -88,9 +89,11 @@ def _run(case: Case, book: RuleBook) -> tuple[list[Outcome], list[Outcome]]:
     return outcomes, open_
 
 
-def try_rule(rule: Rule, thing: Any, kind: str, index: int, case: Case, found: dict[tuple[str, int], set[str]]) -> Outcome:
+def try_rule(
+    rule: Rule, thing: Any, kind: str, index: int, case: Case, found: dict[tuple[str, int], set[str]], tables: Tables | None = None
+) -> Outcome:
     """*rule* on one *thing*: its condition, its joins, and what may block it."""
-    context = Context(case, found)
+    context = Context(case, found, tables)
     context.thing = (kind, index)
     result = match(rule.when, thing, kind, context)
     children = [result]
