@@ -17,7 +17,7 @@ MAILWHY = f"'{sys.executable}' -m analyzer"
 
 
 def shell(command, **environment):
-    return subprocess.run(["sh", "-c", command], capture_output=True, cwd=ROOT, timeout=120, check=False, env={**os.environ, **environment})
+    return subprocess.run(["sh", "-c", command], capture_output=True, cwd=ROOT, timeout=300, check=False, env={**os.environ, **environment})
 
 
 @pytest.mark.parametrize(
