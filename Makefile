@@ -10,6 +10,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m compileall -q analyzer   # also where PYTHONDONTWRITEBYTECODE is set: a start compiles nothing
 	@touch $@
 
 demo: setup          ## diagnose a sample: text on the terminal, HTML report in out/

@@ -1,6 +1,8 @@
 """Compiled grammars and rules in the user's cache folder.
 
-Content-keyed, written atomically, own files only, and optional: a missing or read-only folder costs time, never a result.
+Written atomically, own files only, and optional: a missing or read-only folder costs time, never a result.  What is made
+from files is kept beside their stamp (`resources.stamp`), so that a start reads none of them; what is made from texts is
+kept under a key of their content.
 """
 
 from __future__ import annotations
@@ -8,14 +10,22 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from hashlib import blake2b
-from pathlib import Path
+from binascii import crc32
+from functools import lru_cache
+from typing import TypeVar
+
+import msgspec
 
 from analyzer import __version__
+
+_MOST_KEPT = 8  # entries of one name: several installations and checkouts may share the folder
+_T = TypeVar("_T")
 
 
 def key(*parts: str | bytes) -> str:
     """A name for what is compiled from *parts* by this version of mailwhy and Python."""
+    from hashlib import blake2b  # takes its time to import, and a start with everything kept needs none
+
     digest = blake2b(digest_size=16)
     for part in (__version__, sys.version, *parts):
         data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
@@ -24,13 +34,17 @@ def key(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def _folder() -> Path | None:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    path = Path(base) / "mailwhy"
+def _folder() -> str | None:
+    return _checked(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+
+
+@lru_cache(maxsize=4)
+def _checked(base: str) -> str | None:
+    path = os.path.join(base, "mailwhy")
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = path.stat()
-    except OSError:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        status = os.stat(path)
+    except (OSError, ValueError):
         return None
     # Somebody else's folder could feed us somebody else's rules.
     if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
@@ -44,7 +58,8 @@ def load(name: str, content_key: str) -> bytes | None:
     if folder is None:
         return None
     try:
-        return (folder / f"{name}-{content_key}").read_bytes()
+        with open(f"{folder}/{name}.{content_key}", "rb", buffering=0) as file:
+            return file.readall()
     except OSError:
         return None
 
@@ -57,10 +72,33 @@ def save(name: str, content_key: str, data: bytes) -> None:
     import tempfile  # takes its time to import, and writing is rare
 
     with contextlib.suppress(OSError):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=folder)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        os.replace(temporary, folder / f"{name}-{content_key}")
-        others = [p for p in folder.glob(f"{name}-*") if p.name != f"{name}-{content_key}"]
-        for stale in sorted(others, key=lambda p: p.stat().st_mtime)[:-4]:
-            stale.unlink()
+        os.replace(temporary, f"{folder}/{name}.{content_key}")
+        others = [e for e in os.scandir(folder) if e.name.rpartition(".")[0] == name and e.name != f"{name}.{content_key}"]
+        for stale in sorted(others, key=lambda e: e.stat().st_mtime)[: -_MOST_KEPT + 1]:
+            os.unlink(stale.path)
+
+
+def load_for(name: str, stamp: str, kind: type[_T]) -> _T | None:
+    """What `save_for` kept under *name* for the same *stamp*, as a *kind*; None also where it is damaged."""
+    packed = load(name, _short(stamp))
+    if packed is None:
+        return None
+    try:
+        kept, value = msgspec.msgpack.decode(packed, type=tuple[str, kind])  # type: ignore[valid-type]
+    except msgspec.MsgspecError:
+        return None  # a damaged cache costs time only
+    return value if kept == stamp else None
+
+
+def save_for(name: str, stamp: str, value: object) -> None:
+    """Keep *value* for *stamp*."""
+    save(name, _short(stamp), msgspec.msgpack.encode((stamp, value)))
+
+
+def _short(stamp: str) -> str:
+    """A name for *stamp*: only a name, since the whole stamp is compared."""
+    return f"{crc32(stamp.encode('utf-8', 'surrogatepass')):08x}"

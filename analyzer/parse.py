@@ -19,7 +19,7 @@ def parse(segment: Segment, formats: Formats) -> Parsed:
     if name is None:
         return _prose(segment, formats)
     fmt = formats[name]
-    read = getattr(fmt.hook, "events", None) if fmt.hook else None
+    read = fmt.hook("events")
     try:
         events, missed = read(segment, fmt) if read else events_of(segment, fmt)
     except Exception as error:  # the one broad guard: a bug in one format

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer.errors import MissingData
@@ -13,20 +12,31 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 
-def folder(name: str) -> Traversable:
-    """The shipped folder *name*, ``"grammars"`` or ``"rules"``.  Raises `MissingData`."""
-    installed = Path(__file__).parent / "_data" / name  # an installed wheel
-    if installed.is_dir():
+def path_of(name: str) -> str | None:
+    """The path of the shipped folder *name*, ``"grammars"`` or ``"rules"``; None where it is in no folder (a zip)."""
+    package = os.path.dirname(os.path.abspath(__file__))
+    installed = f"{package}/_data/{name}"  # an installed wheel
+    if os.path.isdir(installed):
         return installed
-    checkout = Path(__file__).parent.parent  # editable, or not installed at all
-    if (checkout / "pyproject.toml").is_file() and (checkout / name).is_dir():
-        return checkout / name
-    from importlib.resources import files  # takes its time to import
+    checkout = os.path.dirname(package)  # editable, or not installed at all
+    if os.path.isfile(f"{checkout}/pyproject.toml") and os.path.isdir(f"{checkout}/{name}"):
+        return f"{checkout}/{name}"
+    return None
+
+
+def folder(name: str) -> Traversable:
+    """The shipped folder *name*.  Raises `MissingData`."""
+    path = path_of(name)
+    if path is not None:
+        from pathlib import Path
+
+        return Path(path)
+    from importlib.resources import files
 
     packed = files("analyzer") / "_data" / name  # a zip
     if packed.is_dir():
         return packed
-    raise MissingData(f"{name}/ is missing beside {Path(__file__).parent}: reinstall mailwhy")
+    raise MissingData(f"{name}/ is missing beside {os.path.dirname(__file__)}: reinstall mailwhy")
 
 
 def walk(top: Traversable, suffix: str, prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -40,16 +50,14 @@ def walk(top: Traversable, suffix: str, prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{entry.name}", entry.read_text(encoding="utf-8")
 
 
-def stamp(top: Traversable) -> str | None:
-    """Names, sizes and times of all files below *top*: changes whenever one of them does; None inside a zip."""
-    if not isinstance(top, Path):
-        return None
+def stamp(*tops: str) -> str:
+    """Names, sizes and times of all files below *tops*: changes whenever one of them does."""
     found: list[str] = []
-    todo = [str(top)]
+    todo = list(tops)
     while todo:
         with os.scandir(todo.pop()) as entries:
             for entry in entries:
-                if entry.name.startswith("."):
+                if entry.name.startswith((".", "__")):
                     continue
                 if entry.is_dir():
                     todo.append(entry.path)
@@ -57,3 +65,8 @@ def stamp(top: Traversable) -> str | None:
                     status = entry.stat()
                     found.append(f"{entry.path} {status.st_size} {status.st_mtime_ns}")
     return "\n".join(sorted(found))
+
+
+def own(*packages: str) -> list[str]:
+    """The paths of our own *packages*: what they make of files depends on them, too."""
+    return [f"{os.path.dirname(os.path.abspath(__file__))}/{name}" for name in packages]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from analyzer.expressions import re
 from analyzer.formats.journal import opened
 from analyzer.model.capture import Envelope, Segment
 
@@ -121,7 +121,7 @@ def _claimed(capture: Capture, lines: list[Line], formats: Formats) -> tuple[set
     taken: set[int] = set()
     segments: list[Segment] = []
     for name, fmt in formats.all.items():
-        claim = getattr(fmt.hook, "claim", None) if fmt.hook else None
+        claim = fmt.hook("claim")
         if claim is None:
             continue
         for start, end in claim(lines, fmt):
@@ -133,17 +133,18 @@ def _claimed(capture: Capture, lines: list[Line], formats: Formats) -> tuple[set
 
 
 def awake(lines: Sequence[Line], formats: Formats) -> list[Format]:
-    """The formats of which some line may be: those whose literals occur at all."""
+    """The formats of which some line may be: those whose literals occur at all, and of whose lines one begins so."""
     text = "\n".join(line.text for line in lines)
     programs = {line.envelope.program for line in lines if line.envelope}
+    full = [line for line in lines if line.text.strip()]
     found = []
     for fmt in formats.all.values():
         if fmt.header.over == "prose":
             continue
         if fmt.header.over == "log":
-            if any(fmt.takes(p) for p in programs if p) or any(w in text for w in fmt.bare_wakes):
+            if any(fmt.takes(p) for p in programs if p) or any(w in text for w in fmt.head.bare_wakes):
                 found.append(fmt)
-        elif fmt.may_be_in(text):
+        elif fmt.may_be_in(text) and fmt.may_read(full):
             found.append(fmt)
     return found
 
@@ -161,7 +162,7 @@ def score(fmt: Format, line: Line) -> float:
         return 0.0
     if not may_be(fmt, line):
         return _MISS
-    weigh = getattr(fmt.hook, "weight", None) if fmt.hook else None
+    weigh = fmt.hook("weight")
     weight = weigh(line, fmt) if weigh else fmt.weight(line.body)
     if weight:
         return 2.0 * weight + 0.01 * fmt.header.rank

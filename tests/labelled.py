@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from analyzer.diagnose import diagnose
+from analyzer.diagnose import case_of
 from analyzer.formats.load import load_formats
+from analyzer.infer import infer
 from analyzer.model.capture import Source
 from analyzer.rulebook import load_rules
 
 if TYPE_CHECKING:
+    from analyzer.model.case import Case
     from analyzer.model.report import Report
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -53,5 +55,10 @@ def labelled() -> list[Labelled]:
 
 
 @cache
+def case_in(path: Path) -> Case:
+    return case_of([Source(path.name, path.read_bytes())], load_rules(), load_formats())
+
+
+@cache
 def _report(path: Path) -> Report:
-    return diagnose([Source(path.name, path.read_bytes())], load_rules(), load_formats())
+    return infer(case_in(path), load_rules())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from analyzer.assemble.commands import Asked, asked_by
 from analyzer.assemble.names import address_of, plain_name, values_of
+from analyzer.expressions import re
 from analyzer.model import events as ev
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from analyzer import resources
+from analyzer import cache, resources
 from analyzer.errors import MissingData
+from analyzer.expressions import re
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,17 @@ _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 @lru_cache(maxsize=1)
 def zones() -> dict[str, dict[str, Any]]:
     """The blocklists known, by zone."""
+    folder = resources.path_of("rules")
+    stamp = f"1\n{resources.stamp(f'{folder}/reference')}" if folder else None
+    if stamp is not None and (kept := cache.load_for("blocklists", stamp, dict[str, Any])) is not None:
+        return kept
+    found = _read_zones()
+    if stamp is not None:
+        cache.save_for("blocklists", stamp, found)
+    return found
+
+
+def _read_zones() -> dict[str, dict[str, Any]]:
     import yaml
 
     try:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 
 import dns.rdatatype
 import msgspec
+
+from analyzer.expressions import re
 
 TYPES = frozenset(t.name for t in dns.rdatatype.RdataType)
 _TOOLS = frozenset({"dig", "drill", "kdig", "delv", "doggo", "dog", "q", "getent", "host", "nslookup", "nslookup.exe", "resolve-dnsname"})

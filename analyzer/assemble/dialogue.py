@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import TYPE_CHECKING
 
+from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.case import Closing, Dialogue, Exchange, Helo
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import TYPE_CHECKING
 
 from analyzer.assemble.answers import Answer, PrintedRecord, answers_of
 from analyzer.assemble.blocklists import blocklist_answer, blocklist_question
 from analyzer.assemble.names import ADDRESSES, address_of, plain_name, reversed_address
+from analyzer.expressions import re
 from analyzer.model.lookup import Lookup
 
 if TYPE_CHECKING:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from analyzer import resources
 from analyzer.assemble.authentication import Check, aligned, checks_in, domain_of, organisation, received_spf
 from analyzer.errors import MissingData
+from analyzer.expressions import re
 from analyzer.model.case import Message
 from analyzer.model.events import Attempt, Event, Header, Reported
 

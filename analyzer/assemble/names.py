@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import Any
 
 import dns.exception
 import dns.name
 import dns.rdata
 import dns.reversename
+
+from analyzer.expressions import re
 
 ADDRESSES = frozenset({"A", "AAAA"})
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from analyzer.assemble.spf import is_spf, spf_record, with_includes
 from analyzer.assemble.tags import dkim_record, dmarc_record, small_record
+from analyzer.expressions import re
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

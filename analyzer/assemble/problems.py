@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from analyzer.assemble.delivery import GOOD, NO_QUEUE_ID
 from analyzer.assemble.dialogue import DOT, GREETING
+from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.case import Problem
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from analyzer.assemble.tags import REDACTED, valid_of
+from analyzer.expressions import re
 from analyzer.model.lookup import Record
 
 if TYPE_CHECKING:

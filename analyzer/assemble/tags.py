@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from typing import TYPE_CHECKING
 
+from analyzer.expressions import re
 from analyzer.model.lookup import Record
 
 if TYPE_CHECKING:

@@ -62,15 +62,14 @@ def problem_of_reply(text: str, rule: Rule | None = None) -> Problem:
 
 def _reply(rule: Rule, example: Example, book: RuleBook) -> str | None:
     """A pattern's example must be taken by that pattern, not by an earlier one of its file."""
-    from analyzer.infer.engine import _by_thing, try_rule
+    from analyzer.infer.engine import try_rule
+    from analyzer.rulebook.index import dialect_rules
 
     problem = problem_of_reply(example.input, rule)
     case = Case(problems=(problem,))
-    for other in _by_thing(book)[1][rule.dialect or ""]:
-        if other.literals and not any(w in (problem.text or "").lower() for w in other.literals):
-            continue
-        if try_rule(other, problem, "problem", 0, case, {}).answer == YES:
-            return None if other is rule else f"its example is taken by {other.rule}: {example.input[:80]!r}"
+    for other in (book.rules[number] for number in dialect_rules(book.index, problem)):
+        if other.dialect == rule.dialect and try_rule(other, problem, "problem", 0, case, {}).answer == YES:
+            return None if other.rule == rule.rule else f"its example is taken by {other.rule}: {example.input[:80]!r}"
     return f"its example does not match: {example.input[:80]!r}"
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
 
-from analyzer import __version__
 from analyzer.errors import MailwhyError
 
+# What takes its time to import is imported below, where an impatient Ctrl-C ends in silence.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
+    from typing import Any, NoReturn
 
 # command -> one line for --help; the module analyzer.cli.<command> has `arguments(parser)` and `run(options) -> int`.
 COMMANDS = {
@@ -31,23 +31,47 @@ USAGE = 2
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run, and leave with the exit status: 0 healthy, 1 a fault, 2 bad usage or input, 3 inconclusive."""
     try:
+        if sys.stdout is None:  # closed by whoever started us
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
         status = run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever reads us has seen enough: `mailwhy ... | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         status = 0
     except MailwhyError as error:
-        for line in str(error).splitlines():
-            print(f"mailwhy: {line}", file=sys.stderr)
+        _complain(str(error))
+        status = USAGE
+    except MemoryError:
+        _complain("not enough memory for this capture; `mailwhy batch` reads large logs")
+        status = USAGE
+    except OSError as error:  # a full disk, above all; what cannot be read is a MailwhyError
+        _write_no_more()
+        _complain(f"{error.filename or 'standard output'}: {error.strerror or error}")
         status = USAGE
     except KeyboardInterrupt:
         status = 130
     sys.exit(status)
 
 
+def _write_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _complain(text: str) -> None:
+    from analyzer.render.safe import visible
+
+    if sys.stderr is not None:
+        for line in text.splitlines():
+            print(f"mailwhy: {visible(line)}", file=sys.stderr)
+
+
 def run(argv: list[str]) -> int:
     """The exit status of the command that *argv* names."""
+    from importlib import import_module
+
+    from analyzer.expressions import keep
+
     command = next((a for a in argv if not a.startswith("-")), None)
     if argv and argv[0] in {"-h", "--help", "--version"}:
         _parser().parse_args(argv)
@@ -57,13 +81,42 @@ def run(argv: list[str]) -> int:
     else:
         name, rest = "diagnose", argv
     module = import_module(f"analyzer.cli.{name.replace('-', '_')}")
-    parser = argparse.ArgumentParser(prog=f"mailwhy {name}", description=COMMANDS[name], allow_abbrev=False)
-    module.arguments(parser)
-    status: int = module.run(parser.parse_args(rest))
+    status: int = module.run(_options(name, module, rest))
+    keep()
     return status
 
 
+def _options(name: str, module: Any, rest: list[str]) -> Any:
+    """The options in *rest*.  Where there is none of them, argparse need not be imported, which takes its time."""
+    if name == "diagnose" and not any(a.startswith("-") and a != "-" for a in rest):
+        from types import SimpleNamespace
+
+        defaults = _Defaults()
+        module.arguments(defaults)
+        return SimpleNamespace(**defaults.values | {"files": rest})
+    import argparse
+
+    parser = argparse.ArgumentParser(prog=f"mailwhy {name}", description=COMMANDS[name], allow_abbrev=False)
+    module.arguments(parser)
+    return parser.parse_args(rest)
+
+
+class _Defaults:
+    """Stands for a parser that is given no option."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def add_argument(self, *names: str, **how: Any) -> None:
+        default = how.get("default", False if how.get("action") == "store_true" else None)
+        self.values[names[-1].lstrip("-").replace("-", "_")] = default
+
+
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+
+    from analyzer import __version__
+
     width = max(map(len, COMMANDS))
     commands = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(

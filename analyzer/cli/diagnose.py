@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer.cli.sources import knowledge, sources
@@ -66,7 +65,8 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.output:
         try:
-            Path(options.output).write_text(text, encoding="utf-8")
+            with open(options.output, "w", encoding="utf-8") as file:
+                file.write(text)
         except OSError as error:
             raise UnreadableInput(f"{options.output}: {error.strerror}") from None
         print(f"mailwhy: wrote {options.output}", file=sys.stderr)

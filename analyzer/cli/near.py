@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
+from analyzer.expressions import re
 from analyzer.read import read
 from analyzer.render.safe import visible
 from analyzer.segment import enveloped

@@ -24,8 +24,8 @@ def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     try:
         server = Server(options.port, load_rules(tuple(options.rules)), load_formats(tuple(options.grammars)))
-    except OSError as error:
-        raise MailwhyError(f"port {options.port}: {error.strerror}") from None
+    except (OSError, OverflowError) as error:
+        raise MailwhyError(f"port {options.port}: {getattr(error, 'strerror', None) or 'a port is 0 to 65535'}") from None
     print(f"http://127.0.0.1:{server.server_address[1]}/   (Ctrl-C ends it)", flush=True)
     with server:
         server.serve_forever()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer.errors import UnreadableInput
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import argparse
 
 MOST_BYTES = 256 * 1024 * 1024
+MOST_LINES = 250_000  # of one case: a minute, and a gigabyte
 
 
 def knowledge(parser: argparse.ArgumentParser) -> None:
@@ -24,21 +25,28 @@ def knowledge(parser: argparse.ArgumentParser) -> None:
 def sources(names: list[str]) -> list[Source]:
     """What to read.  Raises `UnreadableInput`."""
     if not names:
-        if sys.stdin.isatty():
+        if sys.stdin is not None and sys.stdin.isatty():
             print("mailwhy: paste the capture, then press Ctrl-D", file=sys.stderr)
         names = ["-"]
     return [_source(name) for name in names]
 
 
 def _source(name: str) -> Source:
-    if name == "-":
-        return Source("stdin", sys.stdin.buffer.read(MOST_BYTES))
-    path = Path(name)
     try:
-        if path.is_dir():
+        if name == "-":
+            name = "stdin"
+            if sys.stdin is None:
+                raise UnreadableInput("standard input is closed")
+            data = sys.stdin.buffer.read(MOST_BYTES + 1)
+        elif os.path.isdir(name):
             raise UnreadableInput(f"{name}: is a folder; name its files, or use `mailwhy batch {name}` for logs")
-        if path.stat().st_size > MOST_BYTES:
-            raise UnreadableInput(f"{name}: larger than {MOST_BYTES >> 20} MB; use `mailwhy batch {name}` for logs")
-        return Source(name, path.read_bytes())
-    except OSError as error:
-        raise UnreadableInput(f"{name}: {error.strerror or error}") from None
+        else:
+            with open(name, "rb") as file:  # a device or a pipe does not say how long it is
+                data = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise UnreadableInput(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+    if len(data) > MOST_BYTES:
+        raise UnreadableInput(f"{name}: larger than {MOST_BYTES >> 20} MB; use `mailwhy batch` for logs")
+    if data.count(b"\n") > MOST_LINES:
+        raise UnreadableInput(f"{name}: more than {MOST_LINES:,} lines; use `mailwhy batch` for logs, or name the lines of one message")
+    return Source(name, data)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzer import resources
+from analyzer import __version__, cache, resources
 from analyzer.errors import MissingData
 
 if TYPE_CHECKING:
@@ -23,14 +23,22 @@ class _Folders:
         found = {
             path.removesuffix(".lark").rpartition("/")[2]: text for path, text in resources.walk(resources.folder("grammars"), ".lark")
         }
+        from pathlib import Path
+
         for folder in extra:
-            path = Path(folder)
-            if not path.is_dir():
+            if not os.path.isdir(folder):
                 raise MissingData(f"{folder}: no such folder of grammars")
-            _add(found, folder, path)
+            _add(found, folder, Path(folder))
         for package in offered():
             _add(found, package, files(package))
         return found
+
+    def stamp(self, extra: tuple[str, ...] = ()) -> str | None:
+        """Changes whenever a grammar, or what we make of it, does; None where that cannot be told without reading them."""
+        own = resources.path_of("grammars")
+        if own is None or offered() or not all(map(os.path.isdir, extra)):
+            return None
+        return f"{__version__} {sys.version}\n{resources.stamp(own, *extra, *resources.own('formats', 'model'))}"
 
 
 def _add(found: dict[str, str], source: str, folder: Traversable) -> None:
@@ -53,20 +61,26 @@ def files(package: str) -> Traversable:
 
 def offered() -> tuple[str, ...]:
     """The packages that installed distributions name under the entry point group ``mailwhy.formats``."""
+    folders = [(folder, os.stat(folder).st_mtime_ns) for folder in dict.fromkeys(sys.path) if os.path.isdir(folder)]
+    stamp = repr(folders)  # installing changes a folder
+    if (kept := cache.load_for("offered", stamp, tuple[str, ...])) is not None:
+        return kept
     found: set[str] = set()
-    for folder in map(Path, sys.path):
+    for folder, _ in folders:
         try:
-            infos = [p for p in folder.iterdir() if p.name.endswith((".dist-info", ".egg-info"))]
+            infos = [name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info"))]
         except OSError:
             continue
         for info in infos:  # importlib.metadata takes longer to import than this takes to read
             try:
-                text = (info / "entry_points.txt").read_text(encoding="utf-8")
-            except OSError:
+                with open(f"{folder}/{info}/entry_points.txt", encoding="utf-8") as file:
+                    text = file.read()
+            except (OSError, UnicodeDecodeError):
                 continue
             if GROUP in text:
                 group = text.partition(f"[{GROUP}]")[2].partition("[")[0]
                 found.update(line.partition("=")[2].strip() for line in group.splitlines() if "=" in line)
+    cache.save_for("offered", stamp, tuple(sorted(found)))
     return tuple(sorted(found))
 
 

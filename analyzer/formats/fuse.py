@@ -2,9 +2,9 @@
 
 A line format is a regular language.  Lark's LALR parser with the contextual lexer reads a line by choosing, at each
 state, the first terminal in the lexer's order that matches, and never goes back.  The same choice as a regular
-expression: every terminal is an atomic group; at a branch the terminals stand in the lexer's order, and each is guarded
-by a negative look-ahead for those that the lexer would have preferred.  The alternatives become a graph in which shared
-beginnings and shared endings stand once, so optional parts cost nothing.  What is not regular, a recursive rule, is refused.
+expression: every terminal is an atomic group; at a branch each terminal is barred, by a negative look-ahead, before those
+that come after it in the lexer's order.  The alternatives become a graph in which shared beginnings and shared endings
+stand once, so optional parts cost nothing.  What is not regular, a recursive rule, is refused.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Fused(msgspec.Struct, frozen=True):
     pattern: str
     kinds: dict[int, tuple[str, tuple[tuple[int, str], ...]]]
     literals: dict[str, tuple[tuple[str, ...], ...]]
+    begins: str = ""  # an expression for the first terminals of a line: matches wherever *pattern* does
 
 
 class _Node:
@@ -63,6 +64,7 @@ class _Node:
 _Edges = dict[str, tuple[str | None, _Node]]
 _Fields = tuple[tuple[int, str], ...]
 _MOST_NODES = 50_000
+_LONGEST_BEGIN = 12_000
 _SHORTEST = 3  # of a literal worth looking for
 
 
@@ -125,6 +127,7 @@ class _Fuser:
             pattern=pattern,
             kinds=self.kinds,
             literals=self._all_literals(),
+            begins=next(text for depth in (4, 3, 2, 1, 0) if len(text := self._begin(root, depth)) <= _LONGEST_BEGIN),
         )
 
     # -- the parser's own walk -----------------------------------------------------------------------------------------
@@ -325,25 +328,63 @@ class _Fuser:
             node = meeting
         return "".join(parts), fields
 
+    def _begin(self, node: _Node, depth: int) -> str:
+        """The first *depth* terminals from *node* on, whatever else the lexer would prefer to them."""
+        if not node.edges:
+            return r"\Z"
+        if depth == 0:
+            return ""
+        parts = [
+            f"(?>{self.regexp[name]}){self._begin(node.edges[name][1], depth - 1)}"
+            for name in sorted(node.edges, key=lambda name: self.place[name])
+        ]
+        if node.skip is not None:
+            parts.append(self._begin(node.skip, depth))
+        return _either(list(dict.fromkeys(parts)))
+
     def _branch(self, node: _Node, meeting: _Node | None, fields: _Fields) -> tuple[str, _Fields]:
         """The alternatives at *node*, each up to *meeting*."""
-        parts: list[str] = []
         after = dict.fromkeys(fields)
-        tried: set[str] = set()  # what reads the whole line where it matches: then nothing further on is tried
-        for name in sorted(node.edges, key=lambda name: self.place[name]):
-            field, child = node.edges[name]
-            head, mine = self._terminal(name, field, fields)
-            tail, mine = self._emit(child, meeting, mine)
-            parts.append(self._guard(name, node.accepted - tried) + head + tail)
-            after |= dict.fromkeys(mine)
-            if not child.edges and child.skip is None and child is not meeting and _takes_the_rest(self.regexp[name]):
-                tried.add(name)
+        levels: list[tuple[str, list[str]]] = []
+        for guard, names in self._levels(node):
+            levels.append((guard, []))
+            for name in names:  # groups are numbered as they stand
+                field, child = node.edges[name]
+                head, mine = self._terminal(name, field, fields)
+                tail, mine = self._emit(child, meeting, mine)
+                levels[-1][1].append(head + tail)
+                after |= dict.fromkeys(mine)
+        parts: list[str] = []
+        for guard, own in reversed(levels):
+            parts = [*own, *parts]
+            if guard:
+                parts = [guard + _either(parts)]
         if node.skip is not None:
-            guard = self._skip_guard(node.accepted - node.skip.accepted, {n for n, _ in node.skip.all_edges})
+            guard = self._skip_guard(node.accepted - node.skip.accepted, {n for n, _ in node.skip.all_edges}) or ""
             tail, mine = self._emit(node.skip, meeting, fields)
-            parts.append(f"{guard}{tail}")
+            parts.append(guard + tail)
             after |= dict.fromkeys(mine)
-        return parts[0] if len(parts) == 1 else "(?:" + "|".join(parts) + ")", tuple(after)
+        return _either(parts), tuple(after)
+
+    def _levels(self, node: _Node) -> list[tuple[str, list[str]]]:
+        """The terminals at *node* with what the lexer would take instead of each barred before it: each level stands,
+        in a group, at the end of the one above.
+
+        In the lexer's order, what is barred before one terminal may be barred before all that follow: so each is barred
+        once.  Within a level the grammar's order holds.
+        """
+        levels: list[tuple[str, list[str]]] = [("", [])]
+        barred: list[str] = []
+        ranked = sorted(node.accepted, key=lambda name: self.rank[name])
+        for at, name in enumerate(ranked):
+            if name in node.edges:
+                if any(self._wins(x, name) for x in barred):
+                    levels.append(("".join(f"(?!{self.regexp[x]})" for x in barred), []))
+                    barred = []
+                levels[-1][1].append(name)
+            if any(self._wins(name, later) for later in ranked[at + 1 :] if later in node.edges):
+                barred.append(name)
+        return [(guard, sorted(names, key=lambda name: self.place[name])) for guard, names in levels]
 
     def _terminal(self, name: str, field: str | None, fields: _Fields) -> tuple[str, _Fields]:
         body = self.regexp[name]
@@ -352,11 +393,6 @@ class _Fuser:
         self.groups += 1
         return f"((?>{body}))", (*fields, (self.groups, field))
 
-    def _guard(self, name: str, accepted: frozenset[str]) -> str:
-        """What the lexer would take instead of *name*: with it, the order of the alternatives is free."""
-        rivals = sorted((r for r in accepted if r != name and self._wins(r, name)), key=lambda r: self.rank[r])
-        return "".join(f"(?!{self.regexp[r]})" for r in rivals)
-
     def _apart(self, a: str, b: str) -> bool:
         """Whether no text can start with both terminals."""
         x, y = self.terminals[a].pattern, self.terminals[b].pattern
@@ -364,6 +400,10 @@ class _Fuser:
             return not (x.value.startswith(y.value) or y.value.startswith(x.value))
         one, other = self.first[a], self.first[b]
         return one is not None and other is not None and not one & other
+
+
+def _either(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"
 
 
 def _words(terminals: Collection[TerminalDef]) -> list[tuple[str, str]]:
@@ -385,17 +425,6 @@ def _is_plain(terminal: TerminalDef) -> bool:
 
 _BEYOND = "\x80"  # stands for everything that is not ASCII
 _ALL = frozenset(map(chr, range(129)))
-
-
-def _takes_the_rest(regexp: str) -> bool:
-    """Whether what *regexp* matches runs to the end of the line, always: a greedy repetition of anything ends it."""
-    items = list(sre.parse(regexp, re.ASCII))
-    while items and items[-1][0] is sre.SUBPATTERN:
-        items = list(items[-1][1][3])
-    if not items or items[-1][0] is not sre.MAX_REPEAT:
-        return False
-    _least, most, inner = items[-1][1]
-    return most is sre.MAXREPEAT and len(inner) == 1 and (inner[0][0] is sre.ANY or inner[0] == (sre.NOT_LITERAL, ord("\n")))
 
 
 def _first_chars(regexp: str) -> frozenset[str] | None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
+import contextlib
 import fnmatch
-import re
 from functools import cached_property, lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from analyzer import cache
+from analyzer import cache, resources
 from analyzer.errors import InvalidKnowledge
+from analyzer.expressions import Code, code_of, compiled, from_code, re
 from analyzer.formats import FORMAT_FOLDERS
 from analyzer.formats.pairs import named_fields
 from analyzer.model.events import INTEGERS, KINDS, Event
@@ -26,32 +26,6 @@ if TYPE_CHECKING:
 
     from analyzer.formats.fuse import Fused
     from analyzer.model.capture import Line
-
-
-def quick_compile(name: str, pattern: str) -> re.Pattern[str]:
-    """*pattern*, compiled; its compiled form comes from the cache, since Python takes 100 ms for a large one.
-
-    What is kept is the code that `re` itself makes, checked by `re` when it is loaded, keyed by Python's exact version.
-    """
-    import _sre  # type: ignore[import-not-found]
-    from array import array
-
-    key = cache.key("expression", pattern)
-    if (kept := cache.load(f"re-{name}", key)) is not None:
-        try:
-            flags, groups, code = msgspec.msgpack.decode(kept, type=tuple[int, int, bytes])
-            return cast("re.Pattern[str]", _sre.compile(pattern, flags, array("I", code).tolist(), groups, {}, (None,) * (groups + 1)))
-        except (msgspec.MsgspecError, ValueError, TypeError, RuntimeError, OverflowError):
-            pass  # another build of Python, or a damaged file
-    found = re.compile(pattern, re.ASCII)
-    try:
-        from re import _compiler, _parser
-
-        packed = array("I", _compiler._code(_parser.parse(pattern, re.ASCII), re.ASCII)).tobytes()
-    except (ImportError, AttributeError, OverflowError):
-        return found
-    cache.save(f"re-{name}", key, msgspec.msgpack.encode((found.flags, found.groups, packed)))
-    return found
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,44 +52,62 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Compiled(msgspec.Struct, frozen=True):
-    """What the cache keeps of one grammar."""
+    """What is made of one grammar's rules."""
+
+    pattern: str
+    kinds: dict[int, tuple[str, tuple[tuple[int, str], ...]]]
+    code: Code | None = None  # of the pattern
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What is to be known of a format before any of its lines is read."""
 
     name: str
     header: Header
-    pattern: str
-    kinds: dict[int, tuple[str, tuple[tuple[int, str], ...]]]
-    literals: dict[str, tuple[tuple[str, ...], ...]]
+    key: str  # under which the cache has its `Compiled`
+    programs: str = ""  # the header's shell patterns as one expression
+    wakes: tuple[str, ...] | None = None  # texts of which one stands in every line of this format; None where some line has none
+    bare_wakes: tuple[str, ...] = ()  # texts of which one stands in every line of the aliases that need no envelope
+    begins: str = ""  # an expression that matches where any of its lines begins
+    hooks: tuple[str, ...] = ()  # what its module does: claim, weight, events
 
 
 class Format:
     """One grammar, ready to read lines."""
 
-    def __init__(self, compiled: Compiled) -> None:
-        self.name = compiled.name
-        self.header = compiled.header
-        self.compiled = compiled
-        self._weak = frozenset(compiled.header.weak)
+    def __init__(self, head: Head, compiled: Compiled | None = None) -> None:
+        self.name, self.header, self.head = head.name, head.header, head
+        self._weak = frozenset(head.header.weak)
+        self._takes: dict[str, bool] = {}
         self._words: dict[str, re.Pattern[str]] = {}
-        self._plans: dict[int, tuple[str, type[Event], dict[str, Any], tuple[tuple[int, str, bool], ...]]] = {}
-        for marker, (alias, fields) in compiled.kinds.items():
-            constants: dict[str, Any] = dict(compiled.header.kinds.get(alias, {}))
+        if compiled is not None:
+            self.compiled = compiled
+
+    @cached_property
+    def compiled(self) -> Compiled:
+        """Its expression, and what its groups mean."""
+        kept = _kept(self.name, self.head.key)
+        return kept[1] if kept else compile_format(self.name, FORMAT_FOLDERS.texts())[1]
+
+    @cached_property
+    def _plans(self) -> dict[int, tuple[str, type[Event], dict[str, Any], tuple[tuple[int, str, bool], ...]]]:
+        plans = {}
+        for marker, (alias, fields) in self.compiled.kinds.items():
+            constants: dict[str, Any] = dict(self.header.kinds.get(alias, {}))
             kind = constants.pop("kind", alias)
             if kind not in KINDS:
                 continue  # the envelope's own alias
             numbers = INTEGERS[kind]
             for name in numbers & constants.keys():
                 constants[name] = int(constants[name])
-            self._plans[marker] = (
-                alias,
-                KINDS[kind],
-                constants,
-                tuple((group, name, name in numbers) for group, name in fields),
-            )
+            plans[marker] = (alias, KINDS[kind], constants, tuple((group, name, name in numbers) for group, name in fields))
+        return plans
 
     @cached_property
     def regex(self) -> re.Pattern[str]:
         """The fused expression; match it against a whole line."""
-        return quick_compile(self.name, self.compiled.pattern)
+        code = self.compiled.code
+        return (from_code(self.compiled.pattern, code) if code else None) or re.compile(self.compiled.pattern, re.ASCII)
 
     @cached_property
     def regex_bytes(self) -> re.Pattern[bytes]:
@@ -125,48 +117,38 @@ class Format:
     def words(self, name: str) -> re.Pattern[str]:
         """One expression for the header's *words* of that name, in any case."""
         if name not in self._words:
-            self._words[name] = re.compile(f"(?i)(?:{'|'.join(self.header.words[name])})")
+            self._words[name] = compiled(f"(?i)(?:{'|'.join(self.header.words[name])})")
         return self._words[name]
 
     @cached_property
-    def wakes(self) -> tuple[str, ...] | None:
-        """Texts of which one stands in every line of this format; None where some line has none."""
-        found: set[str] = set()
-        for alternatives in self.compiled.literals.values():
-            for literals in alternatives:
-                if not literals:
-                    return None
-                found.add(literals[0])
-        return tuple(sorted(found))
+    def _wakes(self) -> re.Pattern[str] | None:
+        return None if self.header.wakes is None else compiled(self.header.wakes, re.MULTILINE)
 
     def may_be_in(self, text: str) -> bool:
         """Whether some line of *text* may be this format's, told without its whole expression."""
-        if self.header.wakes is not None:
-            return re.search(self.header.wakes, text, re.MULTILINE) is not None
-        return self.wakes is None or any(w in text for w in self.wakes)
+        if self._wakes is not None:
+            return self._wakes.search(text) is not None
+        return self.head.wakes is None or any(w in text for w in self.head.wakes)
 
     @cached_property
-    def bare_wakes(self) -> tuple[str, ...]:
-        """Texts of which one stands in every line of the aliases that need no envelope."""
-        found = {texts[0] for alias in self.header.bare for texts in self.compiled.literals.get(alias, ()) if texts}
-        return tuple(sorted(found))
+    def _begins(self) -> re.Pattern[str] | None:
+        return compiled(self.head.begins, re.ASCII) if self.head.begins else None
 
-    @cached_property
-    def hook(self) -> ModuleType | None:
-        """The module that does what the grammar cannot say, found by name."""
-        name = self.header.hook or self.name.replace("-", "_")
-        try:
-            return import_module(f"analyzer.formats.hooks.{name}")
-        except ModuleNotFoundError as error:
-            if error.name == f"analyzer.formats.hooks.{name}":
-                return None
-            raise
+    def may_read(self, lines: Iterable[Line]) -> bool:
+        """Whether one of *lines* may be this format's, told by how it begins."""
+        return self._begins is None or any(self._begins.match(line.body) for line in lines)
+
+    def hook(self, name: str) -> Any:
+        """The function *name* of the module that does what the grammar cannot say; None where there is none."""
+        return getattr(_module(self.header, self.name), name) if name in self.head.hooks else None
 
     def takes(self, program: str | None) -> bool:
         """Whether lines of *program* may be this format's."""
         if program is None:
             return not self.header.programs
-        return any(fnmatch.fnmatchcase(program.lower(), p) for p in self.header.programs)
+        if program not in self._takes:
+            self._takes[program] = bool(self.head.programs and compiled(self.head.programs).match(program.lower()))
+        return self._takes[program]
 
     def alias_of(self, text: str) -> str | None:
         """The alias that reads *text*, or None."""
@@ -238,8 +220,8 @@ def _integer(value: str) -> int | None:
 class Formats:
     """All formats known, by name, in the order of their names."""
 
-    def __init__(self, compiled: Iterable[Compiled]) -> None:
-        everything = [Format(c) for c in compiled]
+    def __init__(self, everything: Iterable[Format]) -> None:
+        everything = list(everything)
         self.envelopes = [f for f in everything if f.header.over == "envelope"]
         self.all = {f.name: f for f in everything if f.header.over != "envelope"}
         self.prose = sorted((f for f in everything if f.header.over == "prose"), key=lambda f: -f.header.rank)
@@ -251,28 +233,91 @@ class Formats:
 @lru_cache(maxsize=4)
 def load_formats(extra: tuple[str, ...] = ()) -> Formats:
     """The shipped formats and those in the folders *extra*.  Raises `InvalidKnowledge`, `MissingData`."""
+    stamp = FORMAT_FOLDERS.stamp(extra)
+    if stamp is not None and (heads := cache.load_for("formats", stamp, list[Head])) is not None:
+        return Formats(map(Format, heads))
     texts = FORMAT_FOLDERS.texts(extra)
-    content = cache.key(*(part for pair in sorted(texts.items()) for part in pair), "graph")
-    decoder = msgspec.msgpack.Decoder(list[Compiled])
-    if (packed := cache.load("formats", content)) is not None:
-        try:
-            return Formats(decoder.decode(packed))
-        except msgspec.MsgspecError:
-            pass  # a damaged cache costs time only
-    compiled = [compile_format(name, texts) for name in sorted(texts) if texts[name].lstrip().startswith("//-")]
-    cache.save("formats", content, msgspec.msgpack.encode(compiled))
-    return Formats(compiled)
+    made = [compile_format(name, texts) for name in sorted(texts) if texts[name].lstrip().startswith("//-")]
+    made = [(msgspec.structs.replace(head, hooks=_hooks(head)), compiled) for head, compiled in made]
+    if stamp is not None:
+        cache.save_for("formats", stamp, [head for head, _ in made])
+    return Formats(Format(head, compiled) for head, compiled in made)
 
 
-def compile_format(name: str, texts: dict[str, str]) -> Compiled:
+def compile_format(name: str, texts: dict[str, str]) -> tuple[Head, Compiled]:
     """Header and fused expression of grammar *name*.  Raises `InvalidKnowledge`."""
+    key = cache.key(*_needed(name, texts), *_own_sources())
+    if (kept := _kept(name, key)) is not None:
+        return kept
     from analyzer.formats.fuse import fuse
 
     header = read_header(name, texts[name])
-    lark = build_lark(name, texts)
-    fused: Fused = fuse(lark, f"{name}.lark")
+    fused = fuse(build_lark(name, texts), f"{name}.lark")
     check(name, header, fused)
-    return Compiled(name, header, fused.pattern, fused.kinds, fused.literals)
+    head = Head(
+        name,
+        header,
+        key,
+        programs="|".join(fnmatch.translate(p) for p in header.programs),
+        wakes=_wakes(fused.literals.values()),
+        begins=fused.begins,
+        bare_wakes=tuple(sorted({texts[0] for alias in header.bare for texts in fused.literals.get(alias, ()) if texts})),
+    )
+    compiled = Compiled(fused.pattern, fused.kinds, code_of(fused.pattern, re.ASCII))
+    cache.save(f"grammar-{name}", key, msgspec.msgpack.encode((head, compiled)))
+    return head, compiled
+
+
+def _kept(name: str, key: str) -> tuple[Head, Compiled] | None:
+    packed = cache.load(f"grammar-{name}", key)
+    if packed is not None:
+        with contextlib.suppress(msgspec.MsgspecError):  # a damaged cache costs time only
+            return msgspec.msgpack.decode(packed, type=tuple[Head, Compiled])
+    return None
+
+
+def _needed(name: str, texts: dict[str, str]) -> list[str]:
+    """The texts of grammar *name* and of all that it imports."""
+    found: dict[str, str] = {}
+    todo = [name]
+    while todo:
+        here = todo.pop()
+        if here not in found and here in texts:
+            found[here] = texts[here]
+            todo += re.findall(r"(?m)^%import ([\w-]+)\.", texts[here])
+    return [part for pair in sorted(found.items()) for part in pair]
+
+
+@lru_cache(maxsize=1)
+def _own_sources() -> list[bytes]:
+    """The modules that make an expression of a grammar."""
+    found = []
+    for module in ("fuse", "load"):
+        with contextlib.suppress(OSError), open(f"{resources.own('formats')[0]}/{module}.py", "rb") as file:
+            found.append(file.read())
+    return found
+
+
+def _wakes(literals: Iterable[tuple[tuple[str, ...], ...]]) -> tuple[str, ...] | None:
+    """Texts of which one stands in every line; None where some line has none."""
+    every = [texts for alternatives in literals for texts in alternatives]
+    return tuple(sorted({texts[0] for texts in every})) if all(every) else None
+
+
+def _module(header: Header, name: str) -> ModuleType | None:
+    """The module of a format, found by name."""
+    path = f"analyzer.formats.hooks.{header.hook or name.replace('-', '_')}"
+    try:
+        return import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name == path:
+            return None
+        raise
+
+
+def _hooks(head: Head) -> tuple[str, ...]:
+    module = _module(head.header, head.name)
+    return tuple(name for name in ("claim", "weight", "events") if hasattr(module, name))
 
 
 def read_header(name: str, text: str) -> Header:
@@ -362,5 +407,7 @@ def _bad_words(name: str, header: Header) -> list[str]:
 
 
 def _near(word: str, known: Iterable[str]) -> str:
+    import difflib
+
     close = difflib.get_close_matches(word, list(known), 1)
     return f"; did you mean `{close[0]}`?" if close else ""

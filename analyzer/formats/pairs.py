@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
+from analyzer.expressions import re
 from analyzer.model.events import INTEGERS
 
 if TYPE_CHECKING:

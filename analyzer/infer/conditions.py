@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from enum import IntEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,8 @@ from analyzer.model import rule as m
 from analyzer.model.case import SUBJECTS, THINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    import ipaddress
+    from collections.abc import Iterable, Mapping, Sequence
 
     from analyzer.model.case import Case
     from analyzer.model.place import Place
@@ -31,24 +31,33 @@ class Answer(IntEnum):
 
 
 NO, UNKNOWN, YES = Answer.NO, Answer.UNKNOWN, Answer.YES
+_FEW = 8  # things, among which a table is not worth its making
 _LONGEST_TEXT = 4096  # characters of a value that an expression sees
 
 
 class Result:
     """The answer to one condition: *label* says which, *places* on which lines it rests, *lacks* what is missing."""
 
-    __slots__ = ("answer", "children", "label", "lacks", "places")
+    __slots__ = ("_label", "answer", "children", "lacks", "places")
 
     def __init__(
         self,
         answer: Answer,
-        label: str = "",
+        label: str | tuple[str, m.AnyMatcher, dict[str, Any]] = "",
         places: Iterable[Place] = (),
         children: Sequence[Result] = (),
         lacks: tuple[str, dict[str, Any]] | None = None,
     ) -> None:
-        self.answer, self.label, self.children, self.lacks = answer, label, children, lacks
+        self.answer, self._label, self.children, self.lacks = answer, label, children, lacks
         self.places: tuple[Place, ...] = tuple(places)
+
+    @property
+    def label(self) -> str:
+        """The condition in words, which few ever read."""
+        if isinstance(self._label, str):
+            return self._label
+        name, condition, bound = self._label
+        return f"{name} {describe(condition, bound)}"
 
     def all_places(self) -> list[Place]:
         """The lines of this condition and of the parts that made its answer."""
@@ -67,15 +76,22 @@ class Result:
         return [x for child in self.children if child.answer == UNKNOWN for x in child.missing()]
 
 
+Tables = dict[tuple[str, str], dict[str | None, list[tuple[int, Any]]]]  # (kind of thing, field) -> value -> things with their places
+
+
 class Context:
-    """What a condition may refer to: the case, names bound so far, findings made so far."""
+    """What a condition may refer to: the case, names bound so far, findings made so far.
 
-    __slots__ = ("bound", "case", "found", "thing")
+    *tables* are shared by all conditions on one case: see `_candidates`.
+    """
 
-    def __init__(self, case: Case, found: dict[tuple[str, int], set[str]]) -> None:
+    __slots__ = ("bound", "case", "found", "tables", "thing")
+
+    def __init__(self, case: Case, found: dict[tuple[str, int], set[str]], tables: Tables | None = None) -> None:
         self.case = case
         self.bound: dict[str, Any] = {}
         self.found = found
+        self.tables: Tables = {} if tables is None else tables
         self.thing: tuple[str, int] = ("", -1)
 
 
@@ -96,7 +112,7 @@ def join(j: m.Join, context: Context) -> Result:
     if needs_bound:
         return Result(UNKNOWN, f"{j.name}: {' '.join(needs_bound)} not shown", lacks=lacks)
     best: Result | None = None
-    for thing in getattr(context.case, THINGS[j.thing][0]):
+    for thing in _candidates(j.thing, asked, context):
         before = dict(context.bound)
         same = _fields(asked, thing, j.thing, context)
         if same.answer != YES:
@@ -111,6 +127,40 @@ def join(j: m.Join, context: Context) -> Result:
         if best is None or result.answer == UNKNOWN:
             best = result
     return best or Result(UNKNOWN, f"{j.name}: not captured", lacks=lacks)
+
+
+def _candidates(kind: str, asked: m.Fields, context: Context) -> Iterable[Any]:
+    """The things of *kind* that may be what *asked* names, in order: where a field must equal a value that is bound, those
+    that have it.
+    """
+    everything: Sequence[Any] = getattr(context.case, THINGS[kind][0])
+    for name, condition in asked.fields:
+        wanted = context.bound.get(condition.name) if isinstance(condition, m.Var) else None
+        values = wanted if isinstance(wanted, tuple) else (wanted,)
+        if len(everything) < _FEW or not all(isinstance(v, str) and ":" not in v for v in values):
+            continue  # an address may be written otherwise
+        table = context.tables.get((kind, name))
+        if table is None:
+            table = context.tables[kind, name] = _table(everything, name)
+        keys = {None, *(_plain(v) for v in values)}
+        found = dict(pair for key in keys for pair in table.get(key, ()))
+        return [found[at] for at in sorted(found)]
+    return everything
+
+
+def _table(things: Sequence[Any], name: str) -> dict[str | None, list[tuple[int, Any]]]:
+    """*things* by their values of the field *name*; under None those whose value is no text."""
+    table: dict[str | None, list[tuple[int, Any]]] = {}
+    for at, thing in enumerate(things):
+        value = getattr(thing, name, None)
+        texts = value if isinstance(value, tuple | list) else (value,)
+        for key in {_plain(v) if isinstance(v, str) else None for v in texts if v is not None}:
+            table.setdefault(key, []).append((at, thing))
+    return table
+
+
+def _plain(text: str) -> str:
+    return text.lower().rstrip(".")
 
 
 def _shown(c: m.AnyMatcher, context: Context) -> Any:
@@ -169,7 +219,7 @@ def _field(name: str, condition: m.AnyMatcher, thing: Any, kind: str, context: C
     # A field that the thing did not show: ask for a capture that would show it.
     lacks = (kind, {name: None}) if answer == UNKNOWN and value is None else None
     inner = [c for c in children if c.places or c.children]
-    return Result(answer, f"{name} {describe(condition, context)}", () if inner else places, inner, lacks)
+    return Result(answer, (name, condition, context.bound), () if inner else places, inner, lacks)
 
 
 def _places(thing: Any, name: str) -> tuple[Place, ...]:
@@ -235,8 +285,13 @@ def _scalar(condition: m.AnyMatcher, value: Any, context: Context) -> Answer:
         case m.Text(how=how, value=wanted):
             text = str(value)[:_LONGEST_TEXT].lower()
             return _yes(wanted in text if how == "has" else text.startswith(wanted) if how == "starts" else text.endswith(wanted))
-        case m.Matches(pattern=pattern):
-            return _yes(bool(compiled(pattern).search(str(value)[:_LONGEST_TEXT])))
+        case m.Matches(pattern=pattern, literals=literals):
+            text = str(value)[:_LONGEST_TEXT]
+            lower = text.lower()
+            for alternatives in literals:
+                if not any(word in lower for word in alternatives):
+                    return NO  # most often so, and then nothing need be compiled
+            return _yes(bool(compiled(pattern).search(text)))
         case m.Under(domains=domains):
             name = str(value).lower().rstrip(".")
             return _yes(any(name == d or name.endswith("." + d) for d in (x.lower().strip(".") for x in domains)))
@@ -257,13 +312,15 @@ def _same(value: Any, wanted: Any) -> bool:
         # YAML reads 5.10 and yes as it likes: compare what was meant.
         if isinstance(wanted, bool):
             wanted = "yes" if wanted else "no"
-        one, other = str(value).lower().rstrip("."), str(wanted).lower().rstrip(".")
+        one, other = _plain(str(value)), _plain(str(wanted))
         return one == other or (":" in one and ":" in other and _address(one) == _address(other) is not None)
     return bool(value == wanted)
 
 
 @lru_cache(maxsize=1024)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    import ipaddress
+
     try:
         return ipaddress.ip_address(text.strip("[]").removeprefix("IPv6:").removeprefix("ipv6:"))
     except ValueError:
@@ -271,6 +328,8 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _inside(value: str, networks: tuple[str, ...]) -> Answer:
+    import ipaddress
+
     address = _address(value)
     if address is None:
         return UNKNOWN
@@ -362,18 +421,18 @@ def _count(count: m.Count, thing: Any, kind: str, context: Context) -> Result:
 _MANY = {"client_ip": "clients", "rcpt_to": "recipients", "mail_from": "senders", "user": "users"}
 
 
-def describe(condition: m.AnyMatcher, context: Context | None = None) -> str:
-    """*condition* in words."""
+def describe(condition: m.AnyMatcher, known: Mapping[str, Any] = {}) -> str:
+    """*condition* in words, with the values that are *known* of its names."""
     match condition:
         case m.Equals(value=value):
             return f"is {value}"
         case m.Var(name=name):
-            bound = context.bound.get(name) if context else None
+            bound = known.get(name)
             return f"is {bound}" if isinstance(bound, str | int) else f"is ${name}"
         case m.OneOf(of=of):
-            return " or ".join(describe(c, context) for c in of[:6])
+            return " or ".join(describe(c, known) for c in of[:6])
         case m.Not(inner=inner):
-            return f"not ({describe(inner, context)})"
+            return f"not ({describe(inner, known)})"
         case m.Text(how=how, value=value):
             return f"{how} \u201c{value}\u201d"
         case m.Matches(pattern=pattern):
@@ -386,10 +445,10 @@ def describe(condition: m.AnyMatcher, context: Context | None = None) -> str:
             return "is " + " and ".join(
                 f"{w} {v:g}" for w, v in (("at least", r.least), ("at most", r.most), ("over", r.over)) if v is not None
             )
-        case m.Known(known=known):
-            return "is shown" if known else "is not shown"
+        case m.Known(known=shown):
+            return "is shown" if shown else "is not shown"
         case m.Fields(fields=fields):
-            return "{" + ", ".join(f"{n} {describe(c, context)}" for n, c in fields) + "}"
+            return "{" + ", ".join(f"{n} {describe(c, known)}" for n, c in fields) + "}"
         case _:
             return type(condition).__name__.lower()
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer.infer.certainty import Belief, Voice, combine
-from analyzer.infer.conditions import NO, UNKNOWN, YES, Answer, Context, Result, join, match
+from analyzer.infer.conditions import NO, UNKNOWN, YES, Answer, Context, Result, Tables, join, match
 from analyzer.infer.wording import fill
 from analyzer.model.case import THINGS, Problem
+from analyzer.rulebook.index import dialect_rules, plain_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from analyzer.model.case import Case
     from analyzer.model.place import Place
@@ -71,80 +72,28 @@ def _run(case: Case, book: RuleBook) -> tuple[list[Outcome], list[Outcome]]:
     outcomes: list[Outcome] = []
     open_: list[Outcome] = []
     found: dict[tuple[str, int], set[str]] = {}
-    plain, dialects = _by_thing(book)
+    tables: Tables = {}
     for kind, (attribute, _) in THINGS.items():
-        things = getattr(case, attribute)[:_MOST_THINGS]
-        for index, thing in enumerate(things):
+        for index, thing in enumerate(getattr(case, attribute)[:_MOST_THINGS]):
             if kind == "problem":
-                for outcome in _dialect_outcomes(dialects, thing, index, case, found):
+                for outcome in _dialect_outcomes(book, thing, index, case, found):
                     outcomes.append(outcome)
                     found.setdefault((kind, index), set()).add(outcome.rule.rule)
-            for rule in plain.get(kind, ()):
-                outcome = try_rule(rule, thing, kind, index, case, found)
+            for number in plain_rules(book.index, thing, kind):
+                outcome = try_rule(book.rules[number], thing, kind, index, case, found, tables)
                 if outcome.answer == YES:
                     outcomes.append(outcome)
-                    found.setdefault((kind, index), set()).add(rule.rule)
+                    found.setdefault((kind, index), set()).add(outcome.rule.rule)
                 elif outcome.answer == UNKNOWN:
                     open_.append(outcome)
     return outcomes, open_
 
 
-_INDEX: dict[int, tuple[Any, dict[str, list[Any]], dict[str, list[Any]]]] = {}
-
-
-def _by_thing(book: RuleBook) -> tuple[dict[str, list[Rule]], dict[str, list[Rule]]]:
-    """Rules by the thing they are about (those that use findings after those), and dialects by name."""
-    kept = _INDEX.get(id(book))
-    if kept is not None and kept[0] is book:
-        return kept[1], kept[2]
-    plain: dict[str, list[Rule]] = {}
-    dialects: dict[str, list[Rule]] = {}
-    for rule in book.rules:
-        if rule.dialect is not None:
-            dialects.setdefault(rule.dialect, []).append(rule)
-        else:
-            plain.setdefault(rule.about, []).append(rule)
-    for name, rules in plain.items():
-        plain[name] = _in_order(rules)
-    _INDEX.clear()
-    _INDEX[id(book)] = (book, plain, dialects)
-    return plain, dialects
-
-
-def _in_order(rules: Sequence[Rule]) -> list[Rule]:
-    """Rules after those whose findings they use."""
-    names = {r.rule: r for r in rules}
-    done: dict[str, None] = {}
-
-    def visit(rule: Rule, above: frozenset[str]) -> None:
-        if rule.rule in done or rule.rule in above:
-            return
-        for needed in needs(rule):
-            if needed in names:
-                visit(names[needed], above | {rule.rule})
-        done[rule.rule] = None
-
-    for rule in rules:
-        visit(rule, frozenset())
-    return [names[n] for n in done]
-
-
-def needs(rule: Rule) -> list[str]:
-    """The rules whose findings *rule* uses as conditions."""
-    from analyzer.model.rule import FindingOf, Not
-
-    found = []
-    for _, condition in rule.when.fields:
-        inner = condition.inner if isinstance(condition, Not) else condition
-        if isinstance(inner, FindingOf):
-            found.append(inner.rule)
-        found += [c.rule for _, c in getattr(inner, "fields", ()) if isinstance(c, FindingOf)]
-    return found
-
-
-def try_rule(rule: Rule, thing: Any, kind: str, index: int, case: Case, found: dict[tuple[str, int], set[str]]) -> Outcome:
+def try_rule(
+    rule: Rule, thing: Any, kind: str, index: int, case: Case, found: dict[tuple[str, int], set[str]], tables: Tables | None = None
+) -> Outcome:
     """*rule* on one *thing*: its condition, its joins, and what may block it."""
-    context = Context(case, found)
+    context = Context(case, found, tables)
     context.thing = (kind, index)
     result = match(rule.when, thing, kind, context)
     children = [result]
@@ -158,14 +107,15 @@ def try_rule(rule: Rule, thing: Any, kind: str, index: int, case: Case, found: d
     if answer == YES and _blocked(rule, thing, kind, context):
         answer = NO
     whole = Result(answer, rule.rule, (), children)
-    return Outcome(rule, kind, index, whole, context.bound, _attached(rule, thing, kind, index, context))
+    return Outcome(rule, kind, index, whole, context.bound, () if answer == NO else _attached(rule, thing, kind, index, context))
 
 
 def _attached(rule: Rule, thing: Any, kind: str, index: int, context: Context) -> tuple[int, ...]:
     """The problems that a finding speaks of: the thing itself, those joined, those of the thing; none where it raises its own."""
     if kind == "problem":
         return (index,)
-    joined = tuple(i for i, p in enumerate(context.case.problems) if any(p is v for v in context.bound.values()))
+    bound = [v for v in context.bound.values() if isinstance(v, Problem)]
+    joined = tuple(i for i, p in enumerate(context.case.problems) if any(p is v for v in bound)) if bound else ()
     if joined or rule.raises:
         return joined
     return tuple(getattr(thing, "problems", ()))
@@ -177,9 +127,7 @@ def _blocked(rule: Rule, thing: Any, kind: str, context: Context) -> bool:
     return any(join(j, context).answer == YES for j in rule.unless)
 
 
-def _dialect_outcomes(
-    dialects: dict[str, list[Rule]], problem: Problem, index: int, case: Case, found: dict[tuple[str, int], set[str]]
-) -> list[Outcome]:
+def _dialect_outcomes(book: RuleBook, problem: Problem, index: int, case: Case, found: dict[tuple[str, int], set[str]]) -> list[Outcome]:
     """The one dialect pattern that says most: text before code, specific before generic."""
     if problem.kind not in _OF_WORDS:
         return []
@@ -187,23 +135,20 @@ def _dialect_outcomes(
         shadow = msgspec.structs.replace(
             problem, kind="local-failure", text=problem.complaint, complaint=None, code=None, enhanced=None, stage=None
         )
-        said = _dialect_outcomes(dialects, shadow, index, case, found)
+        said = _dialect_outcomes(book, shadow, index, case, found)
         for o in said:
             o.result.children[0].children = [Result(YES, "complaint", problem.where["complaint"])]
         if said and not said[0].rule.harmless and max(said[0].rule.suggests.values(), default=0.0) >= SURE:
             return said  # what the process complained about just before is why it failed
-    text = (problem.text or "").lower()
-    hits: list[Outcome] = []
-    for rules in dialects.values():
-        for rule in rules:
-            if rule.literals and not any(w in text for w in rule.literals):
-                continue
-            if problem.kind == "local-failure" and not _speaks_so(problem, rule, text):
-                continue
-            outcome = try_rule(rule, problem, "problem", index, case, found)
-            if outcome.answer == YES:
-                hits.append(outcome)
-                break
+    hits: dict[str, Outcome] = {}  # of each dialect the first pattern in its file
+    for number in dialect_rules(book.index, problem):
+        rule = book.rules[number]
+        assert rule.dialect is not None
+        if rule.dialect in hits or (problem.kind == "local-failure" and not _speaks_so(problem, rule)):
+            continue
+        outcome = try_rule(rule, problem, "problem", index, case, found)
+        if outcome.answer == YES:
+            hits[rule.dialect] = outcome
     if not hits:
         return []
     own = problem.software if problem.by == "local" else None
@@ -212,7 +157,7 @@ def _dialect_outcomes(
         home = own is not None and o.rule.dialect.partition("-")[0] == own
         return o.rule.tier, -max(o.rule.suggests.values(), default=0.0) - (_HOME if home else 0.0), o.rule.rule
 
-    return [min(hits, key=order)]
+    return [min(hits.values(), key=order)]
 
 
 # Mail servers that complain in words of their own: another one's dialect does not read them.
@@ -220,12 +165,12 @@ _MTAS = frozenset({"courier", "exchange", "exim", "opensmtpd", "postfix", "qmail
 _SOFTWARE_TIER = 1
 
 
-def _speaks_so(problem: Problem, rule: Rule, text: str) -> bool:
+def _speaks_so(problem: Problem, rule: Rule) -> bool:
     """Whether a complaint of *problem*'s software about itself can be in the words of *rule*'s dialect."""
     if rule.tier > _SOFTWARE_TIER:
         return False
     own = problem.software
-    if own not in _MTAS or problem.severity == "info" or " said: " in text:  # a remark hands on another's words
+    if own not in _MTAS or problem.severity == "info" or " said: " in (problem.text or "").lower():  # a remark hands on another's words
         return True
     head = (rule.dialect or "").partition("-")[0]
     return rule.tier == _SOFTWARE_TIER and (head == own or head not in _MTAS | {"others"})
@@ -267,10 +212,20 @@ def _client_of(thing: Any) -> str | None:
 
 def _supersede(outcomes: list[Outcome]) -> None:
     """A finding that refines another on the same problem takes its place."""
+    named: dict[str, list[Outcome]] = {}
     for o in outcomes:
-        for other in outcomes:
-            taken = other.rule.rule in o.rule.refines or (ANY_REPLY in o.rule.refines and other.rule.dialect is not None)
-            if taken and (set(other.problems) & set(o.problems) or (other.kind, other.index) == (o.kind, o.index)):
+        named.setdefault(o.rule.rule, []).append(o)
+        if o.rule.dialect is not None:
+            named.setdefault(ANY_REPLY, []).append(o)
+    taken: dict[str, tuple[set[int], set[tuple[str, int]]]] = {}  # rule -> the problems and things where it is refined
+    for o in outcomes:
+        for name in o.rule.refines:
+            problems, things = taken.setdefault(name, (set(), set()))
+            problems.update(o.problems)
+            things.add((o.kind, o.index))
+    for name, (problems, things) in taken.items():
+        for other in named.get(name, ()):
+            if not problems.isdisjoint(other.problems) or (other.kind, other.index) in things:
                 other.superseded = True
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
+from analyzer.expressions import re
 from analyzer.infer.certainty import Voice, combine
 from analyzer.infer.conditions import NO, UNKNOWN, Result
 from analyzer.infer.engine import values_of

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from analyzer import __version__
+from analyzer.expressions import re
 from analyzer.infer.engine import Judged, Outcome, _voices, places_of, problem_values, told, values_of
 from analyzer.infer.explain import first_captures, next_captures, open_rules
 from analyzer.infer.ladder import ladder_of

@@ -5,8 +5,9 @@ There are no expressions: a captured text can never become part of a template.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
+
+from analyzer.expressions import re
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -31,9 +32,10 @@ class Text(Matcher, frozen=True, tag="text"):
 
 
 class Matches(Matcher, frozen=True, tag="matches"):
-    """An RE2 expression, in any case."""
+    """An RE2 expression, in any case; of each of *literals* one text stands in all that it matches (lower case)."""
 
     pattern: str
+    literals: tuple[tuple[str, ...], ...] = ()
 
 
 class Under(Matcher, frozen=True, tag="under"):
@@ -184,11 +186,30 @@ class Adjustment(msgspec.Struct, frozen=True):
     path: str = ""
 
 
+class Guard(msgspec.Struct, frozen=True, array_like=True):
+    """A test of one field that fails only where a rule's answer is no.  *how*: is, has, known; *values* in lower case."""
+
+    field: str
+    how: str
+    values: tuple[str, ...]
+
+
+class Index(msgspec.Struct, frozen=True, array_like=True):
+    """Which rules, by number, can hold of a thing: see `analyzer.rulebook.index`."""
+
+    plain: dict[str, tuple[int, ...]]  # by thing, those that use findings after those they use
+    guards: dict[int, tuple[Guard, ...]]
+    grams: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]]  # dialects: three letters -> fixed texts that hold them, and their rules
+    values: dict[str, dict[str, tuple[int, ...]]]  # dialects without such a text: field -> value in lower case -> rules
+    silent: tuple[int, ...]  # dialects: the others
+
+
 class RuleBook(msgspec.Struct, frozen=True):
     """All knowledge in force."""
 
-    rules: tuple[Rule, ...]
-    faults: dict[str, Fault]
+    rules: Sequence[Rule]
+    faults: Mapping[str, Fault]
+    index: Index
     captures: tuple[CaptureHint, ...] = ()
     providers: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (provider, host name suffixes)
     adjusted: tuple[Adjustment, ...] = ()

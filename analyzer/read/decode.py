@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import codecs
-import re
+
+from analyzer.expressions import re
 
 _LINE_END = re.compile(r"\r*\n|\r(?!$)")
 _BOMS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from analyzer.expressions import re
 
 _ESCAPES = re.compile(
     r"\x1b\[[0-9;:?<=>]{0,32}[ -/]?[@-~]|\x1b\][^\x07\x1b]{0,256}(?:\x07|\x1b\\)|\x1b[()*+][0-9A-Za-z]|\x1b[=>78cDEHMNOZ]"

@@ -5,11 +5,11 @@ Each step says whether it applies to the capture as a whole, and then works on i
 
 from __future__ import annotations
 
-import re
-from html import unescape
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from analyzer.expressions import re
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,6 +140,8 @@ def _markup(lines: list[Line]) -> list[Line] | None:
     text = "\n".join(line.text for line in lines[:2000])
     if "content-type:" in text.lower() or _XML.search(text) or (len(_TAG.findall(text)) < 2 and not _ENTITY.search(text)):
         return None
+    from html import unescape  # takes its time to import
+
     return _changed(lines, lambda t: unescape(_TAG.sub("", t)) if "<" in t or "&" in t else t)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -11,13 +9,15 @@ def visible(text: str) -> str:
     """*text* with control, format and bidirectional characters as tokens such as ``<U+202E>``; a tab as blanks."""
     if text.isprintable() and text.isascii():
         return text
-    return "".join(_token(c) for c in text)
+    import unicodedata
+
+    return "".join(_token(c, unicodedata.category(c)) for c in text)
 
 
-def _token(char: str) -> str:
+def _token(char: str, category: str) -> str:
     if char == "\t":
         return "    "
-    if char in _BIDI or unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}:
+    if char in _BIDI or category in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}:
         return f"<U+{ord(char):04X}>"
     return char
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from analyzer.render.safe import visible
 if TYPE_CHECKING:
     from analyzer.model.report import Diagnosis, Evidence, Report
 
+_NARROWEST = 20
 _CODES = {"bold": "1", "red": "31", "green": "32", "yellow": "33", "blue": "34", "dim": "2"}
 _VERDICT = {"faulty": ("\u2717", "red"), "healthy": ("\u2713", "green"), "inconclusive": ("?", "yellow"), "unrecognised": ("?", "yellow")}
 
@@ -20,7 +20,7 @@ def render(
     report: Report, *, colour: bool = False, width: int | None = None, explain: bool = False, pedantic: bool = False, **_options: Any
 ) -> str:
     """*report* as text."""
-    page = _Page(colour and not os.environ.get("NO_COLOR"), width or min(shutil.get_terminal_size((100, 24)).columns, 110))
+    page = _Page(colour and not os.environ.get("NO_COLOR"), width or max(_NARROWEST, min(_columns(), 110)))
     _verdict(report, page)
     for index, diagnosis in enumerate(report.diagnoses[:3]):
         _diagnosis(diagnosis, page, first=index == 0)
@@ -29,6 +29,18 @@ def render(
     _fine(report, page, pedantic=pedantic or explain)
     _coverage(report, page)
     return "\n".join(page.lines) + "\n"
+
+
+def _columns() -> int:
+    """The terminal's width, as `shutil` tells it, which takes its time to import."""
+    try:
+        return int(os.environ["COLUMNS"]) or 100
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size(1).columns or 100
+    except (OSError, ValueError):
+        return 100
 
 
 class _Page:

@@ -2,38 +2,126 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
-from analyzer import cache, resources
+from analyzer import __version__, cache, resources
 from analyzer.errors import InvalidKnowledge, MissingData
 from analyzer.model.place import Mistake
-from analyzer.model.rule import RuleBook
+from analyzer.model.rule import Adjustment, CaptureHint, Fault, Index, Rule, RuleBook
+
+_T = TypeVar("_T")
+_GRAMS: Any = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+class _Packed(msgspec.Struct, frozen=True, array_like=True):
+    """What the cache keeps of a `RuleBook`: of all that it holds, a capture needs a small part."""
+
+    rules: tuple[bytes, ...]
+    faults: dict[str, bytes]
+    index: Index
+    grams: dict[str, bytes]  # the index's own
+    captures: tuple[CaptureHint, ...]
+    providers: tuple[tuple[str, tuple[str, ...]], ...]
+    adjusted: tuple[Adjustment, ...]
+    version: str
+
+
+class _Rules(Sequence[Rule]):
+    """Rules, each unpacked when it is asked for."""
+
+    def __init__(self, packed: tuple[bytes, ...]) -> None:
+        self._packed = packed
+        self._known: dict[int, Rule] = {}
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return tuple(self[n] for n in range(len(self))[at])
+        if at not in self._known:
+            self._known[at] = msgspec.msgpack.decode(self._packed[at], type=Rule)
+        return self._known[at]
+
+
+class _Table(Mapping[str, _T]):
+    """A table, each value unpacked when it is asked for."""
+
+    def __init__(self, packed: dict[str, bytes], kind: Any) -> None:
+        self._packed, self._kind = packed, kind
+        self._known: dict[str, _T] = {}
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packed)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._packed
+
+    def __getitem__(self, name: str) -> _T:
+        if name not in self._known:
+            self._known[name] = msgspec.msgpack.decode(self._packed[name], type=self._kind)
+        return self._known[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self._packed else default
 
 
 @lru_cache(maxsize=4)
 def load_rules(extra: tuple[str, ...] = ()) -> RuleBook:
     """The shipped rules and those in the folders *extra*.  Raises `InvalidKnowledge` with every mistake, `MissingData`."""
-    shipped = resources.folder("rules")
-    stamp = resources.stamp(shipped)
-    texts = rule_texts(extra) if stamp is None or extra else None
-    key = cache.key(*([stamp] if texts is None else [part for pair in texts for part in pair]))
-    if (packed := cache.load("rules", key)) is not None:
-        try:
-            return msgspec.msgpack.decode(packed, type=RuleBook)
-        except msgspec.MsgspecError:
-            pass  # a damaged cache costs time only
-    book, mistakes = compile_rules(rule_texts(extra) if texts is None else texts)
+    shipped = resources.path_of("rules")
+    stamp = None
+    if shipped is not None and all(map(os.path.isdir, extra)):
+        stamp = f"{__version__} {sys.version}\n{resources.stamp(shipped, *extra, *resources.own('rulebook', 'model'))}"
+        if (packed := cache.load_for("rules", stamp, _Packed)) is not None:
+            return _unpacked(packed)
+    book, mistakes = compile_rules(rule_texts(extra))
     if mistakes:
         raise InvalidKnowledge("\n".join(map(str, mistakes)))
-    cache.save("rules", key, msgspec.msgpack.encode(book))
+    if stamp is not None:
+        cache.save_for("rules", stamp, _pack(book))
     return book
+
+
+def _pack(book: RuleBook) -> _Packed:
+    encode = msgspec.msgpack.encode
+    return _Packed(
+        rules=tuple(encode(rule) for rule in book.rules),
+        faults={name: encode(fault) for name, fault in book.faults.items()},
+        index=msgspec.structs.replace(book.index, grams={}),
+        grams={gram: encode(texts) for gram, texts in book.index.grams.items()},
+        captures=book.captures,
+        providers=book.providers,
+        adjusted=book.adjusted,
+        version=book.version,
+    )
+
+
+def _unpacked(packed: _Packed) -> RuleBook:
+    return RuleBook(
+        rules=_Rules(packed.rules),
+        faults=_Table[Fault](packed.faults, Fault),
+        index=msgspec.structs.replace(packed.index, grams=_Table[_GRAMS](packed.grams, _GRAMS)),
+        captures=packed.captures,
+        providers=packed.providers,
+        adjusted=packed.adjusted,
+        version=packed.version,
+    )
 
 
 def rule_texts(extra: tuple[str, ...] = ()) -> list[tuple[str, str]]:
     """``(path, text)`` of every rule file: ours as ``rules/...``, the user's as they are named."""
+    from pathlib import Path
+
     found = [(f"rules/{path}", text) for path, text in resources.walk(resources.folder("rules"), ".yaml")]
     for folder in extra:
         if not Path(folder).is_dir():

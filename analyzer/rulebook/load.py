@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import re
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from analyzer.expressions import re
 from analyzer.model import rule as m
 from analyzer.model.case import THINGS
+from analyzer.rulebook.index import index_of
 from analyzer.rulebook.literals import literals_of
 from analyzer.rulebook.matchers import BadCondition, fields, words
 from analyzer.rulebook.source import Document, documents
@@ -97,6 +98,7 @@ def compile_rules(texts: Iterable[tuple[str, str]]) -> tuple[m.RuleBook, list[Mi
     book = m.RuleBook(
         rules=tuple(rules.values()),
         faults=c.faults,
+        index=index_of(tuple(rules.values())),
         captures=tuple(c.captures.values()),
         providers=tuple(c.providers),
         adjusted=tuple(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
+from analyzer.expressions import re
 from analyzer.model import rule as m
+from analyzer.rulebook.literals import all_literals_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +107,7 @@ def _regex(value: Any, path: tuple[str | int, ...]) -> m.Matches:
         re2.compile(f"(?i){value}")
     except re2.error as error:
         raise BadCondition(f"not an RE2 expression: {error}", path) from None
-    return m.Matches(str(value))
+    return m.Matches(str(value), all_literals_of(str(value)))
 
 
 _OPERATORS: dict[str, Callable[[Any, tuple[str | int, ...]], m.AnyMatcher]] = {

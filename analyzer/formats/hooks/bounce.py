@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from analyzer.expressions import re
 from analyzer.formats.hooks.bounce_text import (
     ADDRESS,
     ADDRESS_IN_FIELD,

@@ -8,10 +8,11 @@ phrases are the `words` of `grammars/bounce.lark`.
 from __future__ import annotations
 
 import itertools
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from analyzer.expressions import re
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import html
-import re
 from typing import TYPE_CHECKING
 
+from analyzer.expressions import re
 from analyzer.model.events import Event, Noise, Reported
 from analyzer.model.place import Place
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from analyzer.expressions import re
 from analyzer.formats.lines import events_of
 from analyzer.model.events import Event, Noise, Trouble
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from analyzer.expressions import re
 from analyzer.formats.lines import events_of
 from analyzer.model.events import DnsFailed, DnsHeader, DnsRecord, DnsSection, Event, Noise
 

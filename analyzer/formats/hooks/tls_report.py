@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from analyzer.expressions import re
 from analyzer.model.events import Event, Noise, Reported, TlsFailed
 from analyzer.model.place import Place
 
