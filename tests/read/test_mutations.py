@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import textwrap
 from functools import cache
 from typing import TYPE_CHECKING
@@ -84,6 +85,10 @@ MUTATIONS: dict[str, Callable[[Lines], bytes]] = {
     "utf-16 without a mark": lambda lines: "\n".join(lines).encode("utf-16-le"),
     "byte order mark": lambda lines: b"\xef\xbb\xbf" + joined(lines),
     "coloured": nonblank(lambda s: f"\x1b[0;32m{s}\x1b[0m\x1b[K"),
+    "colours written out": nonblank(lambda s: f"ESC[0;32m{s}ESC[0m"),
+    "colours in C's way": nonblank(lambda s: f"\\033[32m{s}\\033[0m"),
+    "colours that lost their first byte": nonblank(lambda s: f"[32m{s}[0m"),
+    "a backtick before and after": lambda lines: joined([f"`{lines[0]}", *lines[1:-1], f"{lines[-1]}`"] if len(lines) > 1 else lines),
     "typing errors taken back": nonblank(lambda s: f"{s[:3]}xy\x08\x08{s[3:]}"),
     "hard blanks": each(lambda s: s.replace(" ", "\u00a0")),
     "zero width": each(lambda s: "\u200b" + s),
@@ -145,3 +150,19 @@ def test_lines_keep_their_numbers() -> None:
 )
 def test_rubbish_is_read(data: bytes) -> None:
     told(data)
+
+
+LOGS = ("postfix/relay-denied.log", "postfix/sent.log", "postfix/mail-loop.log", "lab/blocked-by-policy--remote/postfix.log")
+PASTES: dict[str, Callable[[Lines], bytes]] = {
+    "a comma after each line": each(lambda s: f"{s},"),
+    "addresses as links": each(lambda s: re.sub(r"<([^<>@ ]+@[^<>@ ]+)>", r"[<\1>](mailto:\1)", s)),
+    "all on one line": lambda lines: " ".join(lines).encode(),
+    "the stamp of the first line cut": lambda lines: joined([" " + lines[0], *lines[1:]]),
+}
+
+
+@pytest.mark.parametrize("capture", LOGS)
+@pytest.mark.parametrize("paste", PASTES)
+def test_a_log_pasted_so_says_the_same(capture: str, paste: str) -> None:
+    lines = [line for line in lines_of(capture) if line.strip()]
+    assert told(PASTES[paste](lines)) == told(joined(lines))
