@@ -590,8 +590,9 @@ def _completed(report: Told, told: Sequence[Told]) -> Told:
     same = [r for r in told if (r.rcpt_to or "").lower() == rcpt]
     more = same[0] if same else told[0] if len(told) == 1 and not told[0].rcpt_to else None
     better = (more.text if more else None) or ""
-    short = len(text) < 12 or not re.search(r"[A-Za-z]{3}", text) or (len(better) > len(text) + 10 and text[:40] in better)
-    if more and better and short and report.status != "sent":
+    silent = len(text) < 12 or not re.search(r"[A-Za-z]{3}", text)
+    short = len(better) > len(text) + 10 and text[:40] in better
+    if more and better and report.status != "sent" and (short or (silent and (more.code or not (report.code and text)))):
         report = msgspec.structs.replace(
             report,
             code=report.code or more.code,
