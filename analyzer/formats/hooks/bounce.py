@@ -150,7 +150,7 @@ _WHOLE, _FRAGMENTARY = 2, 1
 def _speaks(lines: Sequence[Line], index: int, fmt: Format, *, begins: bool) -> int:
     """Whether a report without its header begins at *index*: with words that only mail systems use, with a recipient, with its fields."""
     line = lines[index]
-    if line.envelope is not None or not line.text.strip():
+    if line.envelope is not None or not line.text.strip() or line.text[0].isdigit():
         return 0
     text = line.text.lstrip(" \t*#=>_|~[(\"'")
     before, _, behind = text.rpartition(": ")
