@@ -178,3 +178,82 @@ def test_a_receipt_says_that_the_message_came_to_the_mailbox() -> None:
     )
     (found,) = attempts(text.replace("{text}", "Your message was displayed. There is no guarantee that it was understood."))
     assert (found.status, found.rcpt_to) == ("sent", "bob@example.net")
+
+
+def told(text: str) -> list[tuple[str | None, int | None, str | None, str | None, str | None]]:
+    return [(a.rcpt_to, a.code, a.enhanced, a.said_by or a.relay, a.said_by_ip or a.relay_ip) for a in attempts(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (  # the reply may name the client and its domain: the server stands before it
+            "<bob@example.net>: host mx.example.net[192.0.2.25] said: 550 5.7.26 Mail from example.org [198.51.100.7] is not authenticated\n",
+            ("bob@example.net", 550, "5.7.26", "mx.example.net", "192.0.2.25"),
+        ),
+        (
+            "Your message cannot be delivered to the following recipients:\n\n  Recipient address: bob@example.net\n  Reason: Refused\n"
+            "  Diagnostic code: smtp;550 5.1.1 No such user\n  Remote system: dns;mx.example.net (TCP|10.0.0.9|46447|192.0.2.25|25) (ESMTP)\n",
+            ("bob@example.net", 550, "5.1.1", "mx.example.net", "192.0.2.25"),
+        ),
+        (
+            "Delivery has failed to these recipients or groups:\n\nbob@example.net\nIt was rejected.\n\nbob@example.net\n"
+            "mx.example.net #<mx.example.net #5.7.1 smtp;554 5.7.1 No> #SMTP#\n",
+            ("bob@example.net", 554, "5.7.1", "mx.example.net", None),
+        ),
+        (
+            "There was a temporary problem delivering your message to bob@example.net. Gmail will retry for 46 more hours.\n\n"
+            "The response was:\n\nThe recipient server did not accept our requests to connect.\n[mx.example.net. 192.0.2.25: timed out]\n",
+            ("bob@example.net", None, None, "mx.example.net", "192.0.2.25"),
+        ),
+        (  # Markdown that a web page made of addresses
+            "<[bob@example.net](mailto:bob@example.net)>: host [mx.example.net](http://mx.example.net)[192.0.2.25] said: 550 5.1.1 No\n",
+            ("bob@example.net", 550, "5.1.1", "mx.example.net", "192.0.2.25"),
+        ),
+        (  # Exim's lines without its first sentence
+            "  bob@example.net\n    host mx.example.net [192.0.2.25]\n    SMTP error from remote mail server after end of data:\n    550 No\n",
+            ("bob@example.net", 550, None, "mx.example.net", "192.0.2.25"),
+        ),
+        (
+            "\u60a8\u7684\u90ae\u4ef6\u672a\u80fd\u9001\u8fbe\n\n\u6536\u4ef6\u4eba\uff1abob@example.net\n\u9000\u4fe1\u539f\u56e0\uff1a550 5.1.1 User not found\n",
+            ("bob@example.net", 550, "5.1.1", None, None),
+        ),
+    ],
+)
+def test_who_said_what_of_whom(text: str, expected: tuple[str | None, int | None, str | None, str | None, str | None]) -> None:
+    assert told(text) == [expected]
+
+
+def test_given_up_for_what_the_last_attempt_was_told() -> None:
+    [found] = report(diagnostic="smtp; 550 4.4.7 Message expired: unable to deliver in 840 minutes.<451 4.7.1 Not now>")
+    assert (found.code, found.enhanced, found.text) == (451, "4.7.1", "Not now")
+
+
+def test_a_warning_is_no_failure() -> None:
+    text = "Delivery is delayed to these recipients or groups:\n\nbob@example.net\n\nServer at mx.example.net (192.0.2.25) returned '450 4.7.1 Not now'\n"
+    assert [a.status for a in attempts(text)] == ["deferred"]
+
+
+def test_each_recipient_has_its_own_line() -> None:
+    text = REPORT.format(text="It failed.", action="failed", status="5.1.1", diagnostic="Diagnostic-Code: smtp; 550 5.1.1 No\n").replace(
+        "--b--", "Final-Recipient: rfc822; carol@example.net\nAction: failed\nStatus: 5.2.2\nDiagnostic-Code: smtp; 552 5.2.2 Full\n--b--"
+    )
+    lines = text.splitlines()
+    assert [lines[a.place.line - 1] for a in attempts(text)] == [
+        "Diagnostic-Code: smtp; 550 5.1.1 No",
+        "Diagnostic-Code: smtp; 552 5.2.2 Full",
+    ]
+
+
+def test_a_log_line_around_a_reply_is_no_bounce() -> None:
+    log = "2026-11-23 20:32:33 1xVaiG-00005f-0T ** bob@example.net R=dnslookup T=remote_smtp: SMTP error from remote mail server after RCPT TO:<bob@example.net>: 550 No\n"
+    assert [a.format for a in attempts(log)] == ["exim-main"]
+
+
+def test_japanese_mail_is_read_in_its_own_encoding() -> None:
+    body = "\u5b9b\u5148: bob@example.net\n\u7406\u7531: \u5b9b\u5148\u4e0d\u660e\n"
+    head = b"From: MAILER-DAEMON@example.jp\nTo: alice@example.com\nSubject: x\nContent-Type: text/plain; charset=iso-2022-jp\n\n"
+    formats = load_formats()
+    source = Source("test", head + body.encode("iso2022_jp"))
+    found = [e for s in segment(read(source), formats) for e in parse(s, formats).events if isinstance(e, Attempt)]
+    assert [(a.rcpt_to, a.text) for a in found] == [("bob@example.net", "\u5b9b\u5148\u4e0d\u660e")]

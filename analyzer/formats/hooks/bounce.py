@@ -97,7 +97,7 @@ _REPORT = frozenset(
     ]
 )
 _PROSE = re.compile(r"[A-Za-z][A-Za-z ,.'()!?-]{0,60}(?: [A-Za-z,.'()!?-]{1,30}){2,20}$")  # what somebody writes before a quotation
-_ELSE = re.compile(r"; <<>> DiG|;; |[$#] |[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}|220[ -]|Trying |telnet ")
+_ELSE = re.compile(r"; <<>> DiG|;; |[$#] |[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}|220[ -]|Trying \S{1,80}\.{3}|telnet ")
 _STAMPED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [0-9]{4}-|[0-9]{3}[ -]|[A-Z]{4} ")
 _LEADS = re.compile(
     rf"\s{{0,8}}(?:<?{ADDRESS.pattern}>?:?\s*$|host \S{{1,255}} \[)"
@@ -174,7 +174,7 @@ _WHOLE, _FRAGMENTARY = 2, 1
 def _speaks(lines: Sequence[Line], index: int, fmt: Format, *, begins: bool) -> int:
     """Whether a report without its header begins at *index*: with words that only mail systems use, with a recipient, with its fields."""
     line = lines[index]
-    if line.envelope is not None or not line.text.strip():
+    if line.envelope is not None or not line.text.strip() or line.text[0].isdigit():
         return 0
     text = line.text.lstrip(" \t*#=>_|~[(\"'")
     before, _, behind = text.rpartition(": ")
@@ -265,8 +265,11 @@ def _unquoted(lines: Sequence[Line]) -> list[Line]:
     return [msgspec.structs.replace(line, text=line.text[found.end() :]) if (found := _QUOTE.match(line.text)) else line for line in lines]
 
 
+_SESSION = re.compile(r"220 |Trying \S{1,80}\.{3}|354 |=== ")
+
+
 def _no_session(lines: Sequence[Line], index: int) -> bool:
-    return not any(line.text.startswith(("220 ", "Trying ", "354 ", "=== ")) for line in lines[max(0, index - 30) : index + 3])
+    return not any(_SESSION.match(line.text) for line in lines[max(0, index - 30) : index + 3])
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -310,7 +313,7 @@ class _Reader:
             reports = [msgspec.structs.replace(r, rcpt_to=reports[0].rcpt_to) for r in told[:1]]  # RFC 5429: a receipt that refuses
         if not reports:
             reports = [r for r in told if self.body_at or r.rcpt_to or r.code or r.enhanced]
-        elif not any(r.rcpt_to for r in reports) and told:
+        elif not any(r.rcpt_to for r in reports) and any(r.rcpt_to or r.code for r in told):
             reports = told
         for report in (_completed(r, told) for r in reports):
             found.append(self._attempt(report, original))
@@ -535,7 +538,7 @@ def _name_of(text: str) -> str:
     """The name of the report's field in *text*, in lower case, or nothing."""
     field = _FIELD.match(text.strip()) if text.strip() else None
     name = field[1].lower() if field else ""
-    return name if name in _REPORT or name.startswith(("x-postfix", "x-original-message")) else ""
+    return name if name in _REPORT or name.startswith(("x-postfix", "x-original-message", "x-display")) else ""
 
 
 def _without_fields(text: str) -> str:
@@ -614,8 +617,9 @@ def _completed(report: Told, told: Sequence[Told]) -> Told:
     same = [r for r in told if (r.rcpt_to or "").lower() == rcpt]
     more = same[0] if same else told[0] if len(told) == 1 and not told[0].rcpt_to else None
     better = (more.text if more else None) or ""
-    short = len(text) < 12 or not re.search(r"[A-Za-z]{3}", text) or (len(better) > len(text) + 10 and text[:40] in better)
-    if more and better and short and report.status != "sent":
+    silent = len(text) < 12 or not re.search(r"[A-Za-z]{3}", text)
+    short = len(better) > len(text) + 10 and text[:40] in better
+    if more and better and report.status != "sent" and (short or (silent and (more.code or not (report.code and text)))):
         report = msgspec.structs.replace(
             report,
             code=report.code or more.code,

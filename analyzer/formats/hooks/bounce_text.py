@@ -293,7 +293,7 @@ def _reason(lines: Sequence[str], words: Words) -> Told:
     whole = split_reply(" ".join(lines)[:_MOST_REASON])
     if whole.code or whole.enhanced:
         return whole
-    worded = [r for r in labelled if len(r.text or "") > 7]
+    worded = [r for r in labelled if len(r.text or "") > 7 or not (r.text or "").isascii()]
     return worded[-1] if worded else whole
 
 
