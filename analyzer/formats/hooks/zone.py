@@ -58,7 +58,8 @@ def _whole(read: Sequence[Event], tabular: set[int]) -> Iterator[Event]:
             continue
         table = event.place.line in tabular
         owner = _name(event.owner, origin, table) if event.owner is not None else owner
-        kind = "TXT" if event.rtype == "SPF" else event.rtype or ""
+        kind = (event.rtype or "").upper().removesuffix(" RECORD")
+        kind = "TXT" if kind == "SPF" else kind
         data, preference = _data(kind, _uncommented(event.rdata or ""), table)
         if kind in _POINTS and data is not None:
             data = _name(data, origin, table)
