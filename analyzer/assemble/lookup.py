@@ -280,11 +280,11 @@ class _Finished:
         groups: dict[tuple[str, str], list[PrintedRecord]] = {}
         for record in block.records:
             if id(record) in self.used or record.type not in _TOLD or record.owner is None:
-                if record.owner is None and (record.type == "TXT" or record.text.startswith('"')):
+                if record.owner is None and block.format == "zone" and record.type in _TOLD:
+                    groups.setdefault(("", record.type), []).append(record)  # of a domain that is not named
+                elif record.owner is None and (record.type == "TXT" or record.text.startswith('"')):
                     record.type = "TXT"  # a policy record says what it is; other bare data do not
                     groups.setdefault((record.text, "TXT"), []).append(record)
-                elif record.owner is None and block.format == "zone" and record.type in _TOLD:
-                    groups.setdefault(("", record.type), []).append(record)  # of a domain that is not named
                 continue
             if record.type == "SOA" and (block.queries_known or record.section == "AUTHORITY"):
                 continue

@@ -62,7 +62,8 @@ def _bare(lookup: Lookup, places: tuple[Place, ...]) -> Iterable[Record]:
     for text in lookup.texts or ():
         low = text.lower()
         if low.startswith("v=spf1"):
-            yield spf_record(None, text, 1, places)
+            same = sum(is_spf(t) for t in lookup.texts or ())
+            yield spf_record(None, text, max(same, 1), places)
         elif low.startswith("v=dmarc1"):
             yield dmarc_record(None, text, 1, places)
         elif low.startswith("v=dkim1"):

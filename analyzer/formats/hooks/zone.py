@@ -57,8 +57,10 @@ def _whole(read: Sequence[Event], tabular: set[int]) -> Iterator[Event]:
             yield msgspec.structs.replace(event, rdata=_uncommented(event.rdata or "").rstrip(" \t)"))
             continue
         table = event.place.line in tabular
-        owner = _name(event.owner, origin, table) if event.owner is not None else owner
-        kind = "TXT" if event.rtype == "SPF" else event.rtype or ""
+        if event.owner is not None:
+            owner = _name(event.owner, origin, table) or (None if event.owner == "@" else event.owner)
+        kind = (event.rtype or "").upper().removesuffix(" RECORD")
+        kind = "TXT" if kind == "SPF" else kind
         data, preference = _data(kind, _uncommented(event.rdata or ""), table)
         if kind in _POINTS and data is not None:
             data = _name(data, origin, table)
