@@ -110,7 +110,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
     for index, e in enumerate(d.exchanges):
         if e.to == "RCPT":
             rcpt = _rcpt(e) or rcpt
-        if e.code is None or e.code < 400:
+        if e.code is None or e.code < 400 or _follows_from_refusal(e, d.exchanges[:index]):
             continue
         later = d.exchanges[index + 1 :]
         found.append(
@@ -185,7 +185,7 @@ def _tls_given_up(d: Dialogue) -> Exchange | None:
     if at is None or d.tls is not None or d.software in _BY_HAND:
         return None
     after = d.exchanges[at + 1 :]
-    left = after[0].to == "QUIT" if after else d.closed is not None
+    left = after[0].to in {"QUIT", "RSET"} if after else d.closed is not None
     return d.exchanges[at] if left else None
 
 
@@ -210,6 +210,27 @@ def _repeated(e: Exchange, later: Sequence[Exchange]) -> bool:
     if e.code in {500, 501, 502, 503} and e.to not in {"RCPT", "AUTH", "STARTTLS"}:
         return any(x.to == e.to and x.code and x.code < 400 for x in later)
     return any(x.to == e.to and x.argument == e.argument and x.code and x.code < 400 for x in later)
+
+
+_OUT_OF_ORDER = frozenset({500, 501, 502, 503, 554})
+
+
+def _follows_from_refusal(e: Exchange, before: Sequence[Exchange]) -> bool:
+    """Whether *e* failed only because an earlier step did: no RCPT after a refused MAIL, no DATA without a recipient, and what was
+    meant as message data is no command.
+    """
+    if e.code not in _OUT_OF_ORDER or (e.to in {"RCPT", "DATA", DOT} and e.enhanced not in {None, "5.5.0", "5.5.1", "5.0.0"}):
+        return False
+    failed = [to for to in ("MAIL", "RCPT", "DATA") if any(x.to == to for x in before) and not any(x.to == to and _went(x) for x in before)]
+    if e.to == "RCPT":
+        return e.code in {500, 501, 502, 503} and failed[:1] == ["MAIL"]
+    if e.to == "DATA":
+        return failed[:1] in (["MAIL"], ["RCPT"])
+    return (e.to in {"", "?", DOT} or e.unknown == "yes") and e.code != 554 and "DATA" in failed
+
+
+def _went(e: Exchange) -> bool:
+    return e.code is not None and e.code < 400
 
 
 def _is_retry_of_ehlo(e: Exchange, later: Sequence[Exchange]) -> bool:

@@ -70,6 +70,9 @@ _TRANSLATED = str.maketrans(
         "\u2060": None,
         "\ufeff": None,
         "\u2013": "-",
+        "\u2010": "-",
+        "\u2011": "-",
+        "\u2212": "-",
     }
 )
 _MOST_JOINED = 12
@@ -78,6 +81,7 @@ _MOST_LOOKED_AT = 2_000
 _MOST_FILES = 20
 _WIDEST = 105  # a mail client wraps at 72 to 100 columns
 _LEAST_WRAPPED = 55
+_LEAST_MARKED = 3
 
 
 def unquote(lines: list[Line]) -> tuple[list[Line], list[str]]:
@@ -213,6 +217,8 @@ def _run_together(lines: list[Line]) -> list[Line] | None:
 
 
 def _line_ends(lines: list[Line]) -> list[Line] | None:
+    if sum(line.text.endswith("<CRLF>") for line in lines) >= _LEAST_MARKED:
+        return _changed(lines, lambda text: text.replace("<CRLF>", " ").rstrip())
     if sum(line.text.endswith("\\n") for line in lines) * 2 < len(lines):
         return None
     return _changed(lines, lambda text: _LITERAL_END.sub("", text))
