@@ -22,6 +22,7 @@ _PAIR = re.compile(
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))")
 _ESCAPED = {"n": " ", "r": " ", "t": " "}
 _ADDRESSES = frozenset({"mail_from", "rcpt_to", "message_id"})
+_NAMES = frozenset({"relay", "server", "helo", "client_name"})
 _HOSTS = frozenset({"client_ip", "server_ip", "relay_ip"})
 _WITH_PORT = re.compile(r"(?:(?P<ip>[0-9.]{7,15})|\[(?P<ip6>[0-9A-Fa-f:.]{2,45})\]):[0-9]{1,5}\Z")
 _NOTHING = frozenset({"", "-", "null", "None", "nil"})
@@ -55,7 +56,9 @@ def _value(field: str, written: str) -> str | None:
         return "" if written in {"<>", ""} else written.replace("<", "").replace(">", "")
     if field in _HOSTS and (with_port := _WITH_PORT.match(written)):
         return with_port["ip"] or with_port["ip6"]
-    return None if written in _NOTHING else written
+    if written in _NOTHING:
+        return None
+    return written.rstrip(".") if field in _NAMES else written
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
