@@ -595,7 +595,7 @@ _LOG: dict[type[ev.Event], Callable[[Any, str | None, str | None], Problem | Non
 # ---- alike problems together -----------------------------------------------------------------------------------------
 def shape(text: str | None) -> str:
     """*text* without what differs from one message to the next: addresses, names in brackets, digits."""
-    return _DIGITS.sub("0", _QUOTED.sub("<>", text or "")[:400])
+    return _DIGITS.sub("0", _QUOTED.sub("<>", text or "")[:400]).lower()
 
 
 def merged(problems: Iterable[Problem]) -> tuple[list[Problem], list[int]]:

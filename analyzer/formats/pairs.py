@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from analyzer.model.events import Event
 
 _LONGEST = 20_000
+_DIGITS = 19
 _PAIR = re.compile(
     r'"(?P<key>[A-Za-z_][A-Za-z0-9_.-]{0,60})"[ ]?:[ ]?(?:"(?P<string>(?:[^"\\]|\\.)*)"|\[(?P<list>[^\[\]]*)\]|(?P<plain>[^\s,"{}\[\]]+))'
     r"|(?<![^\s,{(])(?P<name>[A-Za-z_][A-Za-z0-9_.-]{0,60})(?:(?P<wide> = )|=)"
@@ -21,35 +22,43 @@ _PAIR = re.compile(
 _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))")
 _ESCAPED = {"n": " ", "r": " ", "t": " "}
 _ADDRESSES = frozenset({"mail_from", "rcpt_to", "message_id"})
+_NAMES = frozenset({"relay", "server", "helo", "client_name"})
 _HOSTS = frozenset({"client_ip", "server_ip", "relay_ip"})
 _WITH_PORT = re.compile(r"(?:(?P<ip>[0-9.]{7,15})|\[(?P<ip6>[0-9A-Fa-f:.]{2,45})\]):[0-9]{1,5}\Z")
 _NOTHING = frozenset({"", "-", "null", "None", "nil"})
 
 
 def named_fields(text: str, meant: Mapping[str, tuple[str, ...]], cls: type[Event]) -> dict[str, Any]:
-    """What the pairs in *text* say about the fields of *cls*; of a key that is there twice, the last counts."""
+    """What the pairs in *text* say about the fields of *cls*; of a key that is there twice, the last counts.
+
+    Texts of several keys are joined: a general one ("Network error") and one that says more.
+    """
     known = frozenset(cls.__struct_fields__)
     numbers = INTEGERS[str(cls.__struct_config__.tag)]
     found: dict[str, Any] = {}
-    for key, told in _pairs(text[:_LONGEST]):
-        value = told
+    for key, written in _pairs(text[:_LONGEST]):
         field = next((f for f in meant.get(key, ()) if f in known), None)
         if field is None:
             continue
-        if field in _ADDRESSES:
-            if value in {"<>", ""}:
-                found[field] = ""
-                continue
-            value = value.replace("<", "").replace(">", "")
-        elif field in _HOSTS and (with_port := _WITH_PORT.match(value)):
-            value = with_port["ip"] or with_port["ip6"]
-        if value in _NOTHING:
+        value = _value(field, written)
+        if value is None or (field in numbers and not (value.isascii() and value.isdigit() and len(value) < _DIGITS)):
             continue
-        if field not in numbers:
-            found[field] = value
-        elif value.isascii() and value.isdigit() and len(value) < 19:
-            found[field] = int(value)
+        if field == "text" and field in found:
+            found[field] = found[field] if value in found[field] else value if found[field] in value else f"{found[field]}; {value}"
+        else:
+            found[field] = int(value) if field in numbers else value
     return found
+
+
+def _value(field: str, written: str) -> str | None:
+    """*written* as the vocabulary has it: addresses without brackets, hosts without ports; None where nothing is told."""
+    if field in _ADDRESSES:
+        return "" if written in {"<>", ""} else written.replace("<", "").replace(">", "")
+    if field in _HOSTS and (with_port := _WITH_PORT.match(written)):
+        return with_port["ip"] or with_port["ip6"]
+    if written in _NOTHING:
+        return None
+    return written.rstrip(".") if field in _NAMES else written
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:

@@ -29,6 +29,8 @@ def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
             case ClientConnected(session=str() as session):
                 clients[event.host, session] = event
                 told.append(event)
+            case Refused(stage=str() as stage, code=535) if stage.upper().startswith("AUTH"):
+                told.append(_login(event, told, clients))
             case Refused() | AuthResult() | ClientGone() | MessageInfo() if event.session and event.client_ip is None:
                 client = clients.get((event.host, event.session))
                 told.append(
@@ -52,6 +54,16 @@ def _told(event: Event) -> Event:
         case Refused(text=str() as text) if "Command unrecognized" in text and (event.stage or "").upper() not in VERBS:
             return Noise(**_common(event), text=text, session=event.session)  # a scanner's: no mail was refused
     return event
+
+
+def _login(event: Refused, told: list[Event], clients: dict[tuple[str | None, str], ClientConnected]) -> Event:
+    """A refused AUTH: the login that failed, unless a line before has told it."""
+    last = next((e for e in reversed(told) if isinstance(e, AuthResult)), None)
+    if last is not None and (last.host, last.session) == (event.host, event.session) and last.session:
+        return Noise(**_common(event), text=event.text, session=event.session)
+    client = clients.get((event.host, event.session or ""))
+    address = event.client_ip or (client.client_ip if client else None)
+    return AuthResult(**_common(event), result="failed", text=event.text, session=event.session, client_ip=address)
 
 
 def _common(event: Event) -> dict[str, Any]:
