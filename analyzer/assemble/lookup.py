@@ -62,7 +62,22 @@ def lookups_of(events: Sequence[ev.Event], blotted: Iterable[int] = ()) -> tuple
             reader.take(event)
             line = event.place.line
     reader.finish(last=True)
-    return tuple(reader.found)
+    tried = [e.place for e in events if isinstance(e, ev.Noise) and (e.text or "").startswith('Trying "')]
+    return tuple(_asked_for(reader.found, tried) if tried else reader.found)
+
+
+def _asked_for(found: Sequence[Lookup], tried: Sequence[Place]) -> list[Lookup]:
+    """Without the questions that `host -v` asks unasked: after A and AAAA it wants the MX of any name, a mail domain or not."""
+    lines = {(p.source, p.line) for p in tried}
+    kept: list[Lookup] = []
+    for at, lookup in enumerate(found):
+        before = [(x.type, x.of) for x in found[max(at - 2, 0) : at]]
+        first = lookup.places[0]
+        by_itself = any((first.source, first.line - n) in lines for n in (0, 1))
+        if lookup.type == "MX" and lookup.answered == "no" and by_itself and before == [("A", lookup.of), ("AAAA", lookup.of)]:
+            continue
+        kept.append(lookup)
+    return kept
 
 
 # -- names and data ----------------------------------------------------------------------------------------------------

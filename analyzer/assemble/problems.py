@@ -50,6 +50,10 @@ _DIGITS = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\S{1,64}@\S{1,255}")
 _ASIDE = frozenset({"VRFY", "EXPN", "HELP", "NOOP", "RSET", "ETRN"})  # refusing these stops no mail
 _SAID_BYE = frozenset({421, 221, 554})
+_NEEDS = {"MAIL": {"EHLO", "HELO", "LHLO"}, "RCPT": {"MAIL"}, "DATA": {"MAIL", "RCPT"}, "BDAT": {"MAIL", "RCPT"}}
+_NOT_YET = re.compile(
+    r"(?i)not yet given|no (?:helo|valid rcpt|valid recipients)|need (?:mail|rcpt)|(?:helo|ehlo|mail|rcpt)\S* (?:command )?(?:is )?(?:required|first)"
+)
 
 
 def stage_of(words: str | None) -> str | None:
@@ -125,7 +129,9 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
                 where=_where(d, e.places),
                 resolved="yes" if _repeated(e, later) else "no",
                 what="",
-                minor=e.to in {"QUIT", "NOOP", "HELP", "VRFY", "EXPN", "RSET"} or _is_retry_of_ehlo(e, later),
+                minor=e.to in {"QUIT", "NOOP", "HELP", "VRFY", "EXPN", "RSET"}
+                or _is_retry_of_ehlo(e, later)
+                or _follows_from(e, d.exchanges[:index]),
                 **common,
             )
         )
@@ -185,6 +191,13 @@ def _repeated(e: Exchange, later: Sequence[Exchange]) -> bool:
     if e.code in {500, 501, 502, 503} and e.to not in {"RCPT", "AUTH", "STARTTLS"}:
         return any(x.to == e.to and x.code and x.code < 400 for x in later)
     return any(x.to == e.to and x.argument == e.argument and x.code and x.code < 400 for x in later)
+
+
+def _follows_from(e: Exchange, before: Sequence[Exchange]) -> bool:
+    """Out of order only because the step before it was refused: that refusal is the problem."""
+    steps = [x for x in before if x.to in _NEEDS.get(e.to or "", ())]
+    refused = bool(steps) and all(x.code and x.code >= 400 for x in steps)
+    return refused and (e.code == 503 or (e.code == 554 and _NOT_YET.search(e.text or "") is not None))
 
 
 def _is_retry_of_ehlo(e: Exchange, later: Sequence[Exchange]) -> bool:
@@ -360,6 +373,7 @@ def of_events(
     found = []
     told = " ".join(f"{e.relay_ip} {e.text}" for e in events if isinstance(e, ev.Attempt) and e.status not in GOOD)[:200_000]
     got_through = _got_through(events)
+    turned_away: dict[tuple[str | None, str], set[str]] = {}
     for e in events:
         if isinstance(e, ev.ConnectFailed) and e.server_ip and e.server_ip in told:
             continue  # the attempt to which this led says the same
@@ -370,6 +384,11 @@ def of_events(
         problem = read(e, software.get(e.format), views.get(e.format)) if read else None
         if problem is not None and e.place in got_through:
             problem = msgspec.structs.replace(problem, resolved="yes")
+        if problem is not None and isinstance(e, ev.Refused) and e.client_ip:
+            stages = turned_away.setdefault((e.host, e.client_ip), set())
+            if stages & _NEEDS.get(problem.stage or "", set()) and (e.code == 503 or _NOT_YET.search(e.text or "")):
+                problem = msgspec.structs.replace(problem, minor=True)  # only because the step before was refused
+            stages.add(problem.stage or "")
         if problem is not None:
             complaint = complaints.get(e.place)
             found.append(_complained(problem, complaint) if complaint else problem)

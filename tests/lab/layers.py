@@ -21,12 +21,15 @@ SERVERS = {
     "tools": TOOLS,
     "dns": ["bind9", "bind9-utils", "unbound", "nsd"],
     "postfix": """postfix postfix-pcre postfix-ldap postfix-mysql dovecot-core dovecot-lmtpd dovecot-imapd dovecot-sieve postgrey
-        opendkim opendkim-tools opendmarc postfix-policyd-spf-python bsd-mailx""".split(),
+        opendkim opendkim-tools opendmarc postfix-policyd-spf-python bsd-mailx dovecot-submissiond rspamd python3-milter""".split(),
     "clients": "php-cli libphp-phpmailer nodejs node-nodemailer s-nail libnet-ssleay-perl libio-socket-ssl-perl".split(),
     "exim": ["exim4-daemon-heavy", "bsd-mailx"],
     "sendmail": ["sendmail-bin", "sendmail-cf", "sensible-mda", "m4", "procmail", "bsd-mailx"],
     "opensmtpd": ["opensmtpd", "bsd-mailx"],
+    "haraka": ["nodejs", "npm"],
 }
+# What comes from npm instead, installed for all users of the layer. The last Haraka that runs on Debian 12's Node.
+NPM = {"haraka": ["Haraka@3.1.1"]}
 
 NO_START = "#!/bin/sh\nexit 101\n"
 
@@ -44,7 +47,7 @@ def base() -> Path:
     folder = LAB_DIR / "base"
     if not (LAB_DIR / "base.ready").exists():
         LAB_DIR.mkdir(parents=True, exist_ok=True)
-        sh("command -v debootstrap || apt-get install -y -qq debootstrap")
+        sh("command -v debootstrap || apt-get -o DPkg::Lock::Timeout=300 install -y -qq debootstrap")
         sh(f"rm -rf {folder}; debootstrap --variant=minbase --include=ca-certificates,iproute2 {SUITE} {folder} {MIRROR}")
         (folder / "usr/sbin/policy-rc.d").write_text(NO_START)
         (folder / "usr/sbin/policy-rc.d").chmod(0o755)
@@ -58,13 +61,13 @@ def stack(layer: str) -> list[Path]:
     folder = LAB_DIR / "layers" / layer
     if not (LAB_DIR / f"{layer}.ready").exists():
         print(f"lab: building layer {layer}", flush=True)
-        build(folder, below, SERVERS[layer])
+        build(folder, below, SERVERS[layer], NPM.get(layer, []))
         (LAB_DIR / f"{layer}.ready").touch()
     return [folder, *below]
 
 
-def build(folder: Path, below: list[Path], packages: list[str]) -> None:
-    """Install packages with apt-get; what they write is the layer."""
+def build(folder: Path, below: list[Path], packages: list[str], modules: list[str]) -> None:
+    """Install packages with apt-get, and npm's modules; what they write is the layer."""
     work, root = LAB_DIR / "build" / "work", LAB_DIR / "build" / "root"
     sh(f"rm -rf {folder} {work}; mkdir -p {folder} {work} {root}")
     lower = ":".join(map(str, below))
@@ -72,12 +75,16 @@ def build(folder: Path, below: list[Path], packages: list[str]) -> None:
         "export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && "
         f"apt-get install -y -qq --no-install-recommends {' '.join(packages)} && apt-get clean"
     )
+    if modules:  # trusting whom the machine that builds the lab trusts
+        npm = "npm install --global --omit=optional --no-fund --no-audit"
+        install += f" && NODE_EXTRA_CA_CERTS=/run/ca.crt {npm} {' '.join(modules)} && rm /run/ca.crt"
     script = f"""
         mount --make-rprivate /
         mount -t overlay overlay -o lowerdir={lower},upperdir={folder},workdir={work} {root}
         mount -t proc proc {root}/proc
         mount --rbind /dev {root}/dev
         cp /etc/resolv.conf {root}/etc/resolv.conf
+        cp /etc/ssl/certs/ca-certificates.crt {root}/run/ca.crt
         chroot {root} sh -ec '{install}'
     """
     subprocess.run(["unshare", "--mount", "sh", "-ec", script], check=True, stdout=subprocess.DEVNULL, timeout=900)

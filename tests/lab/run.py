@@ -41,8 +41,9 @@ def main() -> int:
 
 def run_all(files: list[Path], jobs: int) -> list[str]:
     """The names of those that did not run to their end."""
+    layers.base()
     certs.authority()
-    for layer in layers.SERVERS:
+    for layer in sorted({spec["layer"] for file in files for spec in load(file)["hosts"].values()}):
         layers.stack(layer)
     with ProcessPoolExecutor(max_workers=min(jobs, len(files) or 1)) as pool:
         return [file.stem for file, good in zip(files, pool.map(run, files), strict=True) if not good]
@@ -65,5 +66,4 @@ def run(file: Path) -> bool:
 
 
 if __name__ == "__main__":
-    layers.base()
     raise SystemExit(main())

@@ -96,7 +96,7 @@ _STATUS = re.compile(r"(?<![0-9.])#?([45]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.])[>;:
 _ADDRESS = re.compile(r"[A-Za-z0-9._%+=&'/-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}")
 _SAID_BY = re.compile(r"(?i)(?:host|talking to|server|from|by|connected to)\s+\[?([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+){1,8})\.?\]?")
 _STAGE = re.compile(
-    r"(?i)(?:in reply to (?:the )?|after |>>> ?)(end of (?:DATA|message)|MAIL FROM|RCPT TO|DATA|EHLO|HELO|STARTTLS|AUTH|MAIL|RCPT|pipelined)"
+    r"(?i)(?:in reply to (?:the )?|after |>>> ?)(end of (?:DATA|message)|initial connection|MAIL FROM|RCPT TO|DATA|EHLO|HELO|STARTTLS|AUTH|MAIL|RCPT|pipelined)"
 )
 _CONTINUED = re.compile(r"(?<=\s)[45][0-9]{2}-(?:[45]\.[0-9]{1,3}\.[0-9]{1,3}\s)?")
 _ACTIONS = {"failed": "bounced", "delayed": "deferred", "delivered": "sent", "relayed": "sent", "expanded": "sent"}
@@ -373,6 +373,8 @@ def _completed(report: dict[str, str | None], said: Sequence[dict[str, str | Non
             if not found.get(name) or (name == "enhanced" and _generic(found[name])):
                 found[name] = more.get(name) or found.get(name)
         found["text"], found["cite"] = told, found.get("cite") if text else more.get("cite")
+    if more and not found.get("stage") and found.get("code") and found.get("code") == more.get("code") and text[:40] == told[:40]:
+        found["stage"] = more.get("stage")  # the same reply, and the text for people says to what
     if _generic(found.get("enhanced")) and (found.get("text") or found.get("code")):
         found["enhanced"] = None
     if found.get("text"):
@@ -623,7 +625,8 @@ def _transcript(lines: Sequence[str]) -> Iterator[dict[str, str | None]]:
             elif said:
                 reply.append(said)
                 if re.match(r"[45][0-9]{2}(?!-)", said):
-                    failed.append({**_one_reply(reply), "stage": command, "said_by": host, "cite": reply[0]})
+                    stage = command or ("initial connection" if host else None)  # the command stands before its reply
+                    failed.append({**_one_reply(reply), "stage": stage, "said_by": host, "cite": reply[0]})
                 if not re.match(r"[0-9]{3}-", said):
                     reply = []
     yield from _by_recipient(failed, own, fatal)
@@ -667,7 +670,7 @@ def _by_recipient(
         mine = mine or ([] if any(o["rcpt_to"] == rcpt for o in own) else list(failed))
         mine = mine or [o for o in own if o["rcpt_to"] == rcpt]
         if mine:
-            stage = re.match(r"(?i)(MAIL FROM|RCPT TO|[A-Z.]{1,8})", mine[0]["stage"] or "")
+            stage = re.match(r"(?i)(MAIL FROM|RCPT TO|initial connection|[A-Z.]{1,8})", mine[0]["stage"] or "")
             yield {**mine[0], "rcpt_to": rcpt, "stage": stage[1] if stage else None}
 
 
