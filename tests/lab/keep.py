@@ -47,7 +47,6 @@ SERVERS = {
     "unbound": "unbound",
     "postgrey": "postgrey",
     "opendkim": "opendkim",
-    "rspamd": "rspamd",
     "milter": "python3-milter",
 }
 FACTS = ("client_ip", "helo", "mail_from", "rcpt_to")

@@ -220,18 +220,6 @@ def haraka(host: Host, spec: Spec, world: Spec) -> None:
     _until(host, "ss -ltn | grep -q ':25 '")
 
 
-def rspamd(host: Host, spec: Spec, world: Spec) -> None:
-    """Rspamd as a milter, with its own rules and nothing that wants the outside world."""
-    host.write("/etc/rspamd/local.d/worker-proxy.inc", 'milter = yes;\ntimeout = 20s;\nbind_socket = "127.0.0.1:11332";\n')
-    host.write("/etc/rspamd/local.d/options.inc", 'dns { nameserver = ["192.0.2.53"]; }\nlocal_addrs = [];\n')
-    host.write("/etc/rspamd/local.d/logging.inc", 'type = "syslog";\nfacility = "mail";\n')
-    for name, text in spec.get("rspamd", {}).items():
-        host.write(f"/etc/rspamd/{name}", text)
-    host.run("install -d -o _rspamd -g _rspamd /run/rspamd /var/log/rspamd")
-    host.start("rspamd -f -u _rspamd -g _rspamd")
-    _until(host, "ss -ltn | grep -q ':11332 '", 30)
-
-
 def milter(host: Host, spec: Spec, world: Spec) -> None:
     """A milter that does what it is told at a stage: see milter.py."""
     host.write("/opt/telling_milter.py", layers.Path(__file__).with_name("milter.py").read_text())
@@ -277,7 +265,6 @@ RUNS: dict[str, Callable[[Host, Spec, Spec], None]] = {
     "opensmtpd": opensmtpd,
     "dovecot": dovecot,
     "haraka": haraka,
-    "rspamd": rspamd,
     "milter": milter,
     "postgrey": postgrey,
     "opendkim": opendkim,
