@@ -28,7 +28,23 @@ _UNREADABLE = re.compile(r"(?=[^xX*#]{0,64}[xX*#])(?:(?:[0-9]{1,3}|[xX*#]{1,3})\
 
 def lookups_of(events: Sequence[ev.Event], blotted: Iterable[int] = ()) -> tuple[Lookup, ...]:
     """The look-ups in the events of one segment, in order; nothing is concluded from silence where a line in *blotted* stands."""
-    return tuple(found for answer in answers_of(events, blotted) for found in _Finished(answer).lookups())
+    found = [lookup for answer in answers_of(events, blotted) for lookup in _Finished(answer).lookups()]
+    tried = [e.place for e in events if isinstance(e, ev.Noise) and (e.text or "").startswith('Trying "')]
+    return tuple(_asked_for(found, tried) if tried else found)
+
+
+def _asked_for(found: Sequence[Lookup], tried: Sequence[Place]) -> list[Lookup]:
+    """Without the questions that `host -v` asks unasked: after A and AAAA it wants the MX of any name, a mail domain or not."""
+    lines = {(p.source, p.line) for p in tried}
+    kept: list[Lookup] = []
+    for at, lookup in enumerate(found):
+        before = [(x.type, x.of) for x in found[max(at - 2, 0) : at]]
+        first = lookup.places[0]
+        by_itself = any((first.source, first.line - n) in lines for n in (0, 1))
+        if lookup.type == "MX" and lookup.answered == "no" and by_itself and before == [("A", lookup.of), ("AAAA", lookup.of)]:
+            continue
+        kept.append(lookup)
+    return kept
 
 
 class _Finished:

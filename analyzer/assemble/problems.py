@@ -54,6 +54,10 @@ _DIGITS = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\S{1,64}@\S{1,255}")
 _ASIDE = frozenset({"VRFY", "EXPN", "HELP", "NOOP", "RSET", "ETRN"})  # refusing these stops no mail
 _SAID_BYE = frozenset({421, 221, 554})
+_NEEDS = {"MAIL": {"EHLO", "HELO", "LHLO"}, "RCPT": {"MAIL"}, "DATA": {"MAIL", "RCPT"}, "BDAT": {"MAIL", "RCPT"}}
+_NOT_YET = re.compile(
+    r"(?i)not yet given|no (?:helo|valid rcpt|valid recipients)|need (?:mail|rcpt)|(?:helo|ehlo|mail|rcpt)\S* (?:command )?(?:is )?(?:required|first)"
+)
 
 
 def stage_of(words: str | None) -> str | None:
@@ -216,9 +220,12 @@ _OUT_OF_ORDER = frozenset({500, 501, 502, 503, 554})
 
 
 def _follows_from_refusal(e: Exchange, before: Sequence[Exchange]) -> bool:
-    """Whether *e* failed only because an earlier step did: no RCPT after a refused MAIL, no DATA without a recipient, and what was
-    meant as message data is no command.
+    """Whether *e* failed only because an earlier step did: no MAIL after a refused EHLO, no RCPT after a refused MAIL, no DATA
+    without a recipient, and what was meant as message data is no command.
     """
+    if e.to == "MAIL":
+        hellos = [x for x in before if x.to in {"EHLO", "HELO", "LHLO"}]
+        return e.code == 503 and bool(hellos) and not any(_went(x) for x in hellos)
     if e.code not in _OUT_OF_ORDER or (e.to in {"RCPT", "DATA", DOT} and e.enhanced not in {None, "5.5.0", "5.5.1", "5.0.0"}):
         return False
     failed = [to for to in ("MAIL", "RCPT", "DATA") if any(x.to == to for x in before) and not any(x.to == to and _went(x) for x in before)]
@@ -408,6 +415,7 @@ def of_events(
     found = []
     told = " ".join(f"{e.relay_ip} {e.text}" for e in events if isinstance(e, ev.Attempt) and e.status not in GOOD)[:200_000]
     got_through = _got_through(events)
+    turned_away: dict[tuple[str | None, str], set[str]] = {}
     for e in events:
         if isinstance(e, ev.ConnectFailed) and e.server_ip and e.server_ip in told:
             continue  # the attempt to which this led says the same
@@ -418,6 +426,11 @@ def of_events(
         problem = read(e, software.get(e.format), views.get(e.format)) if read else None
         if problem is not None and e.place in got_through:
             problem = msgspec.structs.replace(problem, resolved="yes")
+        if problem is not None and isinstance(e, ev.Refused) and e.client_ip:
+            stages = turned_away.setdefault((e.host, e.client_ip), set())
+            if stages & _NEEDS.get(problem.stage or "", set()) and (e.code == 503 or _NOT_YET.search(e.text or "")):
+                problem = msgspec.structs.replace(problem, minor=True)  # only because the step before was refused
+            stages.add(problem.stage or "")
         if problem is not None:
             complaint = complaints.get(e.place)
             found.append(_complained(problem, complaint) if complaint else problem)

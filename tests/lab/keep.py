@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from .host import Host
+from .layers import NPM
 from .scenario import SAMPLES
 
 LOGS = {
@@ -13,6 +14,7 @@ LOGS = {
     "exim": "/var/log/exim4/mainlog",
     "exim-reject": "/var/log/exim4/rejectlog",
     "exim-panic": "/var/log/exim4/paniclog",
+    "haraka": "/var/log/haraka.log",
 }
 PACKAGES = {
     "telnet": "inetutils-telnet",
@@ -45,6 +47,7 @@ SERVERS = {
     "unbound": "unbound",
     "postgrey": "postgrey",
     "opendkim": "opendkim",
+    "milter": "python3-milter",
 }
 FACTS = ("client_ip", "helo", "mail_from", "rcpt_to")
 
@@ -52,7 +55,7 @@ written: dict[str, str] = {}
 
 
 def log_kind(spec: dict[str, Any]) -> str:
-    return "exim" if "exim" in spec["runs"] else "mail"
+    return next((kind for kind in ("exim", "haraka") if kind in spec["runs"]), "mail")
 
 
 def save(data: dict[str, Any], step: dict[str, Any], text: str, host: Host | None) -> None:
@@ -83,6 +86,8 @@ def expectation(data: dict[str, Any], step: dict[str, Any], text: str) -> dict[s
         expected: dict[str, Any] = {"verdict": "healthy", "faults": []}
     elif own == "inconclusive":
         expected = {"verdict": "inconclusive", "faults": []}
+    elif isinstance(own, dict):  # undecided, but these come into question
+        expected = {"verdict": "inconclusive", "faults": own["inconclusive"]}
     elif own:
         faults = [own] if isinstance(own, str) else own
         expected = {"verdict": "faulty", "faults": faults}
@@ -117,6 +122,8 @@ def origin(data: dict[str, Any], step: dict[str, Any], host: Host | None) -> str
         for word in spec["runs"]:
             if word in SERVERS and word != "bind":
                 parts.append(server_version(spec, word))
+            if word == "haraka":
+                parts.append(NPM["haraka"][0].replace("@", " "))
             if word == "peer":
                 parts.append("a scripted server (tests/lab/peer.py)")
     unique = list(dict.fromkeys(part for part in parts if part)) or ["BIND 9.18"]

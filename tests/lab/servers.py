@@ -177,6 +177,8 @@ def sendmail(host: Host, spec: Spec, world: Spec) -> None:
         "FEATURE(`access_db')dnl",
         "define(`confTO_CONNECT', `5s')dnl",
         "define(`confTO_INITIAL', `5s')dnl",
+        "define(`confQUEUE_LA', `1000')dnl",  # a busy machine is no fault of the scenario's
+        "define(`confREFUSE_LA', `1000')dnl",
         *spec.get("mc", []),
         "MAILER(`local')dnl",
         "MAILER(`smtp')dnl",
@@ -204,6 +206,26 @@ def opensmtpd(host: Host, spec: Spec, world: Spec) -> None:
     _shell(host, spec, "shell")
     host.start("smtpd -F")
     _until(host, "grep -q smtpd /var/log/mail.log")
+
+
+def haraka(host: Host, spec: Spec, world: Spec) -> None:
+    """Haraka, with the plugins of its own example configuration and what the scenario writes below config/."""
+    host.run("/usr/local/bin/haraka -i /etc/haraka; rm -f /etc/haraka/config/internalcmd_key", check=True)
+    plugins = "\n".join(spec.get("plugins", ["rcpt_to.in_host_list", "queue/discard"]))
+    files = {"me": host.name, "host_list": spec["domain"], "plugins": plugins, "smtp.ini": "listen=0.0.0.0:25\nnodes=0\n"}
+    for name, text in {**files, **spec.get("haraka", {})}.items():
+        host.write(f"/etc/haraka/config/{name}", text + "\n")
+    _shell(host, spec, "shell")
+    host.start("sh -c 'exec /usr/local/bin/haraka -c /etc/haraka >> /var/log/haraka.log 2>&1'")
+    _until(host, "ss -ltn | grep -q ':25 '")
+
+
+def milter(host: Host, spec: Spec, world: Spec) -> None:
+    """A milter that does what it is told at a stage: see milter.py."""
+    host.write("/opt/telling_milter.py", layers.Path(__file__).with_name("milter.py").read_text())
+    host.write("/opt/milter.json", json.dumps(spec.get("milter", {})))
+    host.start("python3 /opt/telling_milter.py /opt/milter.json")
+    _until(host, "ss -ltn | grep -q ':8891 '")
 
 
 def dovecot(host: Host, spec: Spec, world: Spec) -> None:
@@ -242,6 +264,8 @@ RUNS: dict[str, Callable[[Host, Spec, Spec], None]] = {
     "sendmail": sendmail,
     "opensmtpd": opensmtpd,
     "dovecot": dovecot,
+    "haraka": haraka,
+    "milter": milter,
     "postgrey": postgrey,
     "opendkim": opendkim,
     "peer": peer,

@@ -630,6 +630,8 @@ def _completed(report: Told, told: Sequence[Told]) -> Told:
             text=better,
             cite=report.cite if text else more.cite,
         )
+    if more and not report.stage and report.code and report.code == more.code and text[:40] == better[:40]:
+        report = msgspec.structs.replace(report, stage=more.stage)  # the same reply, and the text for people says to what
     if generic(report.enhanced) and (report.text or report.code):
         report = msgspec.structs.replace(report, enhanced=None)
     if report.text:

@@ -29,7 +29,7 @@ REPLY = re.compile(r"(?<![0-9.#-])#?([45][0-9]{2})[ -]+(?:#?\(?([45]\.[0-9]{1,3}
 _STATUS = re.compile(r"(?<![0-9.])#?([45]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.])[>;: -]*(.{0,600})")
 _STAGE = re.compile(
     r"(?i)(?:in reply to (?:the )?|after |rejected command '|did not like our |>>> ?)"
-    r"(end of (?:DATA|message)|MAIL FROM|RCPT TO|DATA|EHLO|HELO|STARTTLS|AUTH|MAIL|RCPT|pipelined)"
+    r"(end of (?:DATA|message)|initial connection|MAIL FROM|RCPT TO|DATA|EHLO|HELO|STARTTLS|AUTH|MAIL|RCPT|pipelined)"
 )
 _NAME = r"\[?'?([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+){1,8})"
 _SAID_BY = re.compile(r"(?i)\b(?:host:?|talking to|communicating with|server|from|by|connected to)\s+" + _NAME)
@@ -409,7 +409,8 @@ def _transcript(lines: Sequence[str]) -> Iterator[Told]:
             elif answer:
                 reply.append(answer)
                 if re.match(r"[45][0-9]{2}(?!-)", answer):
-                    failed.append(msgspec.structs.replace(_one_reply(reply), stage=command, said_by=host, cite=reply[0]))
+                    stage = command or ("initial connection" if host else None)  # the command stands before its reply
+                    failed.append(msgspec.structs.replace(_one_reply(reply), stage=stage, said_by=host, cite=reply[0]))
                 if not re.match(r"[0-9]{3}-", answer):
                     reply = []
     yield from _by_recipient(failed, own, fatal)
