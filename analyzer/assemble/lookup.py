@@ -9,13 +9,13 @@ from analyzer.assemble.answers import Answer, PrintedRecord, answers_of
 from analyzer.assemble.blocklists import blocklist_answer, blocklist_question
 from analyzer.assemble.names import ADDRESSES, address_of, plain_name, reversed_address
 from analyzer.expressions import re
+from analyzer.model import events as ev
 from analyzer.model.lookup import Lookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from analyzer.model import events as ev
     from analyzer.model.place import Place
 
 _TOLD = frozenset({"A", "AAAA", "MX", "NS", "PTR", "TXT", "CNAME", "SOA"})  # what is worth telling apart

@@ -452,5 +452,5 @@ def _by_recipient(failed: Sequence[Told], own: Sequence[Told], fatal: Sequence[s
         mine = mine or ([] if any(o.rcpt_to == rcpt for o in own) else list(failed))
         mine = mine or [o for o in own if o.rcpt_to == rcpt]
         if mine:
-            stage = re.match(r"(?i)(MAIL FROM|RCPT TO|[A-Z.]{1,8})", mine[0].stage or "")
+            stage = re.match(r"(?i)(MAIL FROM|RCPT TO|initial connection|[A-Z.]{1,8})", mine[0].stage or "")
             yield msgspec.structs.replace(mine[0], rcpt_to=rcpt, stage=stage[1] if stage else None)
