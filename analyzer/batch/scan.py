@@ -129,7 +129,8 @@ def shape(text: str) -> str:
     return _DIGITS.sub("0", _TOKEN.sub("0", text)[:300])
 
 
-_CHUNK = 48  # patterns; with more than 60, its own four included, the search leaves its fast path
+_MOST_FAST = 56  # patterns; with more than 60, its own four included, the search leaves its fast path
+_CHUNK = 48
 Hits = list[tuple[int, int, int]]  # which text, and from where to where
 
 
@@ -184,7 +185,7 @@ def _parts(which: list[int], texts: tuple[bytes, ...]) -> list[list[int]]:
     """*which* in parts that one search each is fast for: texts that hold each other stay together, so that the longest is found
     alone, and so do those that begin alike.
     """
-    if len(which) <= _CHUNK:
+    if len(which) <= _MOST_FAST:
         return [which]
     families: dict[bytes, list[int]] = {}
     for i in which:
