@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from itertools import pairwise
+from itertools import chain, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -464,8 +464,8 @@ class Counter_:  # noqa: N801
         read = {rfind(b"\n", 0, s) for n, s, _ in others if n < net.fails}
         weak = {rfind(b"\n", 0, s) for n, s, _ in others if net.fails <= n < net.weak}
         if net.unknown is not None:
-            begins = [-1, *(m.start() for m in net.unknown(block))]
-            read.update(b for b in begins if has_own_stamp(block, b + 1))
+            first = [-1] if any(net.unknown(b"\n" + line_from(block, 0))) else []
+            read.update(b for b in chain(first, (m.start() for m in net.unknown(block))) if has_own_stamp(block, b + 1))
         arrived: tuple[bytes, ...] = ()
         if self.filtered:
             read |= weak
