@@ -429,8 +429,8 @@ def _part(reader: Reader, index: int) -> Part:
         ends = {" " + s.rpartition(" ")[2] for s in fmt.header.samples if s not in failing and fmt.alias_of(s) in aliases}
         found |= {e for e in ends if "=" in e and len(e) >= _LEAST_QUIET and not any(e in f for f in failing)}
         # Words in the middle of lines first: texts that begin a line are whole old sentences.
-        quiet = sorted((t.encode() for t in found), key=lambda t: (t[:1].isalpha(), len(t), t))
-        roles |= {t: QUIET for t in quiet[:_MOST_QUIET] if t not in roles}
+        known = sorted((t.encode() for t in found), key=lambda t: (t[:1].isalpha(), len(t), t))
+        roles |= {t: QUIET for t in known[:_MOST_QUIET] if t not in roles}
     _drop(roles)
     _fewer(roles, [FAIL], harmless)
     order = sorted(roles)
