@@ -128,13 +128,13 @@ def set_up() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     wanted = sorted({package for program, package in PACKAGES.items() if not shutil.which(program)})
     if wanted and hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
-        quiet = {"check": False, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "timeout": 600}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "timeout": 600}
         quiet["env"] = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *wanted]
         try:
-            if subprocess.run(install, **quiet).returncode:  # a fresh machine has no lists of packages
-                subprocess.run(["apt-get", "update", "-qq"], **quiet)
-                subprocess.run(install, **quiet)
+            if subprocess.run(install, check=False, **quiet).returncode:  # a fresh machine has no lists of packages
+                subprocess.run(["apt-get", "update", "-qq"], check=False, **quiet)
+                subprocess.run(install, check=False, **quiet)
         except subprocess.TimeoutExpired:
             pass
     missing = [program for program in PACKAGES if not shutil.which(program)]
