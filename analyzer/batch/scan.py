@@ -333,7 +333,7 @@ class Knowledge:
         self.shapes: dict[bytes, str] = {b"": ""}
         self._lanes: dict[int, Lanes] = {}
         # What deliveries say: by what is left of their lines, and by what `way_of` cuts out of them.
-        self.alike: dict[tuple[bytes, bytes, bool], Sent | None] = {}
+        self.alike: dict[tuple[bytes, bytes, Way], Sent | None] = {}
         self.told: dict[tuple[Way, bytes | None], dict[Any, Sent | None]] = {}
         self.unclear: dict[tuple[Way, bytes | None], set[Any]] = {}
 
@@ -569,7 +569,7 @@ class Counter_:  # noqa: N801
             where = dict(zip(keys, (b for _, b in rows), strict=True))
             for key in fresh:
                 host, raw = (names, key) if isinstance(names, bytes) else key
-                short = host, shortened(raw), way is ahead
+                short = host, shortened(raw), way
                 if short not in self.k.alike:
                     self.learn(short, block, where[key])
                 told[key] = self.k.alike[short]
@@ -589,7 +589,7 @@ class Counter_:  # noqa: N801
                     sent[what] = sent.get(what, 0) + count
         self.counted.clear()
 
-    def learn(self, short: tuple[bytes, bytes, bool], block: bytes, begin: int) -> None:
+    def learn(self, short: tuple[bytes, bytes, Way], block: bytes, begin: int) -> None:
         """What the line at *begin* says, kept for all lines that are alike: None, where nothing follows from that."""
         if len(self.k.alike) > 200_000:
             self.k.alike.clear()

@@ -147,6 +147,7 @@ def table(kind: str, log: str, share: int, repeat: int) -> None:
     size = os.path.getsize(log) / 1e6
     measured([MAILWHY, "batch", "--jobs", "1", log])  # fills the caches
     what = needle(log)
+    measured([MAILWHY, "trace", what, log])
     commands: list[tuple[str, list[str], str | None]] = [
         ("mailwhy batch", [MAILWHY, "batch", log], None),
         ("mailwhy batch, one core", [MAILWHY, "batch", "--jobs", "1", log], None),
