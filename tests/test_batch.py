@@ -277,6 +277,23 @@ def test_a_trace_shows_the_connection_by_which_the_message_came(tmp_path):
     assert "disconnect from a.example" in texts[-1]
 
 
+def test_a_trace_shows_the_connection_from_compressed_logs_too(tmp_path):
+    after = "Nov 20 10:00:03 mx1 postfix/smtpd[71]: disconnect from a.example[192.0.2.1] ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5\n"
+    other = "Nov 20 09:00:00 mx1 postfix/smtpd[71]: connect from other.example[192.0.2.7]\n" * 9000
+    second = message().replace("4ABCDEF0123", "5ABCDEF0123")
+    (tmp_path / "m.gz").write_bytes(gzip.compress((CONNECTION + message() + after + other + CONNECTION + second + after).encode()))
+    found = json.loads(command("trace", "--json", "bob@b.example", str(tmp_path / "m.gz")).stdout)["messages"]
+    assert [len(m["lines"]) for m in found] == [6, 6]
+    assert all("disconnect from a.example" in m["lines"][-1]["text"] for m in found)
+
+
+def test_a_queue_id_used_again_is_another_story(tmp_path):
+    first = HEALTHY.replace("4ABCDEF0124", "4ABCDEF0123").replace("10:00", "09:00")
+    (tmp_path / "m").write_text(first + message())
+    (incident,) = run([tmp_path]).incidents
+    assert [line.line for line in incident.samples[0].lines] == [4, 5, 6, 7]
+
+
 def test_a_trace_as_a_page(tmp_path):
     (tmp_path / "m").write_text(message().replace("User unknown", "User <b>unknown</b>"))
     page = command("trace", "--html", "-", "4ABCDEF0123", str(tmp_path / "m")).stdout

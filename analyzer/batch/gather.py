@@ -14,6 +14,7 @@ from analyzer.batch.stamps import Clock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_SHORT_ID = 8
 Order = tuple[float, int, int]  # time, source, offset: the order of lines over all logs
 
 
@@ -63,12 +64,20 @@ class Search:
         self.texts = (*anchors, *sorted(loose), *whole)
         self.anchors, self.ids = len(anchors), len(anchors) + len(loose)
         self.gaps = [gap for gap, _ in anchors.values()]
+        # What stands between such a text and the queue id, of OpenSMTPD's lines: the beginning of an envelope's id is the message's.
+        self.marks = [b"" if t.endswith(b" evpid=") else b" msgid=" if t.endswith(b" message") else None for t in self.texts]
+        self.marks += [None] * 4
         self.finder = Finder(self.texts, automaton=task.use_automaton)
 
-    def rows(self, block: bytes, tails: frozenset[bytes], width: int) -> list[tuple[int, int, int]]:
-        """Where a line may be of interest: the anchors with an id of *tails* before them, and all the others."""
+    def rows(self, block: bytes, names: frozenset[bytes], tails: frozenset[bytes], width: int) -> list[tuple[int, int, int]]:
+        """Where a line may be of interest: the anchors with an id of *tails* before them, and most of the others."""
         hits = self.finder.find(block)
         gaps, anchors = self.gaps, self.anchors
+        if b"" in self.marks:
+            marks = self.marks
+            hits = [h for h in hits if marks[h[0]] != b"" or block[h[2] : h[2] + _SHORT_ID] in names]
+        if not anchors:
+            return hits
         if len(set(gaps)) == 1:
             # This is the loop that most of the second reading's time goes into.
             back, gap = gaps[0] + width, gaps[0]
@@ -102,7 +111,7 @@ def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[
     for offset, block in blocks(task.item, task.start, task.end, task.size, []):
         first = sought.before.get((task.source, offset), 0) + 1
         if names:
-            reading.block(search, offset, block, search.rows(block, tails, width), Numbers(block, first))
+            reading.block(search, offset, block, search.rows(block, names, tails, width), Numbers(block, first))
         numbers = Numbers(block, first)
         while wanted and wanted[0] < offset + len(block):
             at = wanted.pop(0)
@@ -136,16 +145,18 @@ class _Reading:
             if start < done:
                 continue
             text = search.texts[which]
-            names_sender = text in search.senders
-            begin, end, line = line_at(block, start, stop)
-            if which < search.anchors:
-                at = start - search.gaps[which]
-                name = block[max(block.rfind(b" ", begin, at) + 1, begin) : at]
-            elif text.endswith((b"evpid=", b" message")):  # OpenSMTPD: the message's id is the beginning of the envelope's
-                at = stop if text.endswith(b"=") else block.find(b" msgid=", stop, end) + 7
-                name = block[at : at + 8]
+            if (mark := search.marks[which]) is not None:
+                at = block.find(mark, stop, stop + 600) + len(mark)
+                name = block[at : at + _SHORT_ID]
                 if name not in self.names:
                     continue
+            names_sender = text in search.senders
+            begin, end, line = line_at(block, start, stop)
+            if mark is not None:
+                pass
+            elif which < search.anchors:
+                at = start - search.gaps[which]
+                name = block[max(block.rfind(b" ", begin, at) + 1, begin) : at]
             else:
                 name = block[block.find(b": ", begin, stop) + 2 : start]
                 name = name[: name.find(b":")]

@@ -32,6 +32,7 @@ _WEIGHT = {"critical": 4.0, "high": 2.0, "medium": 1.0, "low": 0.5, "info": 0.2}
 _STILL = 6 * 3600  # seconds before the end of the logs
 _SAMPLES = 3
 _MOST_STORY = 12
+_OVER = (b": removed", b" Completed")  # how the last line of a message ends
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -88,7 +89,12 @@ def _story(group: Group, gathered: Gathered) -> list[tuple[Any, bytes, int]]:
     story = gathered.stories.get(b"%b %b" % (host, queue_id), [])
     lines = {order: (order, line, number) for order, line, number in story}
     lines[own[0]] = own
-    return [lines[o] for o in sorted(lines)]
+    found = [lines[o] for o in sorted(lines)]
+    # The same id may have been another message's before, or be one's afterwards.
+    at = found.index(own)
+    begin = max((n + 1 for n, (_, line, _) in enumerate(found[:at]) if line.endswith(_OVER)), default=0)
+    end = next((n for n, (_, line, _) in enumerate(found[at:], at) if line.endswith(_OVER)), len(found))
+    return found[begin : end + 1]
 
 
 def _judged(group: Group, gathered: Gathered, reader: Reader, book: RuleBook) -> Judgement:

@@ -43,7 +43,13 @@ _ATTEMPTS = {
         (2, 4, 5, 7, 6, 8, 3),
     ),
 }
-_REFUSALS = {  # groups: the words, what was done, the protocol or relay, recipient, sender, client's address and name, HELO, queue id
+# Their groups: the words, what was done, the protocol, recipient, sender, client's address and name, HELO, queue id.
+_REFUSALS = {
+    "sendmail": (
+        rb"([0-9A-Za-z]{14}): (ruleset=check_rcpt), arg1=<(" + _ADDRESS + rb")>, relay=([^\s,\[\]]{1,255}) \[(" + _IP + rb")\], "
+        rb"(reject=.{1,600})()\Z",
+        (6, 2, 2, 3, 7, 5, 4, 7, 1),
+    ),
     "postfix": (
         rb"NOQUEUE: (reject: [A-Z]{3,10} from) ([^\s\[\]<>:;,]{1,255})\[(" + _IP + rb")\]: ([^;]{1,600}(?:;(?! from=)[^;]{1,600}){0,8}); "
         rb"from=<([^<>\s\"]{0,320})> to=<(" + _ADDRESS + rb")> (proto=[A-Z]{4,6}) helo=<([^<>\s\"]{0,255})>()\Z",

@@ -347,7 +347,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=delivered ", b"status=deliverable ", b"s
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-20", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-24", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -426,9 +426,11 @@ def _part(reader: Reader, index: int) -> Part:
         }
         left = {m for m, p in reader.plans[index].items() if p.kind == "client_gone" and not p.fails}
         aliases = {reader.plans[index][m].alias for m in left}
-        ends = {s.rpartition(" ")[2] for s in fmt.header.samples if s not in failing and fmt.alias_of(s) in aliases}
+        ends = {" " + s.rpartition(" ")[2] for s in fmt.header.samples if s not in failing and fmt.alias_of(s) in aliases}
         found |= {e for e in ends if "=" in e and len(e) >= _LEAST_QUIET and not any(e in f for f in failing)}
-        roles |= {t.encode(): QUIET for t in found if t.encode() not in roles}
+        # Words in the middle of lines first: texts that begin a line are whole old sentences.
+        known = sorted((t.encode() for t in found), key=lambda t: (t[:1].isalpha(), len(t), t))
+        roles |= {t: QUIET for t in known[:_MOST_QUIET] if t not in roles}
     _drop(roles)
     _fewer(roles, [FAIL], harmless)
     order = sorted(roles)
@@ -516,7 +518,7 @@ def _rarest(text: bytes, common: bytes) -> bytes:
 
 OWN_STAMPS = (b"\n20", b"| 20", b" F 20", b" P 20")
 
-_MOST_TEXTS = 20  # the fewer, the faster the search
+_MOST_TEXTS, _MOST_QUIET = 20, 40  # the fewer, the faster the search
 
 
 def _fewer(roles: dict[bytes, int], which: list[int], harmless: list[str]) -> None:

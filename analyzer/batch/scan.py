@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from itertools import pairwise
+from itertools import chain, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -129,7 +129,8 @@ def shape(text: str) -> str:
     return _DIGITS.sub("0", _TOKEN.sub("0", text)[:300])
 
 
-_CHUNK = 48  # patterns; with more than 60, its own four included, the search leaves its fast path
+_MOST_FAST = 56  # patterns; with more than 60, its own four included, the search leaves its fast path
+_CHUNK = 48
 Hits = list[tuple[int, int, int]]  # which text, and from where to where
 
 
@@ -184,7 +185,7 @@ def _parts(which: list[int], texts: tuple[bytes, ...]) -> list[list[int]]:
     """*which* in parts that one search each is fast for: texts that hold each other stay together, so that the longest is found
     alone, and so do those that begin alike.
     """
-    if len(which) <= _CHUNK:
+    if len(which) <= _MOST_FAST:
         return [which]
     families: dict[bytes, list[int]] = {}
     for i in which:
@@ -332,7 +333,7 @@ class Knowledge:
         self.shapes: dict[bytes, str] = {b"": ""}
         self._lanes: dict[int, Lanes] = {}
         # What deliveries say: by what is left of their lines, and by what `way_of` cuts out of them.
-        self.alike: dict[tuple[bytes, bytes, bool], Sent | None] = {}
+        self.alike: dict[tuple[bytes, bytes, Way], Sent | None] = {}
         self.told: dict[tuple[Way, bytes | None], dict[Any, Sent | None]] = {}
         self.unclear: dict[tuple[Way, bytes | None], set[Any]] = {}
 
@@ -463,8 +464,8 @@ class Counter_:  # noqa: N801
         read = {rfind(b"\n", 0, s) for n, s, _ in others if n < net.fails}
         weak = {rfind(b"\n", 0, s) for n, s, _ in others if net.fails <= n < net.weak}
         if net.unknown is not None:
-            begins = [-1, *(m.start() for m in net.unknown(block))]
-            read.update(b for b in begins if has_own_stamp(block, b + 1))
+            first = [-1] if any(net.unknown(b"\n" + line_from(block, 0))) else []
+            read.update(b for b in chain(first, (m.start() for m in net.unknown(block))) if has_own_stamp(block, b + 1))
         arrived: tuple[bytes, ...] = ()
         if self.filtered:
             read |= weak
@@ -568,7 +569,7 @@ class Counter_:  # noqa: N801
             where = dict(zip(keys, (b for _, b in rows), strict=True))
             for key in fresh:
                 host, raw = (names, key) if isinstance(names, bytes) else key
-                short = host, shortened(raw), way is ahead
+                short = host, shortened(raw), way
                 if short not in self.k.alike:
                     self.learn(short, block, where[key])
                 told[key] = self.k.alike[short]
@@ -588,7 +589,7 @@ class Counter_:  # noqa: N801
                     sent[what] = sent.get(what, 0) + count
         self.counted.clear()
 
-    def learn(self, short: tuple[bytes, bytes, bool], block: bytes, begin: int) -> None:
+    def learn(self, short: tuple[bytes, bytes, Way], block: bytes, begin: int) -> None:
         """What the line at *begin* says, kept for all lines that are alike: None, where nothing follows from that."""
         if len(self.k.alike) > 200_000:
             self.k.alike.clear()

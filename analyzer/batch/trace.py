@@ -127,7 +127,33 @@ _MOST_OF_CONNECTION = 40
 _TAG = re.compile(rb"\S+ \S+\[[0-9]{1,10}\]: ")
 
 
-def with_connection(story: Story, tasks: Sequence[Task], knowledge: Knowledge) -> Story:
+class Nearby:
+    """The blocks around places in logs; one that is compressed is read on from where the last question left it."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.tasks = {t.source: t for t in reversed(tasks)}
+        self._open: dict[int, tuple[Iterator[tuple[int, bytes]], list[tuple[int, bytes]]]] = {}
+
+    def blocks(self, source: int, offset: int) -> list[tuple[int, bytes]]:
+        """Whole lines from about *_NEAR* bytes before *offset* to as much behind it."""
+        item = self.tasks[source].item
+        start, end = max(0, offset - _NEAR), offset + _NEAR
+        if item.splits:
+            return list(blocks(item, start, end, 2 * _NEAR, []))
+        reading, held = self._open.get(source, (iter(()), []))
+        if not held or held[0][0] > start:
+            reading, held = blocks(item, 0, None, _NEAR, []), []
+        while not held or held[-1][0] + len(held[-1][1]) < end:
+            held = [h for h in held if h[0] + len(h[1]) > start]
+            block = next(reading, None)
+            if block is None:
+                break
+            held.append(block)
+        self._open[source] = reading, held
+        return held
+
+
+def with_connection(story: Story, nearby: Nearby, knowledge: Knowledge) -> Story:
     """*story* with the lines of the connection by which the message came: those of the same process around its first line."""
     at = next(
         (n for n, e in enumerate(story.events) if getattr(e, "client_ip", None) and type(e).__struct_config__.tag == "message_info"), None
@@ -136,18 +162,18 @@ def with_connection(story: Story, tasks: Sequence[Task], knowledge: Knowledge) -
         return story
     found = story.lines[at]
     tag = _TAG.search(found.line)
-    task = next((t for t in tasks if t.source == found.source), None)
-    if tag is None or task is None or not task.item.splits:
+    task = nearby.tasks.get(found.source)
+    if tag is None or task is None:
         return story
     lines = []
-    for offset, block in blocks(task.item, max(0, found.offset - _NEAR), found.offset + _NEAR, 2 * _NEAR, []):
-        clock = Clock(task.years, task.zone)
+    clock = Clock(task.years, task.zone)
+    for offset, block in nearby.blocks(found.source, found.offset):
         for start, end in _spans(block, (b" " + tag[0],)):
             begin = block.rfind(b"\n", 0, start) + 1
             stop = block.find(b"\n", end)
             line = block[begin : len(block) if stop < 0 else stop].rstrip(b"\r")
             time = clock.seconds(knowledge.reader.split(line)[1])
-            lines.append(Found(float("inf") if time is None else float(time), task.source, offset + begin, line))
+            lines.append(Found(float("inf") if time is None else float(time), found.source, offset + begin, line))
     here = next((n for n, f in enumerate(lines) if f.offset == found.offset), None)
     if here is None:
         return story

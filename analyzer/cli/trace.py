@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     from analyzer.batch import sources
     from analyzer.batch.engines import Local, knowledge
     from analyzer.batch.run import tasks_of, years_of
-    from analyzer.batch.trace import kind_of, searcher, trace, with_connection
+    from analyzer.batch.trace import Nearby, kind_of, searcher, trace, with_connection
     from analyzer.rulebook import load_rules
 
     how = options_of(options)
@@ -53,7 +53,8 @@ def run(options: argparse.Namespace) -> int:
     for note in notes:
         print(f"mailwhy: {note}", file=sys.stderr)
     book, formats = load_rules(key[0]), knowledge(*key).reader.formats
-    stories = [with_connection(s, tasks, known) if n < _MOST_SHOWN else s for n, s in enumerate(stories)]
+    nearby = Nearby(tasks)
+    stories = [with_connection(s, nearby, known) if n < _MOST_SHOWN else s for n, s in enumerate(stories)]
     names = [i.name for i in items]
     told = [_told(s, names, book if n < _MOST_SHOWN else None, formats) for n, s in enumerate(stories)]
     sources.clean()
