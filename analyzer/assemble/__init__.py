@@ -111,8 +111,10 @@ def _foreign(d: Dialogue, providers: Providers) -> Dialogue:
     here = {p for name in (d.server, d.banner_name, d.greeted_as) if (p := provider_of(name, providers))}
 
     def foreign(domain: str | None) -> str | None:
+        if domain is None or not (d.banner_name or d.server):
+            return None
         provider = provider_of(domain, providers)
-        return None if provider is None or not (d.banner_name or d.server) else "no" if provider in here else "yes"
+        return "yes" if provider is not None and provider not in here else "no"
 
     return msgspec.structs.replace(d, rcpt_foreign=foreign(d.rcpt_domain), sender_foreign=foreign(domain_of(d.mail_from)))
 
