@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from analyzer.assemble.commands import Asked, asked_by
 from analyzer.assemble.names import address_of, plain_name, values_of
 from analyzer.expressions import re
@@ -257,6 +259,8 @@ class _Reader:
         self.pending = None
 
     def _record(self, event: ev.DnsRecord) -> None:
+        if event.rtype == "short" and self.block is not None and _open_bracket(self.block):
+            event = msgspec.structs.replace(event, rtype="more")  # a continued record that lost its indent
         special = event.rtype in {"more", "name", "address", "alias", "owner", "serial", "hosts"}
         block = self.block
         if block is not None and block.ended and not special and event.format == "dig":
@@ -444,3 +448,9 @@ def status_in(text: str) -> str | None:
     """The status that a tool's words mean."""
     low = text.lower()
     return next((status for word, status in _STATUS_WORDS if word in low), None)
+
+
+def _open_bracket(block: Answer) -> bool:
+    """Whether the last record goes on: a bracket stands open before its data (RFC 1035 5.1)."""
+    text = block.records[-1].text.strip() if block.records else ""
+    return text.startswith("(") and not text.endswith(")")

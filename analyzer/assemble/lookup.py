@@ -40,7 +40,7 @@ def _asked_for(found: Sequence[Lookup], tried: Sequence[Place]) -> list[Lookup]:
     for at, lookup in enumerate(found):
         before = [(x.type, x.of) for x in found[max(at - 2, 0) : at]]
         first = lookup.places[0]
-        by_itself = any((first.source, first.line - n) in lines for n in (0, 1))
+        by_itself = any((first.source, first.line - n) in lines for n in (0, 1, 2))  # a blank line may stand between
         if lookup.type == "MX" and lookup.answered == "no" and by_itself and before == [("A", lookup.of), ("AAAA", lookup.of)]:
             continue
         kept.append(lookup)

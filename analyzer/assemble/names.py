@@ -12,6 +12,7 @@ import dns.reversename
 
 from analyzer.expressions import re
 
+_TTL_BEHIND = re.compile(r'"[ \t]+[0-9]{1,10}\Z')  # the last column of a provider's table
 ADDRESSES = frozenset({"A", "AAAA"})
 
 
@@ -68,6 +69,7 @@ def values_of(rtype: str | None, text: str) -> tuple[list[str], str | None]:
             return [str(int(head.rstrip(")"))), plain_name(tail.split()[0].lstrip(")"))], None
         return (["", plain_name(text.split()[0])] if text else []), None
     if rtype == "TXT" and '"' in text[:3]:
+        text = _TTL_BEHIND.sub('"', text)
         data, error = rdata_of("TXT", text)
         if data is None:  # brackets of which the copy lacks one
             data, error = rdata_of("TXT", re.sub(r"\A\(\s*|\s*\)\Z", "", text))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from analyzer.model.lookup import Lookup
     from analyzer.model.place import Place
 
-REDACTED = re.compile(r"\.\.\.|…|\*\*|<[^>]*>|\[[^\]]*\]|(?i:redacted|xxxx|snip)")
+REDACTED = re.compile(r"\.\.\.|…|\*\*|<[^>]*>|\[[^\]]*\]|(?i:redacted|xxxx|snip)|(?i:[x#*]{1,3}(?:\.[x#*]{1,3}){3})")
 
 
 def valid_of(text: str, error: str | None) -> str | None:

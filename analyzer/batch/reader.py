@@ -347,7 +347,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=delivered ", b"status=deliverable ", b"s
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-24", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-26", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -387,6 +387,7 @@ def _part(reader: Reader, index: int) -> Part:
     senders: set[bytes] = set()
     harmless = [s for s in fmt.header.samples if not _may_fail(reader, index, s)]
     literals, programs = required(fmt), _programs(fmt)
+    covers = _covers([literals[m] for m, p in reader.plans[index].items() if arrival(p)])
     for marker, plan in reader.plans[index].items():
         names = {n for _, n in fmt.compiled.kinds[marker][1]}
         sent = plan.kind == "attempt" and plan.constants[6] in _GOOD
@@ -402,7 +403,10 @@ def _part(reader: Reader, index: int) -> Part:
         elif sets:
             if plan.kind == "refused":
                 sets = [[w for w in s if w.strip(": ").replace("milter-", "") not in _PASSED] for s in sets]
-            texts = min(sets, key=lambda s: (_frequent(s, harmless), -min(map(len, s), default=0), len(s), s))
+            common_text = _common_text(covers, sets) if came else None
+            texts = (
+                [common_text] if common_text else min(sets, key=lambda s: (_frequent(s, harmless), -min(map(len, s), default=0), len(s), s))
+            )
             if plan.fails and _frequent(texts, harmless) and 0 < len(programs) <= 4:
                 texts, weak = programs, True
         else:
@@ -415,22 +419,7 @@ def _part(reader: Reader, index: int) -> Part:
             role = WEAK if weak else FAIL if plan.fails or gave_up else SENT if sent else ARRIVED
             for text in texts:
                 roles[text.encode()] = min(role, roles.get(text.encode(), role))
-    if own:
-        quiet = [m for m, p in reader.plans[index].items() if p.kind == "finished" and p.constants[11] == b"completed"]
-        roles |= dict.fromkeys((t.encode() for m in quiet for s in literals[m][:1] for t in s), QUIET)
-    elif WEAK in roles.values():
-        failing = [s for s in fmt.header.samples if s not in harmless]
-        calm = [literals[m] for m, p in reader.plans[index].items() if not p.fails and p.kind != "attempt"]
-        found = {
-            t for sets in calm for s in sets for t in s if min(map(len, s)) >= _LEAST_QUIET and not any(u in f for u in s for f in failing)
-        }
-        left = {m for m, p in reader.plans[index].items() if p.kind == "client_gone" and not p.fails}
-        aliases = {reader.plans[index][m].alias for m in left}
-        ends = {" " + s.rpartition(" ")[2] for s in fmt.header.samples if s not in failing and fmt.alias_of(s) in aliases}
-        found |= {e for e in ends if "=" in e and len(e) >= _LEAST_QUIET and not any(e in f for f in failing)}
-        # Words in the middle of lines first: texts that begin a line are whole old sentences.
-        known = sorted((t.encode() for t in found), key=lambda t: (t[:1].isalpha(), len(t), t))
-        roles |= {t: QUIET for t in known[:_MOST_QUIET] if t not in roles}
+    roles |= _quiet_texts(reader, index, roles, literals, harmless, own=own)
     _drop(roles)
     _fewer(roles, [FAIL], harmless)
     order = sorted(roles)
@@ -478,6 +467,42 @@ def _gap(reader: Reader, index: int, sample: str, alias: str, text: str) -> int 
     ends = [found.end(g) for g, slot in zip(plan.groups, plan.slots, strict=True) if slot == 0 and found.start(g) >= 0]
     at = sample.find(text, ends[0]) if ends else -1
     return at - ends[0] if ends and 0 <= at - ends[0] <= 3 else None
+
+
+def _quiet_texts(
+    reader: Reader, index: int, roles: dict[bytes, int], literals: dict[int, list[list[str]]], harmless: list[str], *, own: bool
+) -> dict[bytes, int]:
+    """Texts of lines that are of no interest, where lines may have to be read for their program's name alone."""
+    fmt, plans = reader.logs[index], reader.plans[index]
+    if own:
+        done = [m for m, p in plans.items() if p.kind == "finished" and p.constants[11] == b"completed"]
+        return dict.fromkeys((t.encode() for m in done for s in literals[m][:1] for t in s), QUIET)
+    if WEAK not in roles.values():
+        return {}
+    failing = [s for s in fmt.header.samples if s not in harmless]
+    calm = [literals[m] for m, p in plans.items() if not p.fails and p.kind != "attempt"]
+    found = {
+        t for sets in calm for s in sets for t in s if min(map(len, s)) >= _LEAST_QUIET and not any(u in f for u in s for f in failing)
+    }
+    left = {m for m, p in plans.items() if p.kind == "client_gone" and not p.fails}
+    aliases = {plans[m].alias for m in left}
+    ends = {" " + s.rpartition(" ")[2] for s in fmt.header.samples if s not in failing and fmt.alias_of(s) in aliases}
+    found |= {e for e in ends if "=" in e and len(e) >= _LEAST_QUIET and not any(e in f for f in failing)}
+    # Words in the middle of lines first: texts that begin a line are whole old sentences.
+    known = sorted((t.encode() for t in found), key=lambda t: (t[:1].isalpha(), len(t), t))
+    return {t: QUIET for t in known[:_MOST_QUIET] if t not in roles}
+
+
+def _covers(arrivals: list[list[list[str]]]) -> dict[str, int]:
+    """How many of the kinds of arrivals each text stands in: one text for all, or a line that holds two of them would count twice."""
+    texts = {s[0] for sets in arrivals for s in sets if len(s) == 1}
+    return {t: sum(any(len(s) == 1 and t in s[0] for s in sets) for sets in arrivals) for t in texts}
+
+
+def _common_text(covers: dict[str, int], sets: list[list[str]]) -> str | None:
+    """Of the texts that stand in every line of *sets* the one that serves most arrivals."""
+    shared = [t for t in covers if any(len(s) == 1 and t in s[0] for s in sets)]
+    return max(shared, key=lambda t: (covers[t], t), default=None)
 
 
 def arrival(plan: Plan) -> bool:
