@@ -89,7 +89,8 @@ class _Replay:
     def ends_before(self, event: ev.Event) -> bool:
         """Whether *event* belongs to the next connection."""
         if isinstance(event, ev.Dial | ev.Connected):
-            return self.talked or self.closed is not None or bool(self.connected == "yes" and isinstance(event, ev.Dial))
+            again = isinstance(event, ev.Dial) and (self.connected == "yes" or self._gave_up_on_another(event))
+            return self.talked or self.closed is not None or again
         if isinstance(event, ev.ConnectFailed):
             return self.talked
         if isinstance(event, ev.Fact):
@@ -97,6 +98,10 @@ class _Replay:
         if self.closed is not None and isinstance(event, ev.Reply) and event.code in {220, 554, 421}:
             return not self.reply and not self.pending and event.place > self.closed.places[-1]
         return bool(isinstance(event, ev.Reply) and event.code == 220 and self._said_quit())
+
+    def _gave_up_on_another(self, event: ev.Dial) -> bool:
+        """Whether the last server could not be reached, and *event* names another one."""
+        return bool(self.failed_dials and self.server and event.server and event.server != self.server)
 
     def _said_quit(self) -> bool:
         return self.quit and not self.pending and not self.reply

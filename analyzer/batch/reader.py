@@ -347,7 +347,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=delivered ", b"status=deliverable ", b"s
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-26", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-27", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -490,7 +490,8 @@ def _quiet_texts(
     found |= {e for e in ends if "=" in e and len(e) >= _LEAST_QUIET and not any(e in f for f in failing)}
     # Words in the middle of lines first: texts that begin a line are whole old sentences.
     known = sorted((t.encode() for t in found), key=lambda t: (t[:1].isalpha(), len(t), t))
-    return {t: QUIET for t in known[:_MOST_QUIET] if t not in roles}
+    told = [t for t, role in roles.items() if role in {ARRIVED, SENT}]  # the search takes the longer of two that overlap
+    return {t: QUIET for t in known[:_MOST_QUIET] if t not in roles and not any(u in t for u in told)}
 
 
 def _covers(arrivals: list[list[list[str]]]) -> dict[str, int]:

@@ -310,14 +310,17 @@ class Awake:
         return bool(woken)
 
 
-_OWN_LINE = re.compile(rb"^20[0-9-]{8} ", re.MULTILINE)
-_WRAPPED = re.compile(rb"(?:[A-Za-z0-9_.-]{1,60} *\| |\S{1,40} std(?:out|err) [FP] )20[0-9-]{8} ")
+# A stamp, and then no host and program: "2026-11-23 10:00:01 ...", "2026-11-23T10:00:01Z INFO ...", "2026-11-23T10:00:01Z smtp: ..."
+_OWN = rb"20[0-9-]{8}(?: |T[0-9:.]{8,18}(?:Z|[+-][0-9]{2}:?[0-9]{2})?[ \t]+(?:[A-Z]{4,6} |\[[A-Z]{2,8}\] |[a-z_./]{2,30}: ))"
+_OWN_LINE = re.compile(rb"^" + _OWN, re.MULTILINE)
+_WITH_OWN = re.compile(_OWN)
+_WRAPPED = re.compile(rb"(?:[A-Za-z0-9_.-]{1,60} *\| |\S{1,40} std(?:out|err) [FP] )" + _OWN)
 
 
 def has_own_stamp(block: bytes, at: int) -> bool:
     """Whether the line at *at* has a format's own stamp."""
     if block.startswith(b"20", at):
-        return block[at + 10 : at + 11] == b" "
+        return block[at + 10 : at + 11] == b" " or _WITH_OWN.match(block, at) is not None
     return b" 20" in block[at : at + 104] and _WRAPPED.match(block, at) is not None
 
 

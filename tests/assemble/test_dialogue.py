@@ -1,0 +1,30 @@
+"""Where one connection ends and the next begins."""
+
+from __future__ import annotations
+
+from analyzer.diagnose import diagnose
+from analyzer.model.capture import Source
+
+TIMED_OUT = "$ telnet {name} 25\nTrying {ip}...\ntelnet: Unable to connect to remote host: Connection timed out\n"
+REACHED = (
+    "$ telnet mx1.example.net 587\nTrying 198.51.100.9...\nConnected to mx1.example.net.\nEscape character is '^]'.\n"
+    "220 mx1.example.net ESMTP\nquit\n221 Bye\nConnection closed by foreign host.\n"
+)
+
+
+def test_a_server_that_is_reached_is_not_the_one_that_was_not(book, formats):
+    text = TIMED_OUT.format(name="mx.example.com", ip="203.0.113.44") + TIMED_OUT.format(name="mx.example.org", ip="192.0.2.26") + REACHED
+    report = diagnose([Source("x", text.encode())], book, formats)
+    assert report.problems
+    assert not any(p.resolved for p in report.problems)
+    assert report.verdict == "faulty"
+    assert {d.fault for d in report.diagnoses[:2]} == {"outbound-port-25-blocked", "connection-timed-out"}
+
+
+def test_the_next_address_of_one_host_belongs_to_the_same_connection(book, formats):
+    text = (
+        "$ telnet mx.example.net 25\nTrying 2001:db8::25...\ntelnet: connect to address 2001:db8::25: Network is unreachable\n"
+        "Trying 192.0.2.25...\nConnected to mx.example.net.\nEscape character is '^]'.\n220 mx.example.net ESMTP\nQUIT\n221 Bye\n"
+    )
+    report = diagnose([Source("x", text.encode())], book, formats)
+    assert report.verdict == "healthy"
