@@ -259,7 +259,7 @@ def plans_of(index: int, fmt: Format) -> dict[int, Plan]:
             index,
             alias,
             kind,
-            may_fail(kind, constants),
+            may_fail(kind, constants) and (kind != "attempt" or "status" in constants or any(name == "status" for _, name in fields)),
             tuple(g for g, _ in wanted),
             tuple(s for _, s in wanted),
             tuple(values),
@@ -347,7 +347,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=delivered ", b"status=deliverable ", b"s
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-27", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-28", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
