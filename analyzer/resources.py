@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import MissingData
 
@@ -48,6 +48,18 @@ def walk(top: Traversable, suffix: str, prefix: str = "") -> Iterator[tuple[str,
             yield from walk(entry, suffix, f"{prefix}{entry.name}/")
         elif entry.name.endswith(suffix):
             yield f"{prefix}{entry.name}", entry.read_text(encoding="utf-8")
+
+
+def reference(name: str) -> Any:
+    """What `rules/reference/`*name* holds; None where the rules are missing."""
+    import yaml
+
+    try:
+        text = next((t for path, t in walk(folder("rules"), name) if path.endswith(f"reference/{name}")), "")
+    except MissingData:
+        return None
+    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, in C where PyYAML was built with it
+    return yaml.load(text, Loader=fast) if text else None  # noqa: S506
 
 
 def stamp(*tops: str) -> str:

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from analyzer import cache, resources
-from analyzer.errors import MissingData
 from analyzer.expressions import re
 
 if TYPE_CHECKING:
@@ -33,15 +32,7 @@ def zones() -> dict[str, dict[str, Any]]:
 
 
 def _read_zones() -> dict[str, dict[str, Any]]:
-    import yaml
-
-    try:
-        folder = resources.folder("rules")
-        text = next((t for path, t in resources.walk(folder, "dnsbl.yaml") if path.endswith("reference/dnsbl.yaml")), "")
-    except MissingData:
-        return {}
-    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, in C where PyYAML was built with it
-    value = yaml.load(text, Loader=fast) if text else []  # noqa: S506
+    value = resources.reference("dnsbl.yaml")
     entries = value if isinstance(value, list) else (value or {}).get("zones", [])
     return {str(e["zone"]).lower(): e for e in entries if isinstance(e, dict) and "zone" in e}
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer import resources
 from analyzer.assemble.authentication import Check, aligned, checks_in, domain_of, organisation, received_spf
-from analyzer.errors import MissingData
 from analyzer.expressions import re
 from analyzer.model.case import Message
 from analyzer.model.events import Attempt, Event, Header, Reported
@@ -201,15 +200,7 @@ def _reported(e: Reported) -> Message:
 @lru_cache(maxsize=1)
 def _filter_fields() -> dict[str, dict[str, Any]]:
     """What spam filters write, by the field's name."""
-    import yaml
-
-    try:
-        folder = resources.folder("rules")
-        text = next((t for path, t in resources.walk(folder, "spam-headers.yaml") if path.endswith("reference/spam-headers.yaml")), "")
-    except MissingData:
-        return {}
-    fast = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same, in C where PyYAML was built with it
-    return {str(e["field"]): e for e in (yaml.load(text, Loader=fast) if text else [])}  # noqa: S506
+    return {str(e["field"]): e for e in resources.reference("spam-headers.yaml") or []}
 
 
 def _filters(found: _Found, fields: Sequence[Header]) -> None:
