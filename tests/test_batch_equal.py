@@ -11,7 +11,8 @@ import pytest
 
 from analyzer.batch import sources
 from analyzer.batch.engines import Local, knowledge
-from analyzer.batch.run import Options, batch
+from analyzer.batch.run import Options, batch, tasks_of, years_of
+from analyzer.batch.scan import scan
 from analyzer.render.batch_json import json_of
 from analyzer.rulebook import load_rules
 from tests.batch_reference import reference
@@ -111,9 +112,6 @@ def test_a_dask_cluster_gives_the_same(logs, plain):
 
 
 def groups_of(path, *, lanes):
-    from analyzer.batch.run import tasks_of, years_of
-    from analyzer.batch.scan import scan
-
     items, _ = sources.find([str(path)])
     (task,) = tasks_of(items, years_of(items), Options(zone=UTC, block=1 << 26))
     return scan(msgspec.structs.replace(task, use_lanes=lanes), knowledge(*KEY)).groups
@@ -137,3 +135,15 @@ def test_the_express_lanes_tell_what_the_grammars_tell(tmp_path, maker):
         lines.insert(i, lines[i][:at] + what + lines[i][at + r.randrange(3) :])
     (tmp_path / "m").write_text("".join(lines))
     assert groups_of(tmp_path / "m", lanes=True) == groups_of(tmp_path / "m", lanes=False)
+
+
+@pytest.mark.parametrize(
+    ("maker", "formats"), [(postfix, {"postfix"}), (exim, {"exim-main"}), (sendmail, {"sendmail"}), (opensmtpd, {"opensmtpd"})]
+)
+def test_a_servers_log_is_searched_for_the_texts_of_its_own_format_alone(tmp_path, maker, formats):
+    (tmp_path / "log").write_text("".join(maker(200_000, 0.3, 3)))
+    items, _ = sources.find([str(tmp_path / "log")])
+    (task,) = tasks_of(items, years_of(items), Options(zone=UTC, block=65_536))
+    known = knowledge(*KEY)
+    tally = scan(task, known)
+    assert {known.reader.logs[i].name for i in tally.formats} == formats

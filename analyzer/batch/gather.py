@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,6 +26,7 @@ class Sought(msgspec.Struct, frozen=True):
     """
 
     ids: frozenset[bytes]
+    names: frozenset[bytes] = frozenset()  # the queue ids alone
     whole: frozenset[bytes] = frozenset()
     samples: frozenset[tuple[int, int]] = frozenset()
     odd: bool = False
@@ -58,8 +60,7 @@ class Search:
                 loose.update(sent, part.senders)
                 self.senders.update(part.senders)
         loose -= anchors.keys()
-        # The commonest first.
-        self.good = sorted(good, key=lambda t: (t != b"status=sent ", t))
+        self.good = re.compile(b"|".join(map(re.escape, sorted(good))) or b"(?!)").search
         self.senders.update(t for t, (_, names) in anchors.items() if names)
         self.texts = (*anchors, *sorted(loose), *whole)
         self.anchors, self.ids = len(anchors), len(anchors) + len(loose)
@@ -101,7 +102,7 @@ class Numbers:
 def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[[int, int], None] | None = None) -> Gathered:
     """What the range of *task* tells of the messages in *sought*."""
     found = Gathered()
-    names = frozenset(i.rpartition(b" ")[2] for i in sought.ids)
+    names = sought.names
     width = min(map(len, names), default=1)
     tails = frozenset(n[-width:] for n in names)
     whole = tuple(sorted({i.rpartition(b" ")[2] for i in sought.whole}))
@@ -128,7 +129,9 @@ class _Reading:
     def __init__(self, found: Gathered, sought: Sought, knowledge: Knowledge, task: Task, names: frozenset[bytes]) -> None:
         self.found, self.sought, self.reader, self.names, self.source = found, sought, knowledge.reader, names, task.source
         self.clock = Clock(task.years, task.zone)
-        self.lanes = knowledge.lanes if task.use_lanes else None
+        formats = sorted(sought.formats) if task.use_lanes else []
+        self.lanes = [lanes for i in formats if (lanes := knowledge.lanes(i)) is not None]
+        self.hosts: dict[tuple[int, bytes], bytes | None] = {}  # by lane, host and program
 
     def block(self, search: Search, offset: int, block: bytes, rows: list[tuple[int, int, int]], numbers: Numbers) -> None:
         """The rows of one block."""
@@ -151,6 +154,12 @@ class _Reading:
                 if name not in self.names:
                     continue
             names_sender = text in search.senders
+            begin = block.rfind(b"\n", 0, start) + 1
+            if not names_sender and search.good(block, begin, line_end(block, stop)) is None:
+                continue
+            if self.by_lanes(offset, block, begin, names_sender=names_sender):
+                done = stop
+                continue
             begin, end, line = line_at(block, start, stop)
             if mark is not None:
                 pass
@@ -165,14 +174,31 @@ class _Reading:
                     self.sought.odd and any(w in self.names or w[:8] in self.names for w in _IDS.findall(line[:1000]))
                 ):
                     continue
-            if not names_sender:
-                for good in search.good:
-                    if good in line:
-                        break
-                else:
-                    continue
             done = end
             self.line((self.source, offset + begin), line, name, names_sender=names_sender)
+
+    def by_lanes(self, offset: int, block: bytes, begin: int, *, names_sender: bool) -> bool:
+        """Whether a lane took the line at *begin*."""
+        for lanes in self.lanes:
+            told = lanes.sender(block, begin) if names_sender else lanes.sent(block, begin)
+            if told is None:
+                continue
+            tag, queue_id, who = told
+            place = lanes.format, tag
+            if place not in self.hosts:
+                head = self.reader.split(block[begin : line_end(block, begin)])[0]
+                good = head.formats[:1] == (lanes.format,) and head.host == tag.partition(b" ")[0]
+                self.hosts[place] = head.host if good else None
+            if (host := self.hosts[place]) is None:
+                continue
+            key = b"%b %b" % (host, queue_id)
+            if key in self.sought.ids:
+                if names_sender:
+                    self.found.senders.setdefault(key, (self.source, offset + begin, who))
+                else:
+                    self.found.sent.add(b"%b %b" % (key, who))
+            return True
+        return False
 
     def line(self, at: tuple[int, int], line: bytes, name: bytes, *, names_sender: bool) -> None:
         """A line that may name the sender of a message, or tell that it was delivered."""
@@ -180,16 +206,6 @@ class _Reading:
         head, stamp, body = self.reader.split(line)
         if names_sender and b"%b %b" % (head.host, name) in found.senders:
             return  # once is enough
-        if self.lanes and head.formats:
-            lanes = self.lanes(head.formats[0])
-            if names_sender and (told := lanes.sender(body)) is not None:
-                if (key := b"%b %b" % (head.host, told[0])) in sought.ids:
-                    found.senders.setdefault(key, (*at, told[1]))
-                return
-            if (told := lanes.sent(body)) is not None:
-                if (key := b"%b %b" % (head.host, told[0])) in sought.ids:
-                    found.sent.add(b"%b %b" % (key, told[1]))
-                return
         read = self.reader.of(head, stamp, body)
         if read is None:
             return
@@ -222,10 +238,15 @@ class _Reading:
             story.append((order, line, numbers.of(begin)))
 
 
+def line_end(block: bytes, at: int) -> int:
+    """Where the line ends that holds what stands at *at*."""
+    end = block.find(b"\n", at)
+    return len(block) if end < 0 else end
+
+
 def line_at(block: bytes, start: int, stop: int) -> tuple[int, int, bytes]:
     """Begin, end and text of the line that holds what stands from *start* to *stop*."""
-    end = block.find(b"\n", stop)
-    end = len(block) if end < 0 else end
+    end = line_end(block, stop)
     begin = block.rfind(b"\n", 0, start) + 1
     return begin, end, block[begin:end].rstrip(b"\r")
 

@@ -7,143 +7,179 @@ is grouped by follows from the rest; a line that a lane does not take, or whose 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ADDRESS = rb"[^<>\s\"\\@,:|/]{1,64}@[^<>\s\"\\@,:|/]{1,255}"
-_TO = rb"([^<>\s\"\\@,:|/]{1,64}@([^<>\s\"\\@,:|/]{1,255}))"  # the address, and its domain
-_ID = rb"[0-9A-Za-z]{5,24}"
+_TO = rb"(?P<rcpt>[^<>\s\"\\@,:|/]{1,64}@(?P<domain>[^<>\s\"\\@,:|/]{1,255}))"
+_ID = rb"[0-9A-Za-z]{5,24}+"
 _IP = rb"[0-9A-Fa-f.:]{2,45}"
-_STAMP = rb"[0-9-]{10} [0-9:]{8}(?:\.[0-9]{1,9})?(?: [+-][0-9]{4})?(?: \[[0-9]{1,10}\])? "
+# How lines begin: stamp, and what tells the host and the program; Exim's own log has neither of these.
+_SYSLOG = (
+    rb"(?P<stamp>[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8}|20[0-9-]{8}T[0-9:.]{8,15}(?:Z|[+-][0-9]{2}:[0-9]{2})) "
+    rb"(?P<tag>[^\s:\[\]]{1,255} [A-Za-z][A-Za-z0-9_./-]{0,80}+)(?:\[[0-9]{1,10}\])?: "
+)
+_EXIM = rb"(?P<stamp>20[0-9-]{8} [0-9:]{8}(?:\.[0-9]{1,9})?(?: [+-][0-9]{4})?)(?P<tag>) (?:\[[0-9]{1,10}\] )?"
+_HEADS = {"postfix": _SYSLOG, "sendmail": _SYSLOG, "opensmtpd": _SYSLOG, "exim-main": _EXIM}
+WITH_LANES = _HEADS.keys()
+_END = rb"(?=\r*+(?:\n|\Z))"  # of a line
 
-# The expressions, and their groups for queue id, recipient, its domain, place, the place's IP address, the rest, and the sender.
 _ATTEMPTS = {
     "postfix": (
-        rb"(" + _ID + rb"): to=<" + _TO + rb">, (?:orig_to=<[^<>\s\"]{1,320}>, )?"
-        rb"(relay=[^\s,\[\]]{1,255}(?:\[private/[^\s\]]{1,60}\])?)(?:\[(" + _IP + rb")\]:[0-9]{1,5})?, "
-        rb"(?:conn_use=[0-9]{1,6}, )?delay=[0-9.]{1,12}, delays=[0-9./]{1,60}, (dsn=.{1,2000})()\Z",
-        (1, 2, 3, 4, 5, 6, 7),
+        rb"(?P<id>" + _ID + rb"): to=<" + _TO + rb">, (?:orig_to=<[^<>\s\"]{1,320}>, )?"
+        rb"(?P<place>relay=[^\s,\[\]]{1,255}(?:\[private/[^\s\]]{1,60}\])?)(?:\[(?P<ip>" + _IP + rb")\]:[0-9]{1,5})?, "
+        rb"(?:conn_use=[0-9]{1,6}, )?delay=[0-9.]{1,12}, delays=[0-9./]{1,60}, (?P<rest>dsn=[^\r\n]{1,2000})(?P<sender>)"
     ),
     "exim-main": (
-        _STAMP + rb"([0-9A-Za-z-]{16,24}) (==|\*\*|[=-]>) " + _TO + rb" "
-        rb"(R=[^\s=:]{1,64}(?: T=[^\s=:]{1,64})?(?: defer \(-?[0-9]{1,5}\))?(?: H=[^\s\[\]]{1,255} \[(" + _IP + rb")\])?.{0,2000})()\Z",
-        (1, 3, 4, 2, 6, 5, 7),
+        rb"(?P<id>[0-9A-Za-z-]{16,24}) (?P<place>==|\*\*|[=-]>) " + _TO + rb" "
+        rb"(?P<rest>R=[^\s=:]{1,64}(?: T=[^\s=:]{1,64})?(?: defer \(-?[0-9]{1,5}\))?(?: H=[^\s\[\]]{1,255} \[(?P<ip>"
+        + _IP
+        + rb")\])?[^\r\n]{0,2000})(?P<sender>)"
     ),
     "sendmail": (
-        rb"([0-9A-Za-z]{14}): to=<" + _TO + rb">, delay=[0-9:+]{1,16}, xdelay=[0-9:+]{1,16}, (mailer=[a-z0-9]{1,16}), pri=[0-9]{1,12}, "
-        rb"(relay=[^\s,\[\]]{1,255} \[(" + _IP + rb")\], dsn=[245]\.[0-9]{1,3}\.[0-9]{1,3}, stat=.{1,1000})()\Z",
-        (1, 2, 3, 4, 6, 5, 7),
+        rb"(?P<id>[0-9A-Za-z]{14}): to=<" + _TO + rb">, delay=[0-9:+]{1,16}, xdelay=[0-9:+]{1,16}, (?P<place>mailer=[a-z0-9]{1,16}), "
+        rb"pri=[0-9]{1,12}, (?P<rest>relay=[^\s,\[\]]{1,255} \[(?P<ip>" + _IP + rb")\], dsn=[245]\.[0-9]{1,3}\.[0-9]{1,3}, "
+        rb"stat=[^\r\n]{1,1000})(?P<sender>)"
     ),
     "opensmtpd": (
-        rb"[0-9a-f]{16} (mta delivery) evpid=([0-9a-f]{8})[0-9a-f]{8} from=<(|" + _ADDRESS + rb")> to=<" + _TO + rb"> rcpt=<-> "
-        rb'source="[0-9A-Fa-f.:-]{1,45}" (?=relay="(' + _IP + rb") \()(relay=\"[^\s\"]{1,45} \([^\s\"()]{1,255}\)\") delay=[0-9dhms]{1,16} "
-        rb'(result="[A-Za-z]{2,8}" stat="[^"]{1,1000}")\Z',
-        (2, 4, 5, 7, 6, 8, 3),
+        rb"[0-9a-f]{16} mta delivery evpid=(?P<id>[0-9a-f]{8})[0-9a-f]{8} from=<(?P<sender>|" + _ADDRESS + rb")> "
+        rb"to=<" + _TO + rb'> rcpt=<-> source="[0-9A-Fa-f.:-]{1,45}" (?P<place>relay="(?P<ip>' + _IP + rb') \([^\s"()]{1,255}\)") '
+        rb'delay=[0-9dhms]{1,16} (?P<rest>result="[A-Za-z]{2,8}" stat="[^"\r\n]{1,1000}")'
     ),
 }
-# Their groups: the words, what was done, the protocol, recipient, sender, client's address and name, HELO, queue id.
 _REFUSALS = {
     "sendmail": (
-        rb"([0-9A-Za-z]{14}): (ruleset=check_rcpt), arg1=<(" + _ADDRESS + rb")>, relay=([^\s,\[\]]{1,255}) \[(" + _IP + rb")\], "
-        rb"(reject=.{1,600})()\Z",
-        (6, 2, 2, 3, 7, 5, 4, 7, 1),
+        rb"(?P<id>[0-9A-Za-z]{14}): (?P<verb>ruleset=check_rcpt)(?P<proto>), arg1=<(?P<rcpt>"
+        + _ADDRESS
+        + rb")>, relay=(?P<name>[^\s,\[\]]{1,255}) \[(?P<ip>"
+        + _IP
+        + rb")\], (?P<text>reject=[^\r\n]{1,600})(?P<sender>)(?P<helo>)"
     ),
     "postfix": (
-        rb"NOQUEUE: (reject: [A-Z]{3,10} from) ([^\s\[\]<>:;,]{1,255})\[(" + _IP + rb")\]: ([^;]{1,600}(?:;(?! from=)[^;]{1,600}){0,8}); "
-        rb"from=<([^<>\s\"]{0,320})> to=<(" + _ADDRESS + rb")> (proto=[A-Z]{4,6}) helo=<([^<>\s\"]{0,255})>()\Z",
-        (4, 1, 7, 6, 5, 3, 2, 8, 9),
+        rb"NOQUEUE(?P<id>): (?P<verb>reject: [A-Z]{3,10} from) (?P<name>[^\s\[\]<>:;,]{1,255})\[(?P<ip>" + _IP + rb")\]: "
+        rb"(?P<text>[^;\r\n]{1,600}(?:;(?! from=)[^;\r\n]{1,600}){0,8}); "
+        rb"from=<(?P<sender>[^<>\s\"]{0,320})> to=<(?P<rcpt>"
+        + _ADDRESS
+        + rb")> (?P<proto>proto=[A-Z]{4,6}) helo=<(?P<helo>[^<>\s\"]{0,255})>"
     ),
     "exim-main": (
-        _STAMP + rb"H=(?:([^\s()\[\]]{1,255}) )?(?:\(([^\s()]{1,255})\) )?\[(" + _IP + rb")\](?::[0-9]{1,5})? "
-        rb"(?:I=\[[^\s\]]{1,45}\]:[0-9]{1,5} )?(?:X=\S{1,120} CV=\S{1,9} )?F=<([^<>\s\"]{0,320})> "
-        rb"((?:temporarily )?rejected RCPT) <(" + _ADDRESS + rb")>: (.{1,600})()\Z",
-        (7, 5, 5, 6, 4, 3, 1, 2, 8),
+        rb"(?P<id>)H=(?:(?P<name>[^\s()\[\]]{1,255}) )?(?:\((?P<helo>[^\s()]{1,255})\) )?\[(?P<ip>" + _IP + rb")\](?::[0-9]{1,5})? "
+        rb"(?:I=\[[^\s\]]{1,45}\]:[0-9]{1,5} )?(?:X=\S{1,120} CV=\S{1,9} )?F=<(?P<sender>[^<>\s\"]{0,320})> "
+        rb"(?P<verb>(?:temporarily )?rejected RCPT)(?P<proto>) <(?P<rcpt>" + _ADDRESS + rb")>: (?P<text>[^\r\n]{1,600})"
+    ),
+}
+_LOGINS = {
+    "postfix": (
+        rb"warning: (?P<name>[^\s\[\]<>]{1,255})\[(?P<ip>"
+        + _IP
+        + rb")\]: (?P<text>SASL [A-Z0-9-]{1,40} authentication failed: [^\r\n]{0,300})"
     ),
 }
 _SENDERS = {
-    "sendmail": rb"([0-9A-Za-z]{14}): from=<("
+    "sendmail": rb"(?P<id>[0-9A-Za-z]{14}): from=<(?P<sender>"
     + _ADDRESS
     + rb")>, size=[0-9]{1,18}, class=-?[0-9]{1,4}, nrcpts=[0-9]{1,9}, msgid=<[^<>\s]{1,255}>, proto=",
-    "postfix": rb"(" + _ID + rb"): from=<([^<>\s\"]{0,320})>, size=[0-9]{1,18}, nrcpt=[0-9]{1,9} \(queue active\)\Z",
-    "exim-main": _STAMP + rb"([0-9A-Za-z-]{16,24}) <= (" + _ADDRESS + rb") (?:H|U|P)=",
+    "postfix": rb"(?P<id>" + _ID + rb"): from=<(?P<sender>[^<>\s\"]{0,320})>, size=[0-9]{1,18}, nrcpt=[0-9]{1,9} \(queue active\)" + _END,
+    "exim-main": rb"(?P<id>[0-9A-Za-z-]{16,24}) <= (?P<sender>" + _ADDRESS + rb") (?:H|U|P)=",
 }
 _SENT = {
     "postfix": re.compile(rb"dsn=[0-9.]{5,9}, status=sent \(").match,
     "exim-main": re.compile(rb"R=[^\s=]{1,64} T=").match,
     "opensmtpd": re.compile(rb'result="Ok"').match,
 }
-_LOGIN = re.compile(rb"warning: ([^\s\[\]<>]{1,255})\[(" + _IP + rb")\]: (SASL [A-Z0-9-]{1,40} authentication failed: .{0,300})\Z").match
+_ATTEMPT = ("stamp", "tag", "id", "rcpt", "domain", "place", "ip", "rest", "sender")
+_REFUSAL = ("stamp", "tag", "text", "verb", "proto", "rcpt", "sender", "ip", "name", "helo", "id")
+_LOGIN = ("stamp", "tag", "text", "name", "ip")
+_SENDER = ("tag", "id", "sender")
 Key = tuple[bytes, ...]
 
 
-class Taken(NamedTuple):
-    """What a lane tells of a line: *key* is the same in all lines that are alike."""
+# What a lane tells of a line: its key, which is the same in all lines that are alike and begins with host and program; the stamp;
+# where the line ends in its block; queue id, recipient, sender, client.
+Taken = tuple[Key, bytes, int, bytes | None, bytes | None, bytes | None, bytes | None]
 
-    key: Key
-    queue_id: bytes | None
-    rcpt: bytes | None
-    sender: bytes | None
-    client: bytes | None
+
+Way = tuple[Callable[[bytes, int], Any], tuple[int, ...]] | None  # the match, and its groups in the order that is wanted
 
 
 class Lanes:
-    """The lanes of one format."""
+    """The lanes of one format; *number* is the format's."""
 
-    def __init__(self, name: str) -> None:
-        attempt, refusal = _ATTEMPTS.get(name), _REFUSALS.get(name)
-        self._attempt = re.compile(attempt[0]).match if attempt else None
-        self._groups: tuple[int, ...] = attempt[1] if attempt else ()
-        self._refusal = re.compile(refusal[0]).match if refusal else None
-        self._order: tuple[int, ...] = refusal[1] if refusal else ()
-
-        sender = _SENDERS.get(name)
-        self._sender = re.compile(sender).match if sender else None
+    def __init__(self, name: str, number: int) -> None:
+        self.format = number
+        self._attempt = _way(name, _ATTEMPTS, _ATTEMPT)
+        self._refusal = _way(name, _REFUSALS, _REFUSAL)
+        self._login = _way(name, _LOGINS, _LOGIN)
+        self._sender = _way(name, _SENDERS, _SENDER, end=b"")
         self._sent = _SENT.get(name)
-        self._login = _LOGIN if name == "postfix" else None
 
-    def sender(self, body: bytes) -> tuple[bytes, bytes] | None:
-        """Queue id and sender, where *body* names them."""
-        found = self._sender(body) if self._sender else None
-        return (found[1], found[2]) if found else None
-
-    def sent(self, body: bytes) -> tuple[bytes, bytes] | None:
-        """Queue id and recipient, where *body* tells a delivery."""
-        found = self._attempt(body) if self._attempt and self._sent else None
-        if found is None or self._sent is None:
+    def sender(self, block: bytes, at: int) -> tuple[bytes, bytes, bytes] | None:
+        """Host and program, queue id and sender, where the line at *at* names them."""
+        if self._sender is None or (found := self._sender[0](block, at)) is None:
             return None
-        queue_id, rcpt, _, place, _, rest, _ = found.group(*self._groups)
-        return (queue_id, rcpt) if self._sent(rest) and place not in {b"==", b"**"} else None
+        tag, queue_id, sender = found.group(*self._sender[1])
+        return tag, queue_id, sender
 
-    def take(self, body: bytes) -> Taken | None:
-        """What *body* tells, or None where no lane takes it."""
-        if self._attempt and (found := self._attempt(body)):
-            queue_id, rcpt, domain, place, ip, rest, sender = found.group(*self._groups)
+    def sent(self, block: bytes, at: int) -> tuple[bytes, bytes, bytes] | None:
+        """Host and program, queue id and recipient, where the line at *at* tells a delivery."""
+        if self._attempt is None or self._sent is None or (found := self._attempt[0](block, at)) is None:
+            return None
+        _, tag, queue_id, rcpt, _, place, _, rest, _ = found.group(*self._attempt[1])
+        return (tag, queue_id, rcpt) if self._sent(rest) and place not in {b"==", b"**"} else None
+
+    def take(self, block: bytes, at: int) -> Taken | None:
+        """What the line at *at* tells, or None where no lane takes it."""
+        if self._attempt is not None and (found := self._attempt[0](block, at)):
+            stamp, tag, queue_id, rcpt, domain, place, ip, rest, sender = found.group(*self._attempt[1])
             if ip:
                 rest, place = rest.replace(b"[%b]" % ip, b"[]"), place.replace(ip, b"")
-            return Taken((place, rest.replace(rcpt, b"\0"), domain), queue_id, rcpt, sender or None, None)
-        if self._refusal and (found := self._refusal(body)):
-            text, verb, proto, rcpt, sender, ip, name, helo, queue_id = found.group(*self._order)
-            return Taken((verb, proto, without(text, (ip, rcpt, sender, name, helo)), b""), queue_id or None, rcpt, sender or None, ip)
-        if self._login and (found := self._login(body)):
-            name, ip, text = found.groups()
-            return Taken((b"", without(text, (ip, name))), None, None, None, ip)
+            return (tag, place, rest.replace(rcpt, b"\0"), domain), stamp, found.end(), queue_id, rcpt, sender or None, None
+        if self._refusal is not None and (found := self._refusal[0](block, at)):
+            stamp, tag, text, verb, proto, rcpt, sender, ip, name, helo, queue_id = found.group(*self._refusal[1])
+            key = tag, verb + proto, without(text, (ip, rcpt, sender, name, helo)), b""
+            return key, stamp, found.end(), queue_id or None, rcpt, sender or None, ip
+        if self._login is not None and (found := self._login[0](block, at)):
+            stamp, tag, text, name, ip = found.group(*self._login[1])
+            return (tag, b"", without(text, (ip, name)), b""), stamp, found.end(), None, None, None, ip
         return None
+
+
+def _way(name: str, expressions: dict[str, bytes], names: Sequence[str], end: bytes = _END) -> Way:
+    if name not in expressions:
+        return None
+    expression = re.compile(_HEADS[name] + expressions[name] + end)
+    return expression.match, tuple(expression.groupindex[n] for n in names)
 
 
 def loosely(key: Key) -> Key:
     """*key* without what servers put into their replies to tell one message from another."""
-    if len(key) != 3 or len(key[1]) > _SHORT:
+    tag, place, text, domain = key
+    if not domain or len(text) > _SHORT:  # only what other servers say differs so
         return key
-    ahead, said, reply = key[1].partition(b" said: ")
-    if not said and key[0] in {b"==", b"**"}:
-        ahead, said, reply = key[1].partition(b": SMTP error from remote mail")
+    ahead, said, reply = text.partition(b" said: ")
+    if not said and place in {b"==", b"**"}:
+        ahead, said, reply = text.partition(b": SMTP error from remote mail")
     if said:
-        return key[0], ahead + said + _TOKEN.sub(b"0", reply), key[2]
-    return (key[0], _IN_BRACKETS.sub(b"[]", key[1]), key[2]) if b"[" in key[1] else key
+        return tag, place, ahead + said + _untokened(reply), domain
+    return (tag, place, _IN_BRACKETS.sub(b"[]", text), domain) if b"[" in text else key
 
 
+def _untokened(reply: bytes) -> bytes:
+    if _COUNTED(reply):
+        return _TOKEN.sub(b"0", reply)
+    words = reply.split(b" ")
+    for n, word in enumerate(words):  # much faster than one expression
+        if len(word) >= _LEAST_TOKEN and not word.isalpha() and _IS_TOKEN(word):
+            words[n] = b"0"
+    return b" ".join(words)
+
+
+_LEAST_TOKEN = 8
+_COUNTED = re.compile(rb"[0-9] ?[smh]").search
+_IS_TOKEN = re.compile(rb"(?=\w*[0-9])[\w.-]{8,80}\Z").match
 _IN_BRACKETS = re.compile(rb"\[" + _IP + rb"\]")
 _SHORT = 450  # longer texts are cut for their shape, and the cut would not be the same
 _TOKEN = re.compile(rb"\b(?:(?=\w*[0-9])[\w.-]{8,80}|[0-9]{1,9}(?= ?(?:s|secs?|seconds?|min|minutes?|hours?)\b))")

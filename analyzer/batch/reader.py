@@ -347,7 +347,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=delivered ", b"status=deliverable ", b"s
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-28", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-29", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -425,7 +425,13 @@ def _part(reader: Reader, index: int) -> Part:
     order = sorted(roles)
     needles = Needles(tuple(order), tuple(roles[t] for t in order), every, own)
     common = b"" if fmt.name in ALWAYS else _common(reader)
-    return Part(fmt.name, needles, _wakes(fmt, common), tuple(sorted(senders)), _anchors(reader, index))
+    return Part(
+        fmt.name,
+        needles,
+        _wakes(fmt, common) | dict.fromkeys(OWN_STAMPS if own else (), b""),
+        tuple(sorted(senders)),
+        _anchors(reader, index),
+    )
 
 
 def _anchors(reader: Reader, index: int) -> dict[bytes, tuple[int, bool]]:
@@ -527,7 +533,7 @@ def _wakes(fmt: Format, common: bytes) -> dict[bytes, bytes]:
         alike = [t for t in found if t.startswith(short)]
         if len(alike) > 1 and short not in common:
             found = {t: b for t, b in found.items() if t not in alike} | {short: b""}
-    return found | (dict.fromkeys(OWN_STAMPS, b"") if fmt.header.over == "text" else {})
+    return found
 
 
 def _common(reader: Reader) -> bytes:

@@ -14,7 +14,7 @@ from zlib import crc32
 
 import msgspec
 
-from analyzer.batch.lanes import Lanes, loosely, without
+from analyzer.batch.lanes import WITH_LANES, Lanes, Taken, loosely, without
 from analyzer.batch.reader import (
     ARRIVED,
     EXPIRED,
@@ -36,7 +36,7 @@ from analyzer.batch.sources import Item, blocks
 from analyzer.batch.stamps import Clock, Years
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from analyzer.formats.load import Formats
     from analyzer.model.rule import RuleBook
@@ -54,7 +54,9 @@ _IDS = re.compile(rb"[0-9A-Za-z-]{5,24}")
 _NO_ID = frozenset({None, b"NOQUEUE", b"000000"})
 _MOST_SHAPES = 100_000
 _MOST_TOLD = 50_000
+_MOST_WAITING = 4_000
 _DASH = b"-"[0]
+_LEAST_ID = 16
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -95,6 +97,14 @@ class Group(msgspec.Struct):
     clients: set[bytes] = set()
     sample: tuple[float, int, int, bytes] | None = None  # time, source, offset, line
     example: tuple[bytes, bytes | None] = (b"", None)  # host and queue id of the sample
+
+
+class Slot(msgspec.Struct, eq=False):
+    """The group of the failures of one key of the lanes, and the failures that wait to be put into it: where and in which line."""
+
+    group: Group
+    host: bytes
+    rows: list[tuple[Taken, int, bytes]] = []
 
 
 Key = tuple[Any, ...]
@@ -242,12 +252,22 @@ class Net:
         # What is found by the search's own padding is read, to be on the safe side.
         self.letters = [_LETTERS[roles[t]] if t in roles else _END for t in first] + [_FAIL] * 4
         self.ways = [way_of(t) for t in first[self.arrived : self.sent]]
+        # Arrivals that stand behind a message's id; anywhere else the text is somebody's words.
+        behind_id = {t for p in parts if p.needles.own for t in p.needles.of(ARRIVED)}
+        self.behind_id = frozenset(n for n, t in enumerate(first) if t in behind_id)
         self.doubtful = {n: owners[t] for n, t in enumerate(first) if t in owners}
         # Lines with a format's own stamp, of which some failures have no text: those that are something else, by what stands
         # behind the message's id.
         known = [t for p in parts if p.needles.own for t in p.needles.of(ARRIVED, SENT, QUIET)]
         self.quiet = [t for t in known if t not in first]
-        self.unknown = re.compile(_NO_KNOWN.replace(b"%b", b"|".join(map(re.escape, known)))).finditer if known else None
+        self._unknown = re.compile(_NO_KNOWN.replace(b"%b", b"|".join(map(re.escape, known)))).finditer if known else None
+
+    def unknown_of(self, block: bytes) -> list[int]:
+        """Before which lines of *block* these are: with a format's own stamp, and nothing known that says what they are."""
+        if self._unknown is None:
+            return []
+        first = [-1] if any(self._unknown(b"\n" + line_from(block, 0))) else []
+        return [b for b in chain(first, (m.start() for m in self._unknown(block))) if has_own_stamp(block, b + 1)]
 
 
 # Exim's stamp and message id, of 16 or 23 characters.
@@ -277,17 +297,23 @@ class Awake:
                 if other != text and other in text:
                     self.of[text] = behind, formats | more
         self.own = self.of.pop(OWN_STAMPS[0], (b"", set()))[1] if self.dated else set()
+        self.lanes = [lanes for i in sorted(self.on) if (lanes := self.k.lanes(i)) is not None]
         self.net = self.k.net(self.on, tuple(sorted(t for t, (_, f) in self.of.items() if f)), automaton=self.automaton)
         self.shared = [t for t in self.of if t in self.net.needles.texts]  # these are searched for anyway
 
-    def find(self, block: bytes) -> tuple[Hits, Hits]:
-        """Where *block* holds one of the texts of all formats of which it has lines: those of healthy lines, and the others."""
+    def find(self, block: bytes) -> tuple[Hits, Hits, list[int]]:
+        """Where *block* holds one of the texts of all formats of which it has lines: those of healthy lines, and the others; and
+        before which lines with a format's own stamp nothing is known that says that they need not be read.
+        """
         if not self.dated and block.startswith(b"20"):
             self.dated = True
             self._sleepers()
-        while self._wake(block, others := self.net.finder.others(block)):
-            pass
-        return self.net.finder.find(block), others
+        while True:
+            while self._wake(block, others := self.net.finder.others(block)):
+                pass
+            unknown = self.net.unknown_of(block)
+            if not self._wake_by_lines(block, unknown):
+                return self.net.finder.find(block), others, unknown
 
     def _wake(self, block: bytes, others: Hits) -> bool:
         """Wake the formats of *block*; whether some were."""
@@ -303,11 +329,25 @@ class Awake:
             woken |= self.own
         if block.startswith(b"{"):
             woken |= set(range(len(self.k.parts)))
-        woken -= self.on
-        if woken:
-            self.on |= woken
-            self._sleepers()
-        return bool(woken)
+        return self._woken(woken)
+
+    def _wake_by_lines(self, block: bytes, unknown: list[int]) -> bool:
+        """The same by lines with a format's own stamp that are not surely Exim's: what reads them is woken."""
+        woken: set[int] = set()
+        if self.k.with_stamps <= self.on:
+            return False
+        for begin in unknown:
+            if _OF_EXIM.match(block, begin + 1) is None:
+                head, _, body = self.k.reader.split(line_from(block, begin + 1))
+                woken.update(i for i in head.formats if i not in self.on and i not in woken and self.k.reader.matcher(i)(body))
+        return self._woken(woken)
+
+    def _woken(self, formats: set[int]) -> bool:
+        if formats <= self.on:
+            return False
+        self.on |= formats
+        self._sleepers()
+        return True
 
 
 # A stamp, and then no host and program: "2026-11-23 10:00:01 ...", "2026-11-23T10:00:01Z INFO ...", "2026-11-23T10:00:01Z smtp: ..."
@@ -315,6 +355,12 @@ _OWN = rb"20[0-9-]{8}(?: |T[0-9:.]{8,18}(?:Z|[+-][0-9]{2}:?[0-9]{2})?[ \t]+(?:[A
 _OWN_LINE = re.compile(rb"^" + _OWN, re.MULTILINE)
 _WITH_OWN = re.compile(_OWN)
 _WRAPPED = re.compile(rb"(?:[A-Za-z0-9_.-]{1,60} *\| |\S{1,40} std(?:out|err) [FP] )" + _OWN)
+
+
+# The stamp, and behind it a message's id or a field: no other format's line.
+_OF_EXIM = re.compile(
+    rb"20[0-9-]{8} [0-9:]{8}(?:\.[0-9]{1,9})?(?: [+-][0-9]{4})? (?:\[[0-9]{1,10}\] )?(?:[0-9][0-9A-Za-z]{5}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} |H=)"
+)
 
 
 def has_own_stamp(block: bytes, at: int) -> bool:
@@ -330,20 +376,22 @@ class Knowledge:
     def __init__(self, formats: Formats, book: RuleBook) -> None:
         self.reader = Reader(formats)
         self.parts = parts_of(self.reader)
+        self.with_stamps = {i for i, f in enumerate(self.reader.logs) if f.header.over == "text"}
         self._nets: dict[tuple[Any, ...], Net] = {}
         self.suffixes = {s.encode(): p.encode() for p, all_of in book.providers for s in all_of}
         self.remotes: dict[bytes | None, bytes | None] = {None: None}
         self.shapes: dict[bytes, str] = {b"": ""}
-        self._lanes: dict[int, Lanes] = {}
+        self._lanes: dict[int, Lanes | None] = {}
         # What deliveries say: by what is left of their lines, and by what `way_of` cuts out of them.
         self.alike: dict[tuple[bytes, bytes, Way], Sent | None] = {}
         self.told: dict[tuple[Way, bytes | None], dict[Any, Sent | None]] = {}
         self.unclear: dict[tuple[Way, bytes | None], set[Any]] = {}
 
-    def lanes(self, index: int) -> Lanes:
+    def lanes(self, index: int) -> Lanes | None:
         """The express lanes of a format, kept."""
         if index not in self._lanes:
-            self._lanes[index] = Lanes(self.reader.logs[index].name)
+            name = self.reader.logs[index].name
+            self._lanes[index] = Lanes(name, index) if name in WITH_LANES else None
         return self._lanes[index]
 
     def net(self, formats: frozenset[int], wakes: tuple[bytes, ...], *, automaton: bool) -> Net:
@@ -403,11 +451,13 @@ def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] 
 def _read(counter: Counter_, awake: Awake, tally: Tally, task: Task, progress: Callable[[int, int], None] | None) -> None:
     for offset, block in blocks(task.item, task.start, task.end, task.size, tally.notes):
         before = counter.failures
-        hits, others = awake.find(block)
+        hits, others, unknown = awake.find(block)
+        if counter.fast:
+            counter.lanes = awake.lanes
         if awake.net.needles.every:
             counter.all_lines(offset, block)
         else:
-            counter.hits(offset, block, awake.net, hits, others)
+            counter.hits(offset, block, awake.net, hits, others, unknown)
         tally.blocks[task.source, offset] = lines = block.count(b"\n") + (not block.endswith(b"\n"))
         tally.lines += lines
         tally.bytes += len(block)
@@ -447,18 +497,22 @@ class Counter_:  # noqa: N801
         self.tags: dict[tuple[int, bytes], bool] = {}
         self.most = 1 << 32
         self.fast = task.use_lanes and not self.filtered
-        self.groups: dict[tuple[Any, ...], Group] = {}  # by what the lanes tell
+        self.lanes: list[Lanes] = []  # of the formats of which the range has lines
+        self.slots: dict[tuple[Any, ...], Slot] = {}  # by what the lanes tell
+        self.touched: list[Slot] = []
+        self.waiting = 0
         self.counted: dict[tuple[Way, bytes | None], Counter[Any]] = {}
         self.stamp, self.time = b"", self.clock.seconds(b"")
 
     def close(self) -> None:
         """The totals into the tally."""
         self.sum_up()
+        self.flush()
         self.tally.sketch[self.task.source] = least_of(self.sums)
         if self.received:
             self.tally.counts["received"] = self.tally.counts.get("received", 0) + self.received
 
-    def hits(self, offset: int, block: bytes, net: Net, hits: Hits, others: Hits) -> None:
+    def hits(self, offset: int, block: bytes, net: Net, hits: Hits, others: Hits, unknown: list[int]) -> None:
         """The lines in which something was found.
 
         A line that has only the text of a delivery, or only that of an arrival, and once, is taken for one and not read.
@@ -466,9 +520,7 @@ class Counter_:  # noqa: N801
         rfind = block.rfind
         read = {rfind(b"\n", 0, s) for n, s, _ in others if n < net.fails}
         weak = {rfind(b"\n", 0, s) for n, s, _ in others if net.fails <= n < net.weak}
-        if net.unknown is not None:
-            first = [-1] if any(net.unknown(b"\n" + line_from(block, 0))) else []
-            read.update(b for b in chain(first, (m.start() for m in net.unknown(block))) if has_own_stamp(block, b + 1))
+        read.update(unknown)
         arrived: tuple[bytes, ...] = ()
         if self.filtered:
             read |= weak
@@ -495,16 +547,90 @@ class Counter_:  # noqa: N801
                 accounts = [h for h in hits if h[0] < net.info]
                 self.received -= 0 if net.by_line else len(accounts)
                 self.accounts(block, accounts)
+            if behind := net.behind_id:
+                read.update(rfind(b"\n", 0, s) for n, s, _ in hits if n in behind and not is_behind_id(block, s))
             if net.doubtful:
                 read |= self.of_others(block, [h for h in hits if h[0] in net.doubtful], net.doubtful) - read
             if sent:
                 self.deliveries(block, sent, begins, net, read)
-        for begin in sorted(read):
-            line = line_from(block, begin + 1)
-            for text in arrived:
-                if text in line:
-                    self.received -= line.count(text)
-            self.line(offset + begin + 1, line)
+        self.lines(offset, block, sorted(read), arrived)
+
+    def lines(self, offset: int, block: bytes, begins: list[int], arrived: Sequence[bytes]) -> None:
+        """The lines before which *begins* are, read; what was taken for an arrival by a text of *arrived* is none."""
+        slots = self.slots
+        read = []
+        for begin in begins:
+            at = begin + 1
+            for lanes in self.lanes:
+                if (taken := lanes.take(block, at)) is None:
+                    continue
+                key = taken[0]
+                slot = slots.get(key)
+                if slot is None and (loose := loosely(key)) is not key:
+                    slot = slots.get(loose)
+                line = block[at : taken[2]]
+                if slot is not None:
+                    if not slot.rows:
+                        self.touched.append(slot)
+                    slot.rows.append((taken, offset + at, line))
+                else:
+                    self.line(offset + at, line, taken, lanes)
+                break
+            else:
+                line = line_from(block, at)
+                self.line(offset + at, line)
+            read.append(line)
+        if read and arrived:
+            joined = b"\n".join(read)
+            self.received -= sum(map(joined.count, arrived))
+        self.waiting += len(read)
+        if self.waiting >= _MOST_WAITING:
+            self.flush()
+
+    def flush(self) -> None:
+        """The failures that lanes told into their groups."""
+        self.waiting = 0
+        for slot in self.touched:
+            rows, group, host = slot.rows, slot.group, slot.host
+            slot.rows = []
+            when = [self.time_of(taken[1]) for taken, _, _ in rows]
+            times = [t for t in when if t is not None]
+            if len(times) < len(rows):
+                for time, (taken, offset, line) in zip(when, rows, strict=True):
+                    self.place(group, time, host, taken[3], taken[4], taken[5], taken[6], offset, line)
+                continue
+            self.failures += len(rows)
+            self.sketch(map(crc32, [line for _, _, line in rows]))
+            group.count += len(rows)
+            first, last = min(times), max(times)
+            if group.first is None or first < group.first:
+                group.first = first
+            if group.last is None or last > group.last:
+                group.last = last
+            hours, of = group.hours, group.of
+            for hour, count in Counter([t // 3600 for t in times]).items():
+                hours[hour] = hours.get(hour, 0) + count
+            for time, ((_, _, _, queue_id, rcpt, sender, client), _, _) in zip(times, rows, strict=True):
+                name = b"%b %b %b" % (host, queue_id or b"", rcpt or b"")
+                if of.get(name, time) >= time:
+                    of[name] = time
+                if sender is not None:
+                    group.senders.add(sender)
+                if client and not queue_id:
+                    group.clients.add(client)
+            taken, offset, line = rows[times.index(first)]
+            if group.sample is None or (first, self.task.source, offset) < group.sample[:3]:
+                group.sample = (first, self.task.source, offset, line)
+                group.example = (host, taken[3])
+        self.touched.clear()
+
+    def sketch(self, checks: Iterable[int]) -> None:
+        """The least of *checks* kept."""
+        most = self.most
+        self.sums.update([c for c in checks if c <= most])
+        if len(self.sums) > 16 * _SKETCH:
+            kept = least_of(self.sums)
+            self.sums, self.most = set(kept), kept[-1]
 
     def accounts(self, block: bytes, hits: list[tuple[int, int, int]]) -> None:
         """Messages by the account that sent them, and by hour."""
@@ -624,34 +750,17 @@ class Counter_:  # noqa: N801
             self.line(offset + at, block[at:end])
             at = end + 1
 
-    def line(self, offset: int, line: bytes) -> None:
-        """One line, read."""
+    def line(self, offset: int, line: bytes, taken: Taken | None = None, lanes: Lanes | None = None) -> None:
+        """One line, read; *taken* is what *lanes* say of it."""
         line = line.rstrip(b"\r")
         head, stamp, body = self.k.reader.split(line)
-        taken = None
-        if self.fast and head.formats:
-            taken = self.k.lanes(head.formats[0]).take(body)
-            if taken is not None:
-                key = (head.host, head.formats, taken.key)
-                group = self.groups.get(key)
-                if group is None and (loose := loosely(taken.key)) is not taken.key:
-                    key = (head.host, head.formats, loose)
-                    group = self.groups.get(key)
-                if group is not None:
-                    self.place(group, self.time_of(stamp), head.host, taken.queue_id, taken.rcpt, taken.sender, taken.client, offset, line)
-                    return
         read = self.k.reader.of(head, stamp, body)
         if read is None:
             return
         if failed(read):
             group = self.add(offset, line, read)
-            v = read.values
-            if taken is not None and group is not None:
-                alike = None if v[0] in _NO_ID else v[0], v[1], v[2], None if taken.queue_id else v[15]
-                if alike == taken[1:]:
-                    if len(self.groups) > _MOST_SHAPES:
-                        self.groups.clear()
-                    self.groups[key] = group
+            if taken is not None and lanes is not None and group is not None and head.formats[0] == lanes.format:
+                self.learn_failure(taken, read, group)
         elif read.plan.kind == "attempt":
             if read.values[6] is not None and self.is_wanted(*self.asked(read)):
                 told = self.sent_of(read, line)
@@ -660,6 +769,18 @@ class Counter_:  # noqa: N801
             self.received += self.is_wanted(*self.asked(read))
         elif read.plan.kind == "finished" and read.values[11] in EXPIRED and read.values[0] and self.is_wanted(*self.asked(read)):
             self.tally.expired.add(b"%b %b" % (read.host, read.values[0]))
+
+    def learn_failure(self, taken: Taken, read: Read, group: Group) -> None:
+        """Lines like this one are failures of *group*, where the lane tells the same as the grammar."""
+        v = read.values
+        key, stamp, _, queue_id, rcpt, sender, client = taken
+        told = None if v[0] in _NO_ID else v[0], v[1], v[2], None if queue_id else v[15]
+        host = key[0].partition(b" ")[0]
+        if told == (queue_id, rcpt, sender, client) and (host, stamp) == (read.host, read.stamp):
+            if len(self.slots) > _MOST_SHAPES:
+                self.flush()
+                self.slots.clear()
+            self.slots[loosely(key)] = Slot(group, host)
 
     def time_of(self, stamp: bytes) -> int | None:
         """Seconds since 1970; neighbours have the same stamp."""
@@ -711,11 +832,7 @@ class Counter_:  # noqa: N801
     ) -> None:
         """One failure more in *group*."""
         self.failures += 1
-        if (check := crc32(line)) <= self.most:
-            self.sums.add(check)
-            if len(self.sums) > 16 * _SKETCH:
-                kept = least_of(self.sums)
-                self.sums, self.most = set(kept), kept[-1]
+        self.sketch([crc32(line)])
         group.count += 1
         when: float = float("inf")
         if time is not None:
@@ -793,11 +910,14 @@ def ahead(block: bytes, rows: Rows) -> list[bytes]:
     # The arrow stands behind the message's id; anything else is a stranger's text.
     # The local part is left out, where there is one.
     return [
-        block[at if (at := find(b"@", e, find(b" ", e))) > 0 else e : find(b" [", e)]
-        if s > 5 and (block[s - 4] == _DASH or block[s - 6] == _DASH)
-        else b""
+        block[at if (at := find(b"@", e, find(b" ", e))) > 0 else e : find(b" [", e)] if is_behind_id(block, s) else b""
         for (_, s, e), _ in rows
     ]
+
+
+def is_behind_id(block: bytes, at: int) -> bool:
+    """Whether the id of a message of Exim's, of 16 or 23 characters, ends before *at*."""
+    return at > _LEAST_ID and (block[at - 4] == _DASH or block[at - 6] == _DASH)
 
 
 def beyond(block: bytes, rows: Rows) -> list[bytes]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 MONTHS = {m: i for i, m in enumerate((b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"), 1)}
 _SLACK = 2  # days that a line may stand out of order
 _HALF_YEAR = 183
+_MOST_KEPT = 20_000
+_PLAIN = (len(b"Nov 23 10:00:01"), len(b"2026-11-23 10:00:01"))
 
 
 class Years(msgspec.Struct, frozen=True):
@@ -31,9 +33,20 @@ class Clock:
         self.years = years
         self.zone = zone
         self._hours: dict[bytes, int | None] = {}
+        self._minutes: dict[bytes, int] = {}  # of stamps without fractions and zones
 
     def seconds(self, stamp: bytes) -> int | None:
         """The time of *stamp*, or None where it is none.  Fractions are dropped."""
+        if (minute := self._minutes.get(stamp[:-3])) is not None and len(stamp) in _PLAIN and (rest := stamp[-2:]).isdigit():
+            return minute + int(rest)
+        found = self._slowly(stamp)
+        if found is not None and len(stamp) in _PLAIN and stamp[-3:-2] == b":" and stamp[-2:].isdigit():
+            if len(self._minutes) > _MOST_KEPT:
+                self._minutes.clear()
+            self._minutes[stamp[:-3]] = found - int(stamp[-2:])
+        return found
+
+    def _slowly(self, stamp: bytes) -> int | None:
         try:
             if stamp[:1].isdigit():
                 zone = stamp[19:].lstrip(b".,0123456789")
@@ -49,7 +62,7 @@ class Clock:
             return None
 
     def _hour(self, key: bytes) -> int | None:
-        if len(self._hours) > 20_000:
+        if len(self._hours) > _MOST_KEPT:
             self._hours.clear()
         try:
             found = self._hours[key] = int(self._moment(key).timestamp())
