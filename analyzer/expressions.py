@@ -9,7 +9,7 @@ from __future__ import annotations
 import re as _re
 import sys
 from array import array
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, AnyStr
 
 import msgspec
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Code", "code_of", "compiled", "from_code", "keep", "re"]
 _MOST_KEPT = 1_000
-_NAME, _STAMP = "expressions", f"{sys.version} 1"
+_NAME, _STAMP = "expressions", f"{sys.version} 2"
 _METHODS = ("match", "search", "fullmatch", "sub", "subn", "split", "findall", "finditer")
 
 
@@ -58,7 +58,7 @@ def keep() -> None:
         _KEPT.new.clear()
 
 
-def code_of(pattern: str, flags: int = 0) -> Code | None:
+def code_of(pattern: str | bytes, flags: int = 0) -> Code | None:
     """What `re` makes of *pattern*; None where this Python does not let us see it."""
     try:
         from re import _compiler, _parser
@@ -70,7 +70,7 @@ def code_of(pattern: str, flags: int = 0) -> Code | None:
     return Code(tree.state.flags, tree.state.groups - 1, dict(tree.state.groupdict), words)
 
 
-def from_code(pattern: str, code: Code) -> re.Pattern[str] | None:
+def from_code(pattern: AnyStr, code: Code) -> re.Pattern[AnyStr] | None:
     """*pattern* compiled, or None where *code* is not what this Python makes."""
     import _sre  # type: ignore[import-not-found]
 
@@ -78,15 +78,17 @@ def from_code(pattern: str, code: Code) -> re.Pattern[str] | None:
     try:
         for name, number in code.index.items():
             names[number] = name
-        found: re.Pattern[str] = _sre.compile(pattern, code.flags, array("I", code.words).tolist(), code.groups, code.index, tuple(names))
+        found: re.Pattern[AnyStr] = _sre.compile(
+            pattern, code.flags, array("I", code.words).tolist(), code.groups, code.index, tuple(names)
+        )
     except (ValueError, TypeError, RuntimeError, OverflowError, IndexError):
         return None
     return found
 
 
-def compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
+def compiled(pattern: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
     """*pattern*, from the code that is kept where there is any."""
-    asked = f"{int(flags)} {pattern}"
+    asked = f"{int(flags)} {pattern!r}"
     code = _KEPT.of(asked)
     found = None if code is None else from_code(pattern, code)
     if found is None:
@@ -99,12 +101,12 @@ def compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
 class _Expression:
     """Stands for a compiled expression until its first use, and then answers with that one's own methods."""
 
-    def __init__(self, pattern: str, flags: int) -> None:
+    def __init__(self, pattern: str | bytes, flags: int) -> None:
         self.pattern = pattern
         self._asked = int(flags)
 
     def __getattr__(self, name: str) -> Any:
-        real = compiled(self.pattern, self._asked)
+        real: Any = compiled(self.pattern, self._asked) if isinstance(self.pattern, str) else compiled(self.pattern, self._asked)
         self.__dict__.update({method: getattr(real, method) for method in _METHODS})
         return getattr(real, name)
 
@@ -119,7 +121,7 @@ class _Lazy:
 
     @staticmethod
     def compile(pattern: str | bytes, flags: int = 0) -> Any:
-        if isinstance(pattern, str) and sys._getframe(1).f_code.co_name == "<module>":  # noqa: SLF001
+        if sys._getframe(1).f_code.co_name == "<module>":  # noqa: SLF001
             return _Expression(pattern, flags)
         return _re.compile(pattern, flags)
 

@@ -159,6 +159,14 @@ def test_exit_status_and_json_on_standard_output(tmp_path):
     assert command("batch", "--fail-on", "critical", str(tmp_path / "bad")).returncode == 0
 
 
+def test_a_log_that_was_meant_to_be_read_is_not_overwritten(tmp_path):
+    (tmp_path / "log").write_text(message())
+    found = command("batch", "--json", str(tmp_path / "log"), input="")
+    assert found.returncode == 2
+    assert "not overwritten" in found.stderr
+    assert (tmp_path / "log").read_text() == message()
+
+
 # ---- trace -----------------------------------------------------------------------------------------------------------
 TWO_HOPS = """\
 Nov 20 10:00:01 mx1 postfix/smtpd[71]: 4ABCDEF0124: client=a.example[192.0.2.1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +10,7 @@ from analyzer.batch.reader import SENT
 from analyzer.batch.scan import _IDS, Finder, Knowledge, Task, token
 from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
+from analyzer.expressions import re
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,10 @@ is grouped by follows from the rest; a line that a lane does not take, or whose 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from analyzer.expressions import compiled, re
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,7 +151,7 @@ class Lanes:
 def _way(name: str, expressions: dict[str, bytes], names: Sequence[str], end: bytes = _END) -> Way:
     if name not in expressions:
         return None
-    expression = re.compile(_HEADS[name] + expressions[name] + end)
+    expression = compiled(_HEADS[name] + expressions[name] + end)
     return expression.match, tuple(expression.groupindex[n] for n in names)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -12,6 +11,7 @@ from analyzer import cache
 from analyzer.assemble.delivery import GOOD
 from analyzer.batch.compiled import regex_of
 from analyzer.batch.literals import behind_ids, required
+from analyzer.expressions import re
 from analyzer.model.capture import Line
 from analyzer.model.events import INTEGERS, KINDS
 from analyzer.model.place import Place

@@ -5,7 +5,6 @@ Everything here is a plain function of (item, range, block size): the sum over a
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from itertools import chain, pairwise
 from operator import itemgetter
@@ -34,6 +33,7 @@ from analyzer.batch.reader import (
 )
 from analyzer.batch.sources import Item, blocks
 from analyzer.batch.stamps import Clock, Years
+from analyzer.expressions import compiled, re
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -260,7 +260,7 @@ class Net:
         # behind the message's id.
         known = [t for p in parts if p.needles.own for t in p.needles.of(ARRIVED, SENT, QUIET)]
         self.quiet = [t for t in known if t not in first]
-        self._unknown = re.compile(_NO_KNOWN.replace(b"%b", b"|".join(map(re.escape, known)))).finditer if known else None
+        self._unknown = compiled(_NO_KNOWN.replace(b"%b", b"|".join(map(re.escape, known)))).finditer if known else None
 
     def unknown_of(self, block: bytes) -> list[int]:
         """Before which lines of *block* these are: with a format's own stamp, and nothing known that says what they are."""

@@ -73,6 +73,8 @@ def run(options: argparse.Namespace) -> int:
     from analyzer.render.batch_text import text_of
     from analyzer.rulebook import load_rules
 
+    for name in (options.json, options.html):
+        spare(name)
     _ctrl_c()
     gc.set_threshold(500_000, 50, 100)  # millions of small values without cycles: looking for some costs a fifth of the time
     lower = {n: (v.lower() if (v := getattr(options, n)) else None) for n in ("sender", "recipient", "host")}
@@ -133,6 +135,19 @@ def _baseline(name: str | None) -> dict[str, Any] | None:
     if not isinstance(found, dict) or not isinstance(found.get("incidents"), list):
         raise UnreadableInput(f"{name}: not a report of `mailwhy batch --json`")
     return found
+
+
+def spare(name: str | None) -> None:
+    """Raise `UnreadableInput` where the file *name* holds something else than an older report: perhaps the log."""
+    if name is None or name == "-":
+        return
+    try:
+        with Path(name).open("rb") as file:
+            begin = file.read(64).lstrip()
+    except OSError:
+        return  # there is none, or `write` will say what is wrong
+    if begin and not begin.startswith((b"{", b"<!")):
+        raise UnreadableInput(f"{name}: holds something else than a report, and is not overwritten")
 
 
 def write(name: str, text: str) -> None:

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from analyzer.cli.batch import options_of, reading
+from analyzer.cli.batch import options_of, reading, spare, write
 from analyzer.cli.sources import knowledge as knowledge_options
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def run(options: argparse.Namespace) -> int:
     from analyzer.batch.trace import Nearby, kind_of, searcher, trace, with_connection
     from analyzer.rulebook import load_rules
 
+    spare(options.html)
     how = options_of(options)
     key = (tuple(options.rules), tuple(options.grammars))
     try:
@@ -60,7 +61,6 @@ def run(options: argparse.Namespace) -> int:
     sources.clean()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if options.html:
-        from analyzer.cli.batch import write
         from analyzer.render.batch_trace_html import html_of
 
         write(options.html, html_of(options.what, kind_of(options.what), told[:_MOST_SHOWN], len(told)))
