@@ -101,12 +101,12 @@ def compiled(pattern: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
 class _Expression:
     """Stands for a compiled expression until its first use, and then answers with that one's own methods."""
 
-    def __init__(self, pattern: str | bytes, flags: int) -> None:
+    def __init__(self, pattern: Any, flags: int) -> None:
         self.pattern = pattern
         self._asked = int(flags)
 
     def __getattr__(self, name: str) -> Any:
-        real: Any = compiled(self.pattern, self._asked) if isinstance(self.pattern, str) else compiled(self.pattern, self._asked)
+        real = compiled(self.pattern, self._asked)
         self.__dict__.update({method: getattr(real, method) for method in _METHODS})
         return getattr(real, name)
 
