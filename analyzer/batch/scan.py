@@ -56,7 +56,6 @@ _MOST_SHAPES = 100_000
 _MOST_TOLD = 50_000
 _MOST_WAITING = 4_000
 _DASH = b"-"[0]
-_LEAST_ID = 16
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -548,7 +547,8 @@ class Counter_:  # noqa: N801
                 self.received -= 0 if net.by_line else len(accounts)
                 self.accounts(block, accounts)
             if behind := net.behind_id:
-                read.update(rfind(b"\n", 0, s) for n, s, _ in hits if n in behind and not is_behind_id(block, s))
+                strange = [s for n, s, _ in hits if n in behind and (s < 6 or (block[s - 4] != _DASH and block[s - 6] != _DASH))]
+                read.update([rfind(b"\n", 0, s) for s in strange])
             if net.doubtful:
                 read |= self.of_others(block, [h for h in hits if h[0] in net.doubtful], net.doubtful) - read
             if sent:
@@ -910,14 +910,11 @@ def ahead(block: bytes, rows: Rows) -> list[bytes]:
     # The arrow stands behind the message's id; anything else is a stranger's text.
     # The local part is left out, where there is one.
     return [
-        block[at if (at := find(b"@", e, find(b" ", e))) > 0 else e : find(b" [", e)] if is_behind_id(block, s) else b""
+        block[at if (at := find(b"@", e, find(b" ", e))) > 0 else e : find(b" [", e)]
+        if s > 5 and (block[s - 4] == _DASH or block[s - 6] == _DASH)
+        else b""
         for (_, s, e), _ in rows
     ]
-
-
-def is_behind_id(block: bytes, at: int) -> bool:
-    """Whether the id of a message of Exim's, of 16 or 23 characters, ends before *at*."""
-    return at > _LEAST_ID and (block[at - 4] == _DASH or block[at - 6] == _DASH)
 
 
 def beyond(block: bytes, rows: Rows) -> list[bytes]:
@@ -941,7 +938,8 @@ def hosts(block: bytes, rows: Rows) -> bytes | list[bytes]:
         return [block[b + 17 : find(b" ", b + 17)] for _, b in rows]
     if block[10:11] == b"T":  # 2026-11-20T00:00:00+01:00 mx1 ...
         return [block[(at := find(b" ", b + 1) + 1) : find(b" ", at)] for _, b in rows]
-    return b"" if all(block[b + 1] in _NUMBERS for _, b in rows) else [b"" if block[b + 1] in _NUMBERS else b"?" for _, b in rows]
+    firsts = list(map(block.__getitem__, [b + 1 for _, b in rows]))
+    return b"" if _NUMBERS.issuperset(firsts) else [b"" if first in _NUMBERS else b"?" for first in firsts]
 
 
 _NUMBERS = frozenset(b"0123456789")
