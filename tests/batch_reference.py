@@ -7,8 +7,9 @@ from analyzer.batch import sources
 from analyzer.batch.gather import Gathered
 from analyzer.batch.incidents import judgements, representatives
 from analyzer.batch.run import report_of, sought_of, years_of
-from analyzer.batch.scan import Counter_, Tally, Task, settle
+from analyzer.batch.scan import Counter_
 from analyzer.batch.stamps import Clock
+from analyzer.batch.tally import Tally, Task, settle
 from analyzer.model import events as ev
 from analyzer.model.capture import Line
 from analyzer.segment import enveloped

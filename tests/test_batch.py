@@ -17,8 +17,8 @@ import pytest
 from analyzer.batch import sources
 from analyzer.batch.engines import Local
 from analyzer.batch.run import Options, batch, compared, tasks_of, years_of
-from analyzer.batch.scan import Wanted
 from analyzer.batch.stamps import Clock, Years, infer_years
+from analyzer.batch.tally import Wanted
 from analyzer.batch.trace import kind_of, searcher, state_of, trace
 from analyzer.render.batch_json import json_of
 from analyzer.render.batch_text import text_of

@@ -51,7 +51,10 @@ def assemble(
         found.append(problem)
     loose = [e for e in events if e.format not in {d.format for d in dialogues} or isinstance(e, ev.Refused | ev.Trouble)]
     prose = frozenset(f.name for f in formats.prose)
+    shown = {(p.code, _subject(p.enhanced)) for p in found if p.code}
     for problem in of_events(loose, software, views, complaints, prose):
+        if problem.format in prose and {(problem.code, _subject(problem.enhanced)), (problem.code, None)} & shown:
+            continue  # somebody's words about what the session or the log shows itself
         owners.append(None)
         found.append(problem)
     if not found and not dialogues and not any(a.status in GOOD for d in deliveries for a in d.attempts):
@@ -210,6 +213,11 @@ def _connected_after_all(p: Problem, dialogues: Sequence[Dialogue]) -> bool:
 
 def _delivered_after_all(p: Problem, deliveries: Sequence[Delivery]) -> bool:
     return any(d.queue_id == p.queue_id and d.delivered == "yes" for d in deliveries)
+
+
+def _subject(enhanced: str | None) -> str | None:
+    """Class and subject of an enhanced status code (RFC 3463 2): what is left of it where two servers' details differ."""
+    return None if enhanced is None else enhanced.rpartition(".")[0]
 
 
 def _only_client(lookups: Sequence[Lookup]) -> tuple[str, tuple[Place, ...]] | None:

@@ -56,6 +56,11 @@ def _ways(d: Delivery) -> set[tuple[object, ...]]:
     }
 
 
+def _completes(field: str, known: object, value: str) -> bool:
+    """Whether *value* is the sender *known* with its domain: what was handed in is completed by ``cleanup`` (append_at_myorigin)."""
+    return field == "mail_from" and value.startswith(f"{known}@") and bool(known)
+
+
 def _delivery(queue_id: str | None, story: Sequence[ev.Event], software: dict[str, str | None]) -> Delivery:
     facts: dict[str, object] = {}
     where: dict[str, tuple[Place, ...]] = {}
@@ -68,7 +73,7 @@ def _delivery(queue_id: str | None, story: Sequence[ev.Event], software: dict[st
             ended = ended if ended in _GIVEN_UP or (ended and event.how in {None, "removed"}) else event.how or "removed"
         for field in ("client_name", "client_ip", "helo", "mail_from", "message_id", "size", "user"):
             value = getattr(event, field, None)
-            if value is not None and field not in facts:
+            if value is not None and (field not in facts or _completes(field, facts[field], value)):
                 facts[field] = value
                 where[field] = (event.place,)
     last: dict[str | None, str | None] = {a.rcpt_to: a.status for a in attempts if a.status is not None}  # None: the line is cut

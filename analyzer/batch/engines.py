@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.batch.gather import Gathered, Sought, gather, merge_gathered
 from analyzer.batch.incidents import Judgement, judgements
-from analyzer.batch.scan import Group, Key, Knowledge, Tally, Task, merge, scan
+from analyzer.batch.scan import Knowledge, scan
 from analyzer.batch.spread import spread
+from analyzer.batch.tally import Group, Key, Tally, Task, merge
 from analyzer.batch.trace import Found, grep
 from analyzer.errors import MailwhyError, UnreadableInput
 

@@ -11,7 +11,7 @@ from analyzer.errors import MailwhyError, UnreadableInput
 
 if TYPE_CHECKING:
     from analyzer.batch.gather import Gathered
-    from analyzer.batch.scan import Tally
+    from analyzer.batch.tally import Tally
 
 _NAMES = ("format", "kind", "host", "status", "stage", "code", "enhanced", "action", "how", "severity", "reason", "shape", "destination")
 

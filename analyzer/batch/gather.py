@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from analyzer.batch.reader import SENT
-from analyzer.batch.scan import _IDS, Finder, Knowledge, Task, token
+from analyzer.batch.deliveries import token
+from analyzer.batch.needles import SENT
+from analyzer.batch.net import Finder
 from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
 from analyzer.expressions import re
@@ -15,7 +16,11 @@ from analyzer.expressions import re
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from analyzer.batch.scan import Knowledge
+    from analyzer.batch.tally import Task
+
 _SHORT_ID = 8
+_IDS = re.compile(rb"[0-9A-Za-z-]{5,24}")
 Order = tuple[float, int, int]  # time, source, offset: the order of lines over all logs
 
 

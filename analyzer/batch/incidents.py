@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer.assemble import assemble
-from analyzer.batch.scan import Group, Key, Tally, add_group
+from analyzer.batch.tally import Group, Key, Tally, add_group
 from analyzer.infer.engine import judge, problem_values, values_of
 from analyzer.infer.report import what
 from analyzer.infer.wording import fill

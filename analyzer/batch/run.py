@@ -14,8 +14,8 @@ from analyzer.batch import sources
 from analyzer.batch.engines import Dask, Interrupted, Local
 from analyzer.batch.gather import Gathered, Sought, sort_stories
 from analyzer.batch.incidents import attempts_of, incidents, iso, outcome, representatives, surges, traffic
-from analyzer.batch.scan import Key, Tally, Task, Wanted, doubles, settle
 from analyzer.batch.stamps import Years, day_of, infer_years
+from analyzer.batch.tally import Key, Tally, Task, Wanted, doubles, settle
 from analyzer.model.batch import VERSION, BatchReport, Incident, Source
 
 if TYPE_CHECKING:

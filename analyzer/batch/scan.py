@@ -6,96 +6,41 @@ Everything here is a plain function of (item, range, block size): the sum over a
 from __future__ import annotations
 
 from collections import Counter
-from itertools import chain, pairwise
-from operator import itemgetter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import msgspec
 
+from analyzer.batch.deliveries import DASH, hosts, line_from, shortened, token
 from analyzer.batch.lanes import WITH_LANES, Lanes, Taken, loosely, without
-from analyzer.batch.reader import (
-    ARRIVED,
-    EXPIRED,
-    FAIL,
-    INFO,
-    OWN_STAMPS,
-    QUIET,
-    SENT,
-    WEAK,
-    Part,
-    Read,
-    Reader,
-    arrival,
-    failed,
-    merged,
-    parts_of,
-)
-from analyzer.batch.sources import Item, blocks
-from analyzer.batch.stamps import Clock, Years
-from analyzer.expressions import compiled, re
+from analyzer.batch.needles import ARRIVED, EXPIRED, SENT, arrival, parts_of
+from analyzer.batch.net import ARRIVED_LETTER, NOT_TOLD, Awake, Net, told_apart
+from analyzer.batch.reader import Read, Reader, failed
+from analyzer.batch.sources import blocks
+from analyzer.batch.stamps import Clock
+from analyzer.batch.tally import SKETCH, Group, Sent, Tally, Task, Wanted, least_of
+from analyzer.expressions import re
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from analyzer.batch.deliveries import Rows, Way
+    from analyzer.batch.net import Hits
     from analyzer.formats.load import Formats
     from analyzer.model.rule import RuleBook
-
-    Rows = list[tuple[tuple[int, int, int], int]]  # what was found, and where its line begins
-    Way = Callable[[bytes, Rows], list[bytes]]
-    Search = tuple[list[int], Callable[[bytes], "Hits"]]  # which texts, and the search for them
 
 _DIGITS = re.compile(r"[0-9]+")
 _BRACKETS = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\([^\s()]{1,80}\.[^\s()]{1,80}\)")
 _ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 _TOKEN = re.compile(r"\b(?=\w*[0-9])[\w.-]{8,80}")
 _FIXED = bytes(b"0"[0] if chr(i).isdigit() else i for i in range(256))
-_IDS = re.compile(rb"[0-9A-Za-z-]{5,24}")
 _NO_ID = frozenset({None, b"NOQUEUE", b"000000"})
 _MOST_SHAPES = 100_000
 _MOST_TOLD = 50_000
 _MOST_WAITING = 4_000
-_DASH = b"-"[0]
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """Which failures count: times in seconds since 1970, the rest in lower case; *ids*: messages of the senders asked for."""
-
-    since: int | None = None
-    until: int | None = None
-    host: str | None = None
-    recipient: str | None = None
-    sender: str | None = None
-    ids: frozenset[bytes] | None = None
-
-
-class Task(msgspec.Struct, frozen=True):
-    """A range of a log; *source* counts the logs."""
-
-    source: int
-    item: Item
-    start: int
-    end: int | None
-    size: int
-    years: Years
-    zone: Any = None
-    wanted: Wanted = Wanted()
-    use_automaton: bool = True
-    use_lanes: bool = True
-
-
-class Group(msgspec.Struct):
-    """Failures of one shape, place and destination.  *of*: host, queue id and recipient of each, apart by blanks: since when."""
-
-    count: int = 0
-    first: int | None = None
-    last: int | None = None
-    hours: dict[int, int] = {}
-    of: dict[bytes, float] = {}
-    senders: set[bytes] = set()
-    clients: set[bytes] = set()
-    sample: tuple[float, int, int, bytes] | None = None  # time, source, offset, line
-    example: tuple[bytes, bytes | None] = (b"", None)  # host and queue id of the sample
+_MOST_USERS = 100_000
+_ACCOUNT = re.compile(rb"(?:[A-Za-z0-9_-]{1,40}:)?([^\s,;:\"<>]{1,200})")
 
 
 class Slot(msgspec.Struct, eq=False):
@@ -106,267 +51,12 @@ class Slot(msgspec.Struct, eq=False):
     rows: list[tuple[Taken, int, bytes]] = []
 
 
-Key = tuple[Any, ...]
-Ids = set[bytes]
-Name = bytes
-Sent = tuple[bytes, bytes, bytes, bool]  # of deliveries: host, destination (provider or domain), recipient's domain, onward
-
-
-class Tally(msgspec.Struct):
-    """What is known of a range."""
-
-    lines: int = 0
-    bytes: int = 0
-    counts: dict[str, int] = {}
-    groups: dict[Key, Group] = {}
-    ends: dict[int, tuple[int, int | None]] = {}  # source -> offset and time of its last line
-    blocks: dict[tuple[int, int], int] = {}  # (source, offset) -> lines of the block there
-    sent: dict[Sent, int] = {}
-    expired: Ids = set()  # host and queue id of messages given up
-    users: dict[Name, dict[int, int]] = {}  # account -> messages by hour
-    sketch: dict[int, list[int]] = {}  # source -> the least check sums of its failing lines
-    formats: set[int] = set()  # those that the range was searched for
-    odd: bool = False  # queue ids stand where `token` does not look
-    notes: list[str] = []
-
-
 def shape(text: str) -> str:
     """*text* without what differs from one message to the next."""
     text = _BRACKETS.sub("<>", text[:600])
     if "@" in text:
         text = _ADDRESS.sub("<>", text)
     return _DIGITS.sub("0", _TOKEN.sub("0", text)[:300])
-
-
-_MOST_FAST = 56  # patterns; with more than 60, its own four included, the search leaves its fast path
-_CHUNK = 48
-Hits = list[tuple[int, int, int]]  # which text, and from where to where
-
-
-class Finder:
-    """Where texts occur: Aho-Corasick where installed, one alternation else.  *first* texts are apart from the others.
-
-    The two may differ where texts overlap, never in which lines hold one.
-    """
-
-    def __init__(self, texts: tuple[bytes, ...], first: int | None = None, *, automaton: bool = True) -> None:
-        self.texts = texts
-        cut = len(texts) if first is None else first
-        self._first = _searches(list(range(cut)), texts, automaton=automaton)
-        self._rest = _searches(list(range(cut, len(texts))), texts, automaton=automaton)
-
-    def find(self, block: bytes) -> Hits:
-        """The first texts, in the order of places."""
-        return _found(self._first, block)
-
-    def others(self, block: bytes) -> Hits:
-        """The other texts, in the order of places."""
-        return _found(self._rest, block)
-
-
-def _found(searches: list[Search], block: bytes) -> Hits:
-    if len(searches) == 1 and searches[0][0][0] == 0:
-        return searches[0][1](block)
-    found = [(at[i], s, e) for at, find in searches for i, s, e in find(block)]
-    return sorted(found, key=_place) if len(searches) > 1 else found
-
-
-_place = itemgetter(1)
-
-
-def _searches(which: list[int], texts: tuple[bytes, ...], *, automaton: bool) -> list[Search]:
-    """Searches for some of *texts*."""
-    if not which:
-        return []
-    if automaton:
-        try:
-            import ahocorasick_rs as aho
-        except ImportError:
-            pass
-        else:
-            return [_automaton(aho, part, texts) for part in _parts(which, texts)]
-    number = {texts[i]: i for i in which}
-    pattern = re.compile(b"|".join(re.escape(t) for t in sorted(number, key=lambda t: (-len(t), t))))
-    return [([0, *range(1, len(texts))], lambda block: [(number[m[0]], m.start(), m.end()) for m in pattern.finditer(block)])]
-
-
-def _parts(which: list[int], texts: tuple[bytes, ...]) -> list[list[int]]:
-    """*which* in parts that one search each is fast for: texts that hold each other stay together, so that the longest is found
-    alone, and so do those that begin alike.
-    """
-    if len(which) <= _MOST_FAST:
-        return [which]
-    families: dict[bytes, list[int]] = {}
-    for i in which:
-        root = min((texts[j] for j in which if texts[j] in texts[i]), key=lambda t: (len(t), t))
-        families.setdefault(root, []).append(i)
-    most = -(-len(which) // -(-len(which) // _CHUNK))
-    parts: list[list[int]] = [[]]
-    for root in sorted(families):
-        if parts[-1] and len(parts[-1]) + len(families[root]) > most:
-            parts.append([])
-        parts[-1] += families[root]
-    return parts
-
-
-def _automaton(aho: Any, which: list[int], texts: tuple[bytes, ...]) -> Search:
-    # Its fast path wants more than three different first bytes.
-    padded = [*(texts[i] for i in which), *(b"%cmailwhy\x00" % i for i in range(1, 5))]
-    return [*which, *[len(texts)] * 4], aho.BytesAhoCorasick(padded, matchkind=aho.MATCHKIND_LEFTMOST_LONGEST).find_matches_as_indexes
-
-
-# What a text tells of its line, as letters: a line's end, then what `Needles` says of roles.
-_END, _INFO, _ARRIVED, _SENT, _FAIL, _WEAK, _QUIET = b"NIASFWQ"
-_LETTERS = {INFO: _INFO, ARRIVED: _ARRIVED, SENT: _SENT, FAIL: _FAIL, WEAK: _WEAK, QUIET: _QUIET}
-# Runs of lines that need not be read, and after them one that must; the letters are those of what was found, in order.
-_LINES = re.compile(rb"(?:N[IW]*+(?:Q[IWQ]*+(?:[AS][IWQ]*+)?+|[AS][IWQ]*+)(?![FSA])|NI*+(?!I|[^N]))*+(N[^N]*+)?+").finditer
-
-
-class Net:
-    """The search for lines of some formats, and for the names of other formats' programs (*wakes*).
-
-    The first texts are those that healthy lines have.  Where lines of a program may matter that have none of them, the ends of
-    lines are among them (*by_line*).
-    """
-
-    def __init__(self, parts: Sequence[Part], wakes: tuple[bytes, ...], owners: dict[bytes, frozenset[int]], *, automaton: bool) -> None:
-        self.needles = needles = merged(parts)
-        busy = needles.of(INFO), needles.of(ARRIVED), needles.of(SENT)
-        told = {t for p in parts if not p.needles.own for t in p.needles.of(WEAK, QUIET)}.intersection(needles.of(WEAK, QUIET))
-        fails = needles.of(FAIL)
-        tied = [t for t in fails if any(t in o or o in t for texts in (*busy, told) for o in texts)]
-        self.by_line = bool(told)
-        first = [t for texts in busy for t in texts] + tied + sorted(told) + [b"\n"] * self.by_line
-        rest = [t for t in fails if t not in tied]
-        weak = [t for t in needles.of(WEAK) if t not in told]
-        self.texts = (*first, *rest, *weak, *(w for w in wakes if w not in needles.texts))
-        self.finder = Finder(self.texts, len(first), automaton=automaton)
-        self.info = len(busy[0])
-        self.arrived = self.info + len(busy[1])
-        self.sent = self.arrived + len(busy[2])
-        self.first = len(first)
-        self.fails = self.first + len(rest)
-        self.weak = self.fails + len(weak)
-        roles = dict(zip(needles.texts, needles.roles, strict=True))
-        # What is found by the search's own padding is read, to be on the safe side.
-        self.letters = [_LETTERS[roles[t]] if t in roles else _END for t in first] + [_FAIL] * 4
-        self.ways = [way_of(t) for t in first[self.arrived : self.sent]]
-        # Arrivals that stand behind a message's id; anywhere else the text is somebody's words.
-        behind_id = {t for p in parts if p.needles.own for t in p.needles.of(ARRIVED)}
-        self.behind_id = frozenset(n for n, t in enumerate(first) if t in behind_id)
-        self.doubtful = {n: owners[t] for n, t in enumerate(first) if t in owners}
-        # Lines with a format's own stamp, of which some failures have no text: those that are something else, by what stands
-        # behind the message's id.
-        known = [t for p in parts if p.needles.own for t in p.needles.of(ARRIVED, SENT, QUIET)]
-        self.quiet = [t for t in known if t not in first]
-        self._unknown = compiled(_NO_KNOWN.replace(b"%b", b"|".join(map(re.escape, known)))).finditer if known else None
-
-    def unknown_of(self, block: bytes) -> list[int]:
-        """Before which lines of *block* these are: with a format's own stamp, and nothing known that says what they are."""
-        if self._unknown is None:
-            return []
-        first = [-1] if any(self._unknown(b"\n" + line_from(block, 0))) else []
-        return [b for b in chain(first, (m.start() for m in self._unknown(block))) if has_own_stamp(block, b + 1)]
-
-
-# Exim's stamp and message id, of 16 or 23 characters.
-_NO_KNOWN = (
-    rb"\n(?!\Z|20[^\n]{31}-[^\n]{2} (?:%b)|20[^\n]{36}-[^\n]{4} (?:%b)|"
-    rb"(?:[A-Za-z0-9_.-]{1,60} *\| |\S{1,40} std(?:out|err) [FP] )?20[^\n]{17,50}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} (?:%b))"
-)
-
-
-class Awake:
-    """Which formats a range is searched for: those of which a program's name, or their own stamp, was seen in it."""
-
-    def __init__(self, knowledge: Knowledge, *, automaton: bool) -> None:
-        self.k, self.automaton = knowledge, automaton
-        self.on: frozenset[int] = frozenset()
-        self.dated = False  # the lines begin with a date; which of them have a format's own stamp must be looked at
-        self._sleepers()
-
-    def _sleepers(self) -> None:
-        self.of: dict[bytes, tuple[bytes, set[int]]] = {b'\n{"': (b"", set(range(len(self.k.parts))) - self.on)}
-        for i, part in enumerate(self.k.parts):
-            for text, behind in part.wakes.items() if i not in self.on else ():
-                old, formats = self.of.get(text, (behind, set()))
-                self.of[text] = old and behind and old + behind, {*formats, i}
-        for text, (behind, formats) in self.of.items():  # the longest is found alone
-            for other, (_, more) in self.of.items():
-                if other != text and other in text:
-                    self.of[text] = behind, formats | more
-        self.own = self.of.pop(OWN_STAMPS[0], (b"", set()))[1] if self.dated else set()
-        self.lanes = [lanes for i in sorted(self.on) if (lanes := self.k.lanes(i)) is not None]
-        self.net = self.k.net(self.on, tuple(sorted(t for t, (_, f) in self.of.items() if f)), automaton=self.automaton)
-        self.shared = [t for t in self.of if t in self.net.needles.texts]  # these are searched for anyway
-
-    def find(self, block: bytes) -> tuple[Hits, Hits, list[int]]:
-        """Where *block* holds one of the texts of all formats of which it has lines: those of healthy lines, and the others; and
-        before which lines with a format's own stamp nothing is known that says that they need not be read.
-        """
-        if not self.dated and block.startswith(b"20"):
-            self.dated = True
-            self._sleepers()
-        while True:
-            while self._wake(block, others := self.net.finder.others(block)):
-                pass
-            unknown = self.net.unknown_of(block)
-            if not self._wake_by_lines(block, unknown):
-                return self.net.finder.find(block), others, unknown
-
-    def _wake(self, block: bytes, others: Hits) -> bool:
-        """Wake the formats of *block*; whether some were."""
-        texts, fails = self.net.texts, self.net.weak
-        seen = set()
-        for n, _, end in others:
-            if fails <= n < len(texts) and n not in seen and (not (behind := self.of[texts[n]][0]) or block[end : end + 1] in behind):
-                seen.add(n)
-        woken = {i for n in seen for i in self.of[texts[n]][1]}
-        for text in self.shared:
-            woken |= self.of[text][1] if text in block else set()
-        if self.own and _OWN_LINE.search(block):
-            woken |= self.own
-        if block.startswith(b"{"):
-            woken |= set(range(len(self.k.parts)))
-        return self._woken(woken)
-
-    def _wake_by_lines(self, block: bytes, unknown: list[int]) -> bool:
-        """The same by lines with a format's own stamp that are not surely Exim's: what reads them is woken."""
-        woken: set[int] = set()
-        if self.k.with_stamps <= self.on:
-            return False
-        for begin in unknown:
-            if _OF_EXIM.match(block, begin + 1) is None:
-                head, _, body = self.k.reader.split(line_from(block, begin + 1))
-                woken.update(i for i in head.formats if i not in self.on and i not in woken and self.k.reader.matcher(i)(body))
-        return self._woken(woken)
-
-    def _woken(self, formats: set[int]) -> bool:
-        if formats <= self.on:
-            return False
-        self.on |= formats
-        self._sleepers()
-        return True
-
-
-# A stamp, and then no host and program: "2026-11-23 10:00:01 ...", "2026-11-23T10:00:01Z INFO ...", "2026-11-23T10:00:01Z smtp: ..."
-_OWN = rb"20[0-9-]{8}(?: |T[0-9:.]{8,18}(?:Z|[+-][0-9]{2}:?[0-9]{2})?[ \t]+(?:[A-Z]{4,6} |\[[A-Z]{2,8}\] |[a-z_./]{2,30}: ))"
-_OWN_LINE = re.compile(rb"^" + _OWN, re.MULTILINE)
-_WITH_OWN = re.compile(_OWN)
-_WRAPPED = re.compile(rb"(?:[A-Za-z0-9_.-]{1,60} *\| |\S{1,40} std(?:out|err) [FP] )" + _OWN)
-
-
-# The stamp, and behind it a message's id or a field: no other format's line.
-_OF_EXIM = re.compile(
-    rb"20[0-9-]{8} [0-9:]{8}(?:\.[0-9]{1,9})?(?: [+-][0-9]{4})? (?:\[[0-9]{1,10}\] )?(?:[0-9][0-9A-Za-z]{5}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} |H=)"
-)
-
-
-def has_own_stamp(block: bytes, at: int) -> bool:
-    """Whether the line at *at* has a format's own stamp."""
-    if block.startswith(b"20", at):
-        return block[at + 10 : at + 11] == b" " or _WITH_OWN.match(block, at) is not None
-    return b" 20" in block[at : at + 104] and _WRAPPED.match(block, at) is not None
 
 
 class Knowledge:
@@ -468,20 +158,6 @@ def _read(counter: Counter_, awake: Awake, tally: Tally, task: Task, progress: C
             tally.notes.append(f"{task.item.name}: the last line has no end; it may be cut")
 
 
-def line_from(block: bytes, at: int) -> bytes:
-    """The line that begins at *at*."""
-    end = block.find(b"\n", at)
-    return block[at : len(block) if end < 0 else end]
-
-
-def told_apart(hits: Hits, letters: bytes) -> Iterator[int]:
-    """The lines that must be read, told by what was found in each."""
-    for found in _LINES(b"N" + letters):
-        if found[1]:
-            at = found.start(1) - 1
-            yield hits[at][1] if at >= 0 else -1
-
-
 class Counter_:  # noqa: N801
     """The scan of one range, as it goes."""
 
@@ -523,7 +199,7 @@ class Counter_:  # noqa: N801
         arrived: tuple[bytes, ...] = ()
         if self.filtered:
             read |= weak
-            ends = {n for n, letter in enumerate(net.letters) if letter in {_END, _QUIET}}
+            ends = {n for n, letter in enumerate(net.letters) if letter in NOT_TOLD}
             read.update(rfind(b"\n", 0, s) for n, s, _ in hits if n not in ends)
         else:
             arrived = net.texts[net.info : net.arrived]
@@ -535,7 +211,7 @@ class Counter_:  # noqa: N801
             if net.by_line:
                 letters = bytes([net.letters[h[0]] for h in hits])
                 read.update(told_apart(hits, letters))
-                self.received += letters.count(_ARRIVED)
+                self.received += letters.count(ARRIVED_LETTER)
             else:
                 tied = [s for n, s, _ in hits if n >= net.sent]
                 read.update(rfind(b"\n", 0, s) for s in tied)
@@ -547,7 +223,7 @@ class Counter_:  # noqa: N801
                 self.received -= 0 if net.by_line else len(accounts)
                 self.accounts(block, accounts)
             if behind := net.behind_id:
-                strange = [s for n, s, _ in hits if n in behind and (s < 6 or (block[s - 4] != _DASH and block[s - 6] != _DASH))]
+                strange = [s for n, s, _ in hits if n in behind and (s < 6 or (block[s - 4] != DASH and block[s - 6] != DASH))]
                 read.update([rfind(b"\n", 0, s) for s in strange])
             if net.doubtful:
                 read |= self.of_others(block, [h for h in hits if h[0] in net.doubtful], net.doubtful) - read
@@ -628,7 +304,7 @@ class Counter_:  # noqa: N801
         """The least of *checks* kept."""
         most = self.most
         self.sums.update([c for c in checks if c <= most])
-        if len(self.sums) > 16 * _SKETCH:
+        if len(self.sums) > 16 * SKETCH:
             kept = least_of(self.sums)
             self.sums, self.most = set(kept), kept[-1]
 
@@ -882,196 +558,3 @@ def same_mail(address: bytes | None, wanted: str) -> bool:
     if "@" in wanted.lstrip("@"):
         return text == wanted
     return text.rpartition("@")[2] == wanted.lstrip("@")
-
-
-# ---- deliveries without reading their lines --------------------------------------------------------------------------
-
-
-def behind(block: bytes, rows: Rows) -> list[bytes]:
-    """What stands between recipient and relay, of Postfix: ``... to=<greta@example.com>, relay=mx.example.com[192.0.2.1]:25, ..., status=sent``"""
-    find = block.find
-    return [block[a : find(b"[", a) + 2] if 0 <= (a := find(b"@", find(b"to=", b + 1))) < s else b"" for (_, s, _), b in rows]
-
-
-def between(block: bytes, rows: Rows) -> list[bytes]:
-    """The same of Sendmail: ``to=<greta@example.com>, delay=..., mailer=esmtp, pri=120000, relay=mx.example.com. [192.0.2.1], ..., stat=Sent``"""
-    find = block.find
-    return [
-        block[a : find(b",", a)] + b"," + block[r : find(b"[", r) + 2]
-        if 0 <= (a := find(b"@", find(b"to=", b + 1))) < (r := find(b" relay=", a)) < s
-        else b""
-        for (_, s, _), b in rows
-    ]
-
-
-def ahead(block: bytes, rows: Rows) -> list[bytes]:
-    """The same of Exim: ``1aspm4-000001-G7 => greta@example.com R=dnslookup T=remote_smtp H=mx.example.com [192.0.2.1]``"""
-    find = block.find
-    # The arrow stands behind the message's id; anything else is a stranger's text.
-    # The local part is left out, where there is one.
-    return [
-        block[at if (at := find(b"@", e, find(b" ", e))) > 0 else e : find(b" [", e)]
-        if s > 5 and (block[s - 4] == _DASH or block[s - 6] == _DASH)
-        else b""
-        for (_, s, e), _ in rows
-    ]
-
-
-def beyond(block: bytes, rows: Rows) -> list[bytes]:
-    """The same of OpenSMTPD: ``mta delivery evpid=... to=<greta@example.com> ... relay="192.0.2.1 (mx.example.com)" delay=0s``"""
-    find = block.find
-    ats = [find(b"@", find(b" to=<", h[2])) for h, _ in rows]
-    ends = [find(b" delay=", h[2]) for h, _ in rows]
-    stops = [find(b"\n", h[2]) for h, _ in rows]
-    return [block[a:z] if 0 <= a < z < n else b"" for a, z, n in zip(ats, ends, stops, strict=True)]
-
-
-def hosts(block: bytes, rows: Rows) -> bytes | list[bytes]:
-    """The word behind the stamp of each row's line, or the one of all; a line with another stamp than most gets what is no host."""
-    find = block.find
-    first = block[:1]
-    if first.isalpha():  # Nov 20 00:00:00 mx1 postfix/smtp[7]: ...
-        one = block[rows[0][1] + 17 : find(b" ", rows[0][1] + 17)]
-        length = 18 + len(one)
-        if {block[b + 16 : b + length] for _, b in rows} == {b" %b " % one}:
-            return one
-        return [block[b + 17 : find(b" ", b + 17)] for _, b in rows]
-    if block[10:11] == b"T":  # 2026-11-20T00:00:00+01:00 mx1 ...
-        return [block[(at := find(b" ", b + 1) + 1) : find(b" ", at)] for _, b in rows]
-    firsts = list(map(block.__getitem__, [b + 1 for _, b in rows]))
-    return b"" if _NUMBERS.issuperset(firsts) else [b"" if first in _NUMBERS else b"?" for first in firsts]
-
-
-_NUMBERS = frozenset(b"0123456789")
-
-
-def shortened(raw: bytes) -> bytes:
-    """*raw* without what differs among deliveries to one domain by one relay."""
-    raw = raw.partition(b"\n")[0]
-    if (at := raw.find(b", ")) >= 0:
-        relay = raw.find(b"relay=", at)
-        return raw[:at] + b" " + (raw[relay:].partition(b",")[0] if relay >= 0 else b"")
-    if (at := raw.find(b' relay="')) >= 0:
-        return raw.partition(b">")[0] + b" " + raw[at:].partition(b"(")[2]
-    cut = min((n for t in (b" F=", b" P=<", b" R=", b" T=", b" S=") if (n := raw.find(t)) >= 0), default=len(raw))
-    relay = raw.find(b" H=", cut)
-    return raw[:cut] + (raw[relay:] if relay >= 0 else b"")
-
-
-def way_of(text: bytes) -> Way | None:
-    """How lines with *text* are told apart; None where each must be read."""
-    if text.startswith(b"status="):
-        return behind
-    if text.startswith(b", stat="):
-        return between
-    return ahead if text in {b"=> ", b"-> ", b">> "} else beyond if text == b" mta delivery evpid=" else None
-
-
-def token(block: bytes, begin: int, end: int) -> bytes:
-    """The word at which log lines carry the queue id: behind the program, or behind Exim's stamp."""
-    if block[begin + 10 : begin + 11] == b" " and block[begin : begin + 1].isdigit():
-        at = begin + 20
-        for _ in range(3):
-            stop = block.find(b" ", at, end + 64)
-            word = block[at:stop] if stop > 0 else block[at:end]
-            if not word.startswith((b"[", b"+")) or stop < 0:
-                return word
-            at = stop + 1
-        return b""
-    at = block.find(b": ", begin, end)
-    if at < 0:
-        return b""
-    stop = block.find(b":", at + 2, end + 1)
-    return block[at + 2 : stop] if stop > 0 else b""
-
-
-def merge(into: Tally, other: Tally) -> Tally:
-    """*other* added to *into*; order does not matter."""
-    into.lines += other.lines
-    into.bytes += other.bytes
-    into.odd |= other.odd
-    into.formats |= other.formats
-    into.expired |= other.expired
-    for user, hours in other.users.items():
-        mine_ = into.users.setdefault(user, {})
-        for hour, count in hours.items():
-            mine_[hour] = mine_.get(hour, 0) + count
-    for source, sums in other.sketch.items():
-        into.sketch[source] = least_of({*into.sketch.get(source, ()), *sums})
-    for told, value in other.sent.items():
-        into.sent[told] = into.sent.get(told, 0) + value
-    into.blocks |= other.blocks
-    into.notes = sorted({*into.notes, *other.notes})
-    for name, value in other.counts.items():
-        into.counts[name] = into.counts.get(name, 0) + value
-    for source, end in other.ends.items():
-        into.ends[source] = max(into.ends.get(source, (0, None)), end, key=lambda e: e[0])
-    for key, group in other.groups.items():
-        mine = into.groups.get(key)
-        if mine is None:
-            into.groups[key] = group
-            continue
-        add_group(mine, group)
-    return into
-
-
-_SKETCH = 256
-_MOST_USERS = 100_000
-_ACCOUNT = re.compile(rb"(?:[A-Za-z0-9_-]{1,40}:)?([^\s,;:\"<>]{1,200})")
-
-
-def least_of(sums: set[int]) -> list[int]:
-    """As many check sums as are kept: of two logs with the same lines, the same ones."""
-    return sorted(sums)[:_SKETCH]
-
-
-def doubles(tally: Tally, sizes: Sequence[int]) -> dict[int, int]:
-    """Sources whose failing lines all stand in another, larger one too (mail.log and syslog): which one."""
-    found: dict[int, int] = {}
-    for one in sorted(tally.sketch, key=lambda s: (sizes[s], s)):
-        for other in sorted(tally.sketch, key=lambda s: (-sizes[s], s)):
-            if other == one or other in found or (sizes[other], other) < (sizes[one], one):
-                continue
-            theirs = tally.sketch[other]
-            mine = [c for c in tally.sketch[one] if len(theirs) < _SKETCH or c <= theirs[-1]]
-            if len(mine) >= _LEAST_DOUBLE and len(set(mine) & set(theirs)) >= 0.95 * len(mine):
-                found[one] = other
-                break
-    return found
-
-
-_LEAST_DOUBLE = 3
-
-
-def settle(tally: Tally) -> Tally:
-    """Failures before any server of a domain was reached belong to the provider that otherwise takes the domain's mail."""
-    takes: dict[bytes, dict[bytes, int]] = {}
-    for (_, remote, domain, _), count in tally.sent.items():
-        if domain and remote != domain:
-            takes.setdefault(domain, {})[remote] = takes.get(domain, {}).get(remote, 0) + count
-    known = {d: min(r, key=lambda n: (-r[n], n)) for d, r in takes.items()}
-    for key in [k for k in tally.groups if k[12] in known]:
-        group = tally.groups.pop(key)
-        new = (*key[:12], known[key[12]])
-        if new in tally.groups:
-            add_group(tally.groups[new], group)
-        else:
-            tally.groups[new] = group
-    return tally
-
-
-def add_group(mine: Group, group: Group) -> None:
-    """*group* added to *mine*."""
-    mine.count += group.count
-    mine.first = min((t for t in (mine.first, group.first) if t is not None), default=None)
-    mine.last = max((t for t in (mine.last, group.last) if t is not None), default=None)
-    for hour, count in group.hours.items():
-        mine.hours[hour] = mine.hours.get(hour, 0) + count
-    of = mine.of
-    for name, when in group.of.items():
-        if of.get(name, when) >= when:
-            of[name] = when
-    mine.senders |= group.senders
-    mine.clients |= group.clients
-    if mine.sample is None or (group.sample is not None and group.sample[:3] < mine.sample[:3]):
-        mine.sample, mine.example = group.sample, group.example

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from analyzer.batch.scan import Finder, Knowledge, Task
+from analyzer.batch.net import Finder
 from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from analyzer.batch.scan import Knowledge
+    from analyzer.batch.tally import Task
     from analyzer.model.events import Event
 
 MOST_IDS = 2_000

@@ -54,7 +54,7 @@ def options_of(options: argparse.Namespace, **wanted: Any) -> Any:
     """How to read, from the command's options.  Raises `MailwhyError`."""
     from analyzer.batch.engines import jobs_here
     from analyzer.batch.run import Options
-    from analyzer.batch.scan import Wanted
+    from analyzer.batch.tally import Wanted
 
     zone = zone_of(options.timezone)
     return Options(

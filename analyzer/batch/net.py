@@ -1,0 +1,257 @@
+"""What blocks are searched for: the texts of the formats of which a range has lines, and the names of other formats' programs."""
+
+from __future__ import annotations
+
+from itertools import chain
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from analyzer.batch.deliveries import line_from, way_of
+from analyzer.batch.needles import ARRIVED, FAIL, INFO, OWN_STAMPS, QUIET, SENT, WEAK, Part, merged
+from analyzer.expressions import compiled, re
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from analyzer.batch.scan import Knowledge
+
+    Search = tuple[list[int], Callable[[bytes], "Hits"]]  # which texts, and the search for them
+
+_MOST_FAST = 56  # patterns; with more than 60, its own four included, the search leaves its fast path
+_CHUNK = 48
+Hits = list[tuple[int, int, int]]  # which text, and from where to where
+
+
+class Finder:
+    """Where texts occur: Aho-Corasick where installed, one alternation else.  *first* texts are apart from the others.
+
+    The two may differ where texts overlap, never in which lines hold one.
+    """
+
+    def __init__(self, texts: tuple[bytes, ...], first: int | None = None, *, automaton: bool = True) -> None:
+        self.texts = texts
+        cut = len(texts) if first is None else first
+        self._first = _searches(list(range(cut)), texts, automaton=automaton)
+        self._rest = _searches(list(range(cut, len(texts))), texts, automaton=automaton)
+
+    def find(self, block: bytes) -> Hits:
+        """The first texts, in the order of places."""
+        return _found(self._first, block)
+
+    def others(self, block: bytes) -> Hits:
+        """The other texts, in the order of places."""
+        return _found(self._rest, block)
+
+
+def _found(searches: list[Search], block: bytes) -> Hits:
+    if len(searches) == 1 and searches[0][0][0] == 0:
+        return searches[0][1](block)
+    found = [(at[i], s, e) for at, find in searches for i, s, e in find(block)]
+    return sorted(found, key=_place) if len(searches) > 1 else found
+
+
+_place = itemgetter(1)
+
+
+def _searches(which: list[int], texts: tuple[bytes, ...], *, automaton: bool) -> list[Search]:
+    """Searches for some of *texts*."""
+    if not which:
+        return []
+    if automaton:
+        try:
+            import ahocorasick_rs as aho
+        except ImportError:
+            pass
+        else:
+            return [_automaton(aho, part, texts) for part in _parts(which, texts)]
+    number = {texts[i]: i for i in which}
+    pattern = re.compile(b"|".join(re.escape(t) for t in sorted(number, key=lambda t: (-len(t), t))))
+    return [([0, *range(1, len(texts))], lambda block: [(number[m[0]], m.start(), m.end()) for m in pattern.finditer(block)])]
+
+
+def _parts(which: list[int], texts: tuple[bytes, ...]) -> list[list[int]]:
+    """*which* in parts that one search each is fast for: texts that hold each other stay together, so that the longest is found
+    alone, and so do those that begin alike.
+    """
+    if len(which) <= _MOST_FAST:
+        return [which]
+    families: dict[bytes, list[int]] = {}
+    for i in which:
+        root = min((texts[j] for j in which if texts[j] in texts[i]), key=lambda t: (len(t), t))
+        families.setdefault(root, []).append(i)
+    most = -(-len(which) // -(-len(which) // _CHUNK))
+    parts: list[list[int]] = [[]]
+    for root in sorted(families):
+        if parts[-1] and len(parts[-1]) + len(families[root]) > most:
+            parts.append([])
+        parts[-1] += families[root]
+    return parts
+
+
+def _automaton(aho: Any, which: list[int], texts: tuple[bytes, ...]) -> Search:
+    # Its fast path wants more than three different first bytes.
+    padded = [*(texts[i] for i in which), *(b"%cmailwhy\x00" % i for i in range(1, 5))]
+    return [*which, *[len(texts)] * 4], aho.BytesAhoCorasick(padded, matchkind=aho.MATCHKIND_LEFTMOST_LONGEST).find_matches_as_indexes
+
+
+# What a text tells of its line, as letters: a line's end, then what `Needles` says of roles.
+_END, _INFO, ARRIVED_LETTER, _SENT, _FAIL, _WEAK, _QUIET = b"NIASFWQ"
+_LETTERS = {INFO: _INFO, ARRIVED: ARRIVED_LETTER, SENT: _SENT, FAIL: _FAIL, WEAK: _WEAK, QUIET: _QUIET}
+NOT_TOLD = frozenset({_END, _QUIET})  # of these alone a line says nothing
+# Runs of lines that need not be read, and after them one that must; the letters are those of what was found, in order.
+_LINES = re.compile(rb"(?:N[IW]*+(?:Q[IWQ]*+(?:[AS][IWQ]*+)?+|[AS][IWQ]*+)(?![FSA])|NI*+(?!I|[^N]))*+(N[^N]*+)?+").finditer
+
+
+class Net:
+    """The search for lines of some formats, and for the names of other formats' programs (*wakes*).
+
+    The first texts are those that healthy lines have.  Where lines of a program may matter that have none of them, the ends of
+    lines are among them (*by_line*).
+    """
+
+    def __init__(self, parts: Sequence[Part], wakes: tuple[bytes, ...], owners: dict[bytes, frozenset[int]], *, automaton: bool) -> None:
+        self.needles = needles = merged(parts)
+        busy = needles.of(INFO), needles.of(ARRIVED), needles.of(SENT)
+        told = {t for p in parts if not p.needles.own for t in p.needles.of(WEAK, QUIET)}.intersection(needles.of(WEAK, QUIET))
+        fails = needles.of(FAIL)
+        tied = [t for t in fails if any(t in o or o in t for texts in (*busy, told) for o in texts)]
+        self.by_line = bool(told)
+        first = [t for texts in busy for t in texts] + tied + sorted(told) + [b"\n"] * self.by_line
+        rest = [t for t in fails if t not in tied]
+        weak = [t for t in needles.of(WEAK) if t not in told]
+        self.texts = (*first, *rest, *weak, *(w for w in wakes if w not in needles.texts))
+        self.finder = Finder(self.texts, len(first), automaton=automaton)
+        self.info = len(busy[0])
+        self.arrived = self.info + len(busy[1])
+        self.sent = self.arrived + len(busy[2])
+        self.first = len(first)
+        self.fails = self.first + len(rest)
+        self.weak = self.fails + len(weak)
+        roles = dict(zip(needles.texts, needles.roles, strict=True))
+        # What is found by the search's own padding is read, to be on the safe side.
+        self.letters = [_LETTERS[roles[t]] if t in roles else _END for t in first] + [_FAIL] * 4
+        self.ways = [way_of(t) for t in first[self.arrived : self.sent]]
+        # Arrivals that stand behind a message's id; anywhere else the text is somebody's words.
+        behind_id = {t for p in parts if p.needles.own for t in p.needles.of(ARRIVED)}
+        self.behind_id = frozenset(n for n, t in enumerate(first) if t in behind_id)
+        self.doubtful = {n: owners[t] for n, t in enumerate(first) if t in owners}
+        # Lines with a format's own stamp, of which some failures have no text: those that are something else, by what stands
+        # behind the message's id.
+        known = [t for p in parts if p.needles.own for t in p.needles.of(ARRIVED, SENT, QUIET)]
+        self.quiet = [t for t in known if t not in first]
+        self._unknown = compiled(_NO_KNOWN.replace(b"%b", b"|".join(map(re.escape, known)))).finditer if known else None
+
+    def unknown_of(self, block: bytes) -> list[int]:
+        """Before which lines of *block* these are: with a format's own stamp, and nothing known that says what they are."""
+        if self._unknown is None:
+            return []
+        first = [-1] if any(self._unknown(b"\n" + line_from(block, 0))) else []
+        return [b for b in chain(first, (m.start() for m in self._unknown(block))) if has_own_stamp(block, b + 1)]
+
+
+# Exim's stamp and message id, of 16 or 23 characters.
+_NO_KNOWN = (
+    rb"\n(?!\Z|20[^\n]{31}-[^\n]{2} (?:%b)|20[^\n]{36}-[^\n]{4} (?:%b)|"
+    rb"(?:[A-Za-z0-9_.-]{1,60} *\| |\S{1,40} std(?:out|err) [FP] )?20[^\n]{17,50}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} (?:%b))"
+)
+
+
+class Awake:
+    """Which formats a range is searched for: those of which a program's name, or their own stamp, was seen in it."""
+
+    def __init__(self, knowledge: Knowledge, *, automaton: bool) -> None:
+        self.k, self.automaton = knowledge, automaton
+        self.on: frozenset[int] = frozenset()
+        self.dated = False  # the lines begin with a date; which of them have a format's own stamp must be looked at
+        self._sleepers()
+
+    def _sleepers(self) -> None:
+        self.of: dict[bytes, tuple[bytes, set[int]]] = {b'\n{"': (b"", set(range(len(self.k.parts))) - self.on)}
+        for i, part in enumerate(self.k.parts):
+            for text, behind in part.wakes.items() if i not in self.on else ():
+                old, formats = self.of.get(text, (behind, set()))
+                self.of[text] = old and behind and old + behind, {*formats, i}
+        for text, (behind, formats) in self.of.items():  # the longest is found alone
+            for other, (_, more) in self.of.items():
+                if other != text and other in text:
+                    self.of[text] = behind, formats | more
+        self.own = self.of.pop(OWN_STAMPS[0], (b"", set()))[1] if self.dated else set()
+        self.lanes = [lanes for i in sorted(self.on) if (lanes := self.k.lanes(i)) is not None]
+        self.net = self.k.net(self.on, tuple(sorted(t for t, (_, f) in self.of.items() if f)), automaton=self.automaton)
+        self.shared = [t for t in self.of if t in self.net.needles.texts]  # these are searched for anyway
+
+    def find(self, block: bytes) -> tuple[Hits, Hits, list[int]]:
+        """Where *block* holds one of the texts of all formats of which it has lines: those of healthy lines, and the others; and
+        before which lines with a format's own stamp nothing is known that says that they need not be read.
+        """
+        if not self.dated and block.startswith(b"20"):
+            self.dated = True
+            self._sleepers()
+        while True:
+            while self._wake(block, others := self.net.finder.others(block)):
+                pass
+            unknown = self.net.unknown_of(block)
+            if not self._wake_by_lines(block, unknown):
+                return self.net.finder.find(block), others, unknown
+
+    def _wake(self, block: bytes, others: Hits) -> bool:
+        """Wake the formats of *block*; whether some were."""
+        texts, fails = self.net.texts, self.net.weak
+        seen = set()
+        for n, _, end in others:
+            if fails <= n < len(texts) and n not in seen and (not (behind := self.of[texts[n]][0]) or block[end : end + 1] in behind):
+                seen.add(n)
+        woken = {i for n in seen for i in self.of[texts[n]][1]}
+        for text in self.shared:
+            woken |= self.of[text][1] if text in block else set()
+        if self.own and _OWN_LINE.search(block):
+            woken |= self.own
+        if block.startswith(b"{"):
+            woken |= set(range(len(self.k.parts)))
+        return self._woken(woken)
+
+    def _wake_by_lines(self, block: bytes, unknown: list[int]) -> bool:
+        """The same by lines with a format's own stamp that are not surely Exim's: what reads them is woken."""
+        woken: set[int] = set()
+        if self.k.with_stamps <= self.on:
+            return False
+        for begin in unknown:
+            if _OF_EXIM.match(block, begin + 1) is None:
+                head, _, body = self.k.reader.split(line_from(block, begin + 1))
+                woken.update(i for i in head.formats if i not in self.on and i not in woken and self.k.reader.matcher(i)(body))
+        return self._woken(woken)
+
+    def _woken(self, formats: set[int]) -> bool:
+        if formats <= self.on:
+            return False
+        self.on |= formats
+        self._sleepers()
+        return True
+
+
+# A stamp, and then no host and program: "2026-11-23 10:00:01 ...", "2026-11-23T10:00:01Z INFO ...", "2026-11-23T10:00:01Z smtp: ..."
+_OWN = rb"20[0-9-]{8}(?: |T[0-9:.]{8,18}(?:Z|[+-][0-9]{2}:?[0-9]{2})?[ \t]+(?:[A-Z]{4,6} |\[[A-Z]{2,8}\] |[a-z_./]{2,30}: ))"
+_OWN_LINE = re.compile(rb"^" + _OWN, re.MULTILINE)
+_WITH_OWN = re.compile(_OWN)
+_WRAPPED = re.compile(rb"(?:[A-Za-z0-9_.-]{1,60} *\| |\S{1,40} std(?:out|err) [FP] )" + _OWN)
+
+
+# The stamp, and behind it a message's id or a field: no other format's line.
+_OF_EXIM = re.compile(
+    rb"20[0-9-]{8} [0-9:]{8}(?:\.[0-9]{1,9})?(?: [+-][0-9]{4})? (?:\[[0-9]{1,10}\] )?(?:[0-9][0-9A-Za-z]{5}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} |H=)"
+)
+
+
+def has_own_stamp(block: bytes, at: int) -> bool:
+    """Whether the line at *at* has a format's own stamp."""
+    if block.startswith(b"20", at):
+        return block[at + 10 : at + 11] == b" " or _WITH_OWN.match(block, at) is not None
+    return b" 20" in block[at : at + 104] and _WRAPPED.match(block, at) is not None
+
+
+def told_apart(hits: Hits, letters: bytes) -> Iterator[int]:
+    """The lines that must be read, told by what was found in each."""
+    for found in _LINES(b"N" + letters):
+        if found[1]:
+            at = found.start(1) - 1
+            yield hits[at][1] if at >= 0 else -1
