@@ -20,10 +20,10 @@ demo: setup          ## diagnose a sample: text on the terminal, HTML report in 
 	@echo "HTML report: $(CURDIR)/out/demo.html"
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 	$(BIN)/mailwhy rules lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
