@@ -120,8 +120,9 @@ def _claimed(capture: Capture, lines: list[Line], formats: Formats) -> tuple[set
     """Line ranges that a format's own module takes whole (messages, JSON), before any scoring."""
     taken: set[int] = set()
     segments: list[Segment] = []
+    text = "\n".join(line.text for line in lines)
     for name, fmt in formats.all.items():
-        claim = fmt.hook("claim")
+        claim = fmt.hook("claim") if "claim" in fmt.head.hooks and (fmt.header.wakes is None or fmt.may_be_in(text)) else None
         if claim is None:
             continue
         for start, end in claim(lines, fmt):
@@ -137,6 +138,8 @@ def awake(lines: Sequence[Line], formats: Formats) -> list[Format]:
     text = "\n".join(line.text for line in lines)
     programs = {line.envelope.program for line in lines if line.envelope}
     full = [line for line in lines if line.text.strip()]
+    loose = [line for line in full if line.envelope is None]
+    of_nobody = "\n".join(line.text for line in loose)
     found = []
     for fmt in formats.all.values():
         if fmt.header.over == "prose":
@@ -144,7 +147,10 @@ def awake(lines: Sequence[Line], formats: Formats) -> list[Format]:
         if fmt.header.over == "log":
             if any(fmt.takes(p) for p in programs if p) or any(w in text for w in fmt.head.bare_wakes):
                 found.append(fmt)
-        elif fmt.may_be_in(text) and fmt.may_read(full):
+        elif fmt.header.programs and any(fmt.takes(p) for p in programs if p):
+            if fmt.may_be_in(text) and fmt.may_read(full):
+                found.append(fmt)
+        elif loose and fmt.may_be_in(of_nobody) and fmt.may_read(loose):
             found.append(fmt)
     return found
 

@@ -10,7 +10,6 @@ from analyzer.assemble.certificate import certificates_of
 from analyzer.assemble.delivery import GOOD, deliveries_of
 from analyzer.assemble.dialogue import dialogues_of
 from analyzer.assemble.facts import facts_of, provider_of
-from analyzer.assemble.message import messages_of
 from analyzer.assemble.problems import complaints_of, domain_of, merged, of_deliveries, of_dialogue, of_events, of_remarks
 from analyzer.model import events as ev
 from analyzer.model.case import Case, Delivery, Dialogue, Message, Problem
@@ -70,7 +69,7 @@ def assemble(
     def owned(kind: str, at: int) -> tuple[int, ...]:
         return tuple(sorted(mine.get((kind, at), ())))
 
-    messages = messages_of(events)
+    messages = _messages(events)
     case = Case(
         captures=tuple(captures),
         parsed=tuple(parsed),
@@ -137,6 +136,14 @@ def _failed(events: Sequence[ev.Event]) -> list[ev.Event]:
             else:
                 found.append(e)
     return found
+
+
+def _messages(events: Sequence[ev.Event]) -> tuple[Message, ...]:
+    if not any(isinstance(e, ev.Header | ev.Reported) for e in events):
+        return ()
+    from analyzer.assemble.message import messages_of
+
+    return messages_of(events)
 
 
 def _dns(parsed: Sequence[Parsed]) -> tuple[tuple[Lookup, ...], tuple[Record, ...]]:
