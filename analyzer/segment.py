@@ -8,6 +8,7 @@ import msgspec
 
 from analyzer.expressions import re
 from analyzer.formats.journal import opened
+from analyzer.formats.prose import is_prose
 from analyzer.model.capture import Envelope, Segment
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _TO_LOG = 0.1  # the same to a log line, which says itself whose it is
 _TO_PROSE = 0.9  # and what one between a format and prose: a line that only one format writes stands for itself
 _MISS = -1.0  # a line that the format cannot read
 _OWN_PROGRAM = 0.3  # a log line of the format's program with words that it does not know
+_ASIDE = -0.3  # a person's words inside a session
 _DATA = 0.6  # message data inside a session
 _PROSE = 0.1
 _MOST_WRAPPERS = 4
@@ -184,6 +186,7 @@ def label(lines: Sequence[Line], formats: Formats) -> tuple[list[str | None], li
         blank = not line.text.strip()
         table.append([0.0 if blank else _PROSE, *(score(f, line) for f in candidates)])
     _raise_data(lines, candidates, table)
+    _raise_asides(lines, candidates, table)
     best = [0.0] * len(names)
     back: list[list[int]] = []
     for line, emission in zip(lines, table, strict=True):
@@ -208,6 +211,20 @@ def label(lines: Sequence[Line], formats: Formats) -> tuple[list[str | None], li
             scores.append(table[i][at])
             at = back[i][at]
     return labels[::-1], scores[::-1]
+
+
+def _raise_asides(lines: Sequence[Line], candidates: list[Format], table: list[list[float]]) -> None:
+    """What a person wrote between the lines of a session leaves it whole, and so does an answer to 334, whatever it is."""
+    for column, fmt in enumerate(candidates, start=1):
+        if not fmt.header.session:
+            continue
+        asked = False
+        for i, line in enumerate(lines):
+            if not line.text.strip():
+                continue
+            if table[i][column] == _MISS and line.envelope is None:
+                table[i][column] = _DATA if asked else _ASIDE if is_prose(line.text) else _MISS
+            asked = table[i][column] > 0 and line.text.startswith("334")
 
 
 def _raise_data(lines: Sequence[Line], candidates: list[Format], table: list[list[float]]) -> None:

@@ -177,9 +177,9 @@ def _of_clients(
 
 def _words_alone(parsed: Parsed) -> list[int]:
     """The unread lines that hold one word, as a datum that was made unreadable does."""
-    if not parsed.unrecognised:
+    if not parsed.unrecognised and not parsed.prose:
         return []
-    unread = frozenset(parsed.unrecognised)
+    unread = frozenset({*parsed.unrecognised, *parsed.prose})
     return [line.number for line in parsed.segment.lines if line.number in unread and len(line.text.split(maxsplit=1)) == 1]
 
 

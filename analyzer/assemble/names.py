@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 # dnspython takes longer to import than most captures take to be read: it is imported where there is something for it to read.
 
 _TTL_BEHIND = re.compile(r'"[ \t]+[0-9]{1,10}\Z')  # the last column of a provider's table
+_PLAIN_STRINGS = re.compile(r'(?:"[ !#-\[\]-~]{0,255}"[ \t]*){1,64}')  # without escapes: nothing that only dnspython could read
+_STRING = re.compile(r'"([^"]*)"')
 ADDRESSES = frozenset({"A", "AAAA"})
 _NIBBLES = 32
 
@@ -86,6 +88,8 @@ def values_of(rtype: str | None, text: str) -> tuple[list[str], str | None]:
         return (["", plain_name(text.split()[0])] if text else []), None
     if rtype == "TXT" and '"' in text[:3]:
         text = _TTL_BEHIND.sub('"', text)
+        if _PLAIN_STRINGS.fullmatch(text):
+            return ["".join(_STRING.findall(text))], None
         data, error = rdata_of("TXT", text)
         if data is None:  # brackets of which the copy lacks one
             data, error = rdata_of("TXT", re.sub(r"\A\(\s*|\s*\)\Z", "", text))
