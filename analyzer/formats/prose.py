@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from analyzer.expressions import re
 
-_WORD = re.compile(r"[\"'(\[*_#>-]{0,3}[^\W\d_]+(?:['.’/-][^\W\d_]+)*[\"')\]*_]{0,3}[.,:;!?]{0,3}|[-–—&+]|[0-9]{1,4}[.,:;!?)%]{0,2}", re.UNICODE)
+_WORD = re.compile(
+    r"[\"'(\[*_#>-]{0,3}[^\W\d_]+(?:['.’/-][^\W\d_]+)*[\"')\]*_]{0,3}[.,:;!?]{0,3}|[-–—&+]|[0-9]{1,4}[.,:;!?)%]{0,2}", re.UNICODE
+)
 # What programs write and people do not: stamps, codes and marks at the head, values behind names, records, code.
 _PRINTED = re.compile(
     r"\A\s*(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:|[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?\s|[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:|[2-5][0-9]{2}[ -]"
     r"|[<>=~*+|!-]{1,4}\s|;|\||[$%] |[A-Za-z][\w./-]{1,40}\[[0-9]{1,10}\]:|\[(?:[0-9]|[A-Z]{4,}\]|error|warn|info|debug)|[{}<]"
-    r"|(?i:error|warning|fatal|panic|debug|info|notice|note|exception)\b ?:|Traceback )"
+    r"|(?i:error|warning|fatal|panic|debug|info|notice|note|exception)\b ?:|Traceback |[A-Za-z][\w-]{2,30}:[ \t]+\S+$)"
     r"|\b\w+=\S|\s=>\s|\\r\\n|\(\)|::|\s(?i:IN)\s+(?:A|AAAA|MX|TXT|NS|CNAME|PTR|SOA)\s|\bat [\w.$]+\([\w.]+:[0-9]+\)"
 )
 _BULLET = re.compile(r"\s*(?:[-*+•]|[0-9]{1,2}[.)])\s+(?=\S)")
-_REMARK = re.compile(r"\s*(?:(?:#{1,4}|//|-{2,8}>?|<?-{2,8}|\.{3}|\(|\[|\*{1,3}|<[-=]{1,4}|[-=]{1,4}>)\s{0,8}){1,2}(?=[^\W\d_])")  # what opens a remark beside a capture
+_REMARK = re.compile(
+    r"\s*(?:(?:#{1,4}|//|-{2,8}>?|<?-{2,8}|\.{3}|\(|\[|\*{1,3}|<[-=]{1,4}|[-=]{1,4}>)\s{0,8}){1,2}(?=[^\W\d_])"
+)  # what opens a remark beside a capture
 _FAILS = re.compile(
     r"(?i)\b(?:errors?|fail(?:s|ed|ure|ures)?|refused|denied|reject(?:ed|s)?|timed? ?out|can(?:not|'t)|could(?:n't| not)|unable|expired|invalid|"
     r"fatal|unexpected(?:ly)?|aborted|not found|unreachable|unknown)\b"

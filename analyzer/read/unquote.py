@@ -54,8 +54,12 @@ _OPEN_MARK = re.compile(r"\s{0,4}(`{1,3})(?=[^`\s])")
 _GOES_ON = re.compile(
     r"\s*(?:(?:delays?|dsn|status|relay|orig_to|conn_use|from|to|proto|helo|stat|ctladdr|mailer|pri|xdelay|size|nrcpt|message-id|client)=|\(|said:|reply to )"
 )
-_DASH = re.compile(r"(?<=[ \t])[\u2012-\u2015](?=(?:all|a|mx|ptr|include|ip[46]|exists)\b)")  # what a word processor made of the "-" of a mechanism
-_ASIDE = re.compile(r"(?<=\S)[ \t]{1,40}(?:<[-=]{1,8}|\u2190|[#/]{1,2} ?<?[-=]{2,8})[ \t]+(?=[^\W\d_])(?!(?:EHLO|HELO|MAIL|RCPT|DATA|QUIT|AUTH|STARTTLS)\b)[^\n]{2,200}$")  # what somebody wrote behind a line
+_DASH = re.compile(
+    r"(?<=[ \t])[\u2012-\u2015](?=(?:all|a|mx|ptr|include|ip[46]|exists)\b)"
+)  # what a word processor made of the "-" of a mechanism
+_ASIDE = re.compile(
+    r"(?<=\S)[ \t]{1,40}(?:<[-=]{1,8}|\u2190|[#/]{1,2} ?<?[-=]{2,8})[ \t]+(?=[^\W\d_])(?!(?:EHLO|HELO|MAIL|RCPT|DATA|QUIT|AUTH|STARTTLS)\b)[^\n]{2,200}$"
+)  # what somebody wrote behind a line
 _LITERAL_END = re.compile(r"(?:\\r)?\\n$")
 _TRANSLATED = str.maketrans(
     {
