@@ -113,12 +113,12 @@ _SPEAKS_OF_FAILURE = re.compile(
 
 
 def _unread_trouble(case: Case) -> list[Place]:
-    """Lines of a known format that could not be read and speak of failure: with them nothing is called healthy."""
+    """Lines that could not be read and speak of failure: with them nothing is called healthy.  A person may speak of it elsewhere."""
     from analyzer.model.place import Place
 
     found = []
     for parsed in case.parsed:
-        missed = {*parsed.unrecognised, *parsed.prose} if parsed.segment.format is not None else set()
+        missed = {*parsed.unrecognised, *(parsed.prose if parsed.segment.format is not None else ())}
         found += [
             Place(parsed.segment.source, line.number)
             for line in parsed.segment.lines

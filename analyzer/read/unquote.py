@@ -26,6 +26,7 @@ _FENCE = re.compile(
     r"\s{0,4}(?:`{3,}\w{0,20}|~{3,}\w{0,20}|\{(?:code|noformat)[^{}]{0,40}\}|\[/?code\]|</?(?:pre|code|blockquote|samp|tt)[^<>]{0,80}>)\s*$",
     re.IGNORECASE,
 )
+_FENCE_ALONE = re.compile(r"\s{0,8}(?:`{3}|~{3})[\w-]{0,20}\s*$")
 _SHORTCODE = re.compile(r"\{\{[<%][^{}]{0,120}[>%]\}\}")
 _LINK = re.compile(r"\[(<?[^\[\]\s()]{1,300}>?)\]\((?:mailto:|https?://)[^()\s]{1,400}\)")  # Markdown made of an address or a host's name
 _TAG = re.compile(
@@ -202,7 +203,21 @@ def _fences(lines: list[Line]) -> list[Line] | None:
                 return bare[len(mark) : -len(mark)]
         return text
 
-    return _changed(lines, read)
+    less = _outdented(lines)
+    return _changed(less, read) or (None if less is lines else less)
+
+
+def _outdented(lines: list[Line]) -> list[Line]:
+    """*lines* where what stands between two fences is indented as its fences are no more: a block within a list."""
+    found: list[Line] = []
+    indent = ""
+    inside = False
+    for line in lines:
+        if _FENCE_ALONE.match(line.text):
+            inside = not inside
+            indent = line.text[: len(line.text) - len(line.text.lstrip(" \t"))] if inside else ""
+        found.append(_with(line, line.text.removeprefix(indent)) if indent and inside else line)
+    return found if any(a is not b for a, b in zip(found, lines, strict=True)) else lines
 
 
 def _links(lines: list[Line]) -> list[Line] | None:

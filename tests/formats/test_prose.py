@@ -143,3 +143,25 @@ def test_an_answer_that_was_made_unreadable_is_an_answer(report_of) -> None:
 def test_typographic_marks_in_a_record_are_plain_ones(report_of, dash: str) -> None:
     report = report_of(f"$ dig +short TXT example.org\n\u201cv=spf1 mx ip4:192.0.2.1 {dash}all\u201d\n")
     assert report.verdict == "healthy"
+
+
+def test_a_step_that_was_done_over_is_no_fault(report_of) -> None:
+    report = report_of(
+        "Ncat: Connected to 192.0.2.1:25.\n220 mx.example.org ESMTP\nRCPT TO: bob@example.org\n503 5.5.1 Error: need MAIL command\n"
+        "MAIL FROM:<a@example.org>\n250 2.1.0 Ok\nRCPT TO:<bob@example.org>\n250 2.1.5 Ok\nDATA\n354 End data\nhello\n.\n250 2.0.0 Ok: queued as 7E3B7\n"
+    )
+    assert report.verdict == "healthy"
+
+
+def test_unread_lines_that_speak_of_failure_keep_a_case_from_being_healthy(report_of) -> None:
+    session = "220 mx.example.org ESMTP\nEHLO a.example.org\n250 mx.example.org\nMAIL FROM:<a@example.org>\n250 Ok\nRCPT TO:<b@example.org>\n250 Ok\n"
+    assert report_of(f"{session}QUIT\n221 Bye\n").verdict == "healthy"
+    assert report_of(f"mta[17]: worker 3 {{state=dead}} failed\n\n\n\n{session}QUIT\n221 Bye\n").verdict == "inconclusive"
+
+
+def test_a_block_within_a_list_is_indented_as_its_fence_is(report_of) -> None:
+    report = report_of(
+        "1. first provider, affected\n   ```\n   $ host -t A example.org 192.0.2.53\n   Using domain server:\n   Name: 192.0.2.53\n"
+        "   Address: 192.0.2.53#53\n   Aliases: \n\n   Host example.org not found: 2(SERVFAIL)\n   ```\n"
+    )
+    assert [d.fault for d in report.diagnoses[:1]] == ["dns-server-failure"]
