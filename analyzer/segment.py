@@ -8,6 +8,7 @@ import msgspec
 
 from analyzer.expressions import re
 from analyzer.formats.journal import opened
+from analyzer.formats.prose import is_prose
 from analyzer.model.capture import Envelope, Segment
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _TO_LOG = 0.1  # the same to a log line, which says itself whose it is
 _TO_PROSE = 0.9  # and what one between a format and prose: a line that only one format writes stands for itself
 _MISS = -1.0  # a line that the format cannot read
 _OWN_PROGRAM = 0.3  # a log line of the format's program with words that it does not know
+_ASIDE = -0.3  # a person's words inside a session
 _DATA = 0.6  # message data inside a session
 _PROSE = 0.1
 _MOST_WRAPPERS = 4
@@ -120,8 +122,9 @@ def _claimed(capture: Capture, lines: list[Line], formats: Formats) -> tuple[set
     """Line ranges that a format's own module takes whole (messages, JSON), before any scoring."""
     taken: set[int] = set()
     segments: list[Segment] = []
+    text = "\n".join(line.text for line in lines)
     for name, fmt in formats.all.items():
-        claim = fmt.hook("claim")
+        claim = fmt.hook("claim") if "claim" in fmt.head.hooks and (fmt.header.wakes is None or fmt.may_be_in(text)) else None
         if claim is None:
             continue
         for start, end in claim(lines, fmt):
@@ -137,6 +140,8 @@ def awake(lines: Sequence[Line], formats: Formats) -> list[Format]:
     text = "\n".join(line.text for line in lines)
     programs = {line.envelope.program for line in lines if line.envelope}
     full = [line for line in lines if line.text.strip()]
+    loose = [line for line in full if line.envelope is None]
+    of_nobody = "\n".join(line.text for line in loose)
     found = []
     for fmt in formats.all.values():
         if fmt.header.over == "prose":
@@ -144,7 +149,10 @@ def awake(lines: Sequence[Line], formats: Formats) -> list[Format]:
         if fmt.header.over == "log":
             if any(fmt.takes(p) for p in programs if p) or any(w in text for w in fmt.head.bare_wakes):
                 found.append(fmt)
-        elif fmt.may_be_in(text) and fmt.may_read(full):
+        elif fmt.header.programs and any(fmt.takes(p) for p in programs if p):
+            if fmt.may_be_in(text) and fmt.may_read(full):
+                found.append(fmt)
+        elif loose and fmt.may_be_in(of_nobody) and fmt.may_read(loose):
             found.append(fmt)
     return found
 
@@ -178,6 +186,7 @@ def label(lines: Sequence[Line], formats: Formats) -> tuple[list[str | None], li
         blank = not line.text.strip()
         table.append([0.0 if blank else _PROSE, *(score(f, line) for f in candidates)])
     _raise_data(lines, candidates, table)
+    _raise_asides(lines, candidates, table)
     best = [0.0] * len(names)
     back: list[list[int]] = []
     for line, emission in zip(lines, table, strict=True):
@@ -202,6 +211,20 @@ def label(lines: Sequence[Line], formats: Formats) -> tuple[list[str | None], li
             scores.append(table[i][at])
             at = back[i][at]
     return labels[::-1], scores[::-1]
+
+
+def _raise_asides(lines: Sequence[Line], candidates: list[Format], table: list[list[float]]) -> None:
+    """What a person wrote between the lines of a session leaves it whole, and so does an answer to 334, whatever it is."""
+    for column, fmt in enumerate(candidates, start=1):
+        if not fmt.header.session:
+            continue
+        asked = False
+        for i, line in enumerate(lines):
+            if not line.text.strip():
+                continue
+            if table[i][column] == _MISS and line.envelope is None:
+                table[i][column] = _DATA if asked else _ASIDE if is_prose(line.text) else _MISS
+            asked = table[i][column] > 0 and line.text.startswith("334")
 
 
 def _raise_data(lines: Sequence[Line], candidates: list[Format], table: list[list[float]]) -> None:

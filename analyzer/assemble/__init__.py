@@ -10,7 +10,6 @@ from analyzer.assemble.certificate import certificates_of
 from analyzer.assemble.delivery import GOOD, deliveries_of
 from analyzer.assemble.dialogue import dialogues_of
 from analyzer.assemble.facts import facts_of, provider_of
-from analyzer.assemble.message import messages_of
 from analyzer.assemble.problems import complaints_of, domain_of, merged, of_deliveries, of_dialogue, of_events, of_remarks
 from analyzer.model import events as ev
 from analyzer.model.case import Case, Delivery, Dialogue, Message, Problem
@@ -73,7 +72,7 @@ def assemble(
     def owned(kind: str, at: int) -> tuple[int, ...]:
         return tuple(sorted(mine.get((kind, at), ())))
 
-    messages = messages_of(events)
+    messages = _messages(events)
     case = Case(
         captures=tuple(captures),
         parsed=tuple(parsed),
@@ -142,6 +141,14 @@ def _failed(events: Sequence[ev.Event]) -> list[ev.Event]:
     return found
 
 
+def _messages(events: Sequence[ev.Event]) -> tuple[Message, ...]:
+    if not any(isinstance(e, ev.Header | ev.Reported) for e in events):
+        return ()
+    from analyzer.assemble.message import messages_of
+
+    return messages_of(events)
+
+
 def _dns(parsed: Sequence[Parsed]) -> tuple[tuple[Lookup, ...], tuple[Record, ...]]:
     segments = [p for p in parsed if any(isinstance(e, _DNS) for e in p.events)]
     if not segments:
@@ -173,9 +180,9 @@ def _of_clients(
 
 def _words_alone(parsed: Parsed) -> list[int]:
     """The unread lines that hold one word, as a datum that was made unreadable does."""
-    if not parsed.unrecognised:
+    if not parsed.unrecognised and not parsed.prose:
         return []
-    unread = frozenset(parsed.unrecognised)
+    unread = frozenset({*parsed.unrecognised, *parsed.prose})
     return [line.number for line in parsed.segment.lines if line.number in unread and len(line.text.split(maxsplit=1)) == 1]
 
 

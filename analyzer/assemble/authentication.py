@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 
 import msgspec
+
+from analyzer.expressions import re
 
 _SECOND_LEVEL = frozenset({"ac", "co", "com", "edu", "gov", "gob", "gouv", "ne", "net", "nom", "or", "org"})
 _METHODS = frozenset({"spf", "dkim", "dmarc", "arc", "iprev", "compauth"})

@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from analyzer import cache, resources
+from analyzer.assemble.names import backwards
 from analyzer.expressions import re
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NIBBLES = 32
 _REFUSED = ipaddress.ip_network("127.255.255.0/24")
 _NAMED_LIKE_A_BLOCKLIST = re.compile(r"(?:bl|spam|black|block|abuse|drop|\buce)", re.IGNORECASE)
 _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
@@ -37,20 +37,10 @@ def _read_zones() -> dict[str, dict[str, Any]]:
     return {str(e["zone"]).lower(): e for e in entries if isinstance(e, dict) and "zone" in e}
 
 
-def _reversed(labels: Sequence[str]) -> tuple[str, int] | None:
-    """The address that the first labels write backwards, and how many they are."""
-    if len(labels) > _NIBBLES and all(len(n) == 1 and n in "0123456789abcdef" for n in labels[:_NIBBLES]):
-        digits = "".join(reversed(labels[:_NIBBLES]))
-        return str(ipaddress.ip_address(":".join(digits[i : i + 4] for i in range(0, _NIBBLES, 4)))), _NIBBLES
-    if len(labels) > 4 and all(n.isascii() and n.isdigit() and len(n) < 4 and int(n) < 256 for n in labels[:4]):
-        return ".".join(str(int(n)) for n in reversed(labels[:4])), 4
-    return None
-
-
 def blocklist_question(name: str) -> tuple[str, str] | None:
     """The address or domain that a question about *name* asks a blocklist for, and the list's zone; None for others."""
     labels = name.split(".")
-    found = _reversed(labels)
+    found = backwards(labels)
     if found is not None:
         zone = ".".join(labels[found[1] :])
         other = zone.endswith(".arpa") or "." not in zone or zones().get(zone, {}).get("information")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
-
-import dns.exception
-import dns.name
-import dns.rdata
-import dns.reversename
+from typing import TYPE_CHECKING, Any
 
 from analyzer.expressions import re
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# dnspython takes longer to import than most captures take to be read: it is imported where there is something for it to read.
+
 _TTL_BEHIND = re.compile(r'"[ \t]+[0-9]{1,10}\Z')  # the last column of a provider's table
+_PLAIN_STRINGS = re.compile(r'(?:"[ !#-\[\]-~]{0,255}"[ \t]*){1,64}')  # without escapes: nothing that only dnspython could read
+_STRING = re.compile(r'"([^"]*)"')
 ADDRESSES = frozenset({"A", "AAAA"})
+_NIBBLES = 32
 
 
 def plain_name(text: str) -> str:
@@ -21,6 +24,9 @@ def plain_name(text: str) -> str:
     if text in {"", "."}:
         return "."
     if not text.isascii():
+        import dns.exception
+        import dns.name
+
         try:
             text = dns.name.from_text(text).to_text()
         except (dns.exception.DNSException, UnicodeError):
@@ -36,18 +42,30 @@ def address_of(text: str) -> str | None:
         return None
 
 
+def backwards(labels: Sequence[str]) -> tuple[str, int] | None:
+    """The address that the first *labels* write backwards, and how many they are."""
+    if len(labels) > _NIBBLES and all(len(n) == 1 and n in "0123456789abcdef" for n in labels[:_NIBBLES]):
+        digits = "".join(reversed(labels[:_NIBBLES]))
+        return str(ipaddress.ip_address(":".join(digits[i : i + 4] for i in range(0, _NIBBLES, 4)))), _NIBBLES
+    if len(labels) > 4 and all(n.isascii() and n.isdigit() and len(n) < 4 and int(n) < 256 for n in labels[:4]):
+        return ".".join(str(int(n)) for n in reversed(labels[:4])), 4
+    return None
+
+
 def reversed_address(name: str) -> str | None:
     """The address of a name below in-addr.arpa or ip6.arpa, or None."""
-    if not name.rstrip(".").lower().endswith((".in-addr.arpa", ".ip6.arpa")):
-        return None
-    try:
-        return address_of(dns.reversename.to_address(dns.name.from_text(name)))
-    except (dns.exception.DNSException, ValueError):
-        return None
+    labels = name.rstrip(".").lower().split(".")
+    wanted = {"in-addr": 4, "ip6": _NIBBLES}.get(labels[-2]) if labels[-1] == "arpa" and len(labels) > 1 else None
+    found = backwards(labels)
+    return found[0] if found is not None and found[1] == wanted == len(labels) - 2 else None
 
 
 def rdata_of(rtype: str, text: str) -> tuple[Any, str | None]:
     """The record's data as dnspython reads it, or None and why it cannot."""
+    import dns.exception
+    import dns.name
+    import dns.rdata
+
     try:
         return dns.rdata.from_text("IN", rtype, text, origin=dns.name.root), None
     except (dns.exception.DNSException, ValueError, UnicodeError) as error:
@@ -70,6 +88,8 @@ def values_of(rtype: str | None, text: str) -> tuple[list[str], str | None]:
         return (["", plain_name(text.split()[0])] if text else []), None
     if rtype == "TXT" and '"' in text[:3]:
         text = _TTL_BEHIND.sub('"', text)
+        if _PLAIN_STRINGS.fullmatch(text):
+            return ["".join(_STRING.findall(text))], None
         data, error = rdata_of("TXT", text)
         if data is None:  # brackets of which the copy lacks one
             data, error = rdata_of("TXT", re.sub(r"\A\(\s*|\s*\)\Z", "", text))

@@ -211,9 +211,10 @@ def _repeated(e: Exchange, later: Sequence[Exchange]) -> bool:
         return any(x.code and x.code < 400 and x.to not in {"QUIT", ""} for x in later)
     if e.to == "?" or e.unknown:
         return any(x.code and x.code < 400 and x.to not in {"QUIT", ""} for x in later)
-    if e.code in {500, 501, 502, 503} and e.to not in {"RCPT", "AUTH", "STARTTLS"}:
-        return any(x.to == e.to and x.code and x.code < 400 for x in later)
-    return any(x.to == e.to and x.argument == e.argument and x.code and x.code < 400 for x in later)
+    done = [x for x in later if x.to == e.to and x.code and x.code < 400]
+    if (e.code in {500, 501, 502, 503} and e.to not in {"RCPT", "AUTH", "STARTTLS"}) or (e.code == 503 and e.to == "RCPT"):
+        return bool(done)
+    return any(x.argument == e.argument or (e.to == "RCPT" and _rcpt(x) == _rcpt(e) is not None) for x in done)
 
 
 _OUT_OF_ORDER = frozenset({500, 501, 502, 503, 554})

@@ -26,6 +26,7 @@ COMMANDS = {
     "vocabulary": "the kinds of events and things, with their fields",
 }
 USAGE = 2
+_GARBAGE = 50_000  # things made between two searches for garbage: a paste makes few that refer to each other
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
@@ -68,9 +69,12 @@ def _complain(text: str) -> None:
 
 def run(argv: list[str]) -> int:
     """The exit status of the command that *argv* names."""
+    import gc
     from importlib import import_module
 
     from analyzer.expressions import keep
+
+    gc.set_threshold(_GARBAGE)
 
     command = next((a for a in argv if not a.startswith("-")), None)
     if argv and argv[0] in {"-h", "--help", "--version"}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.formats.prose import is_prose
 from analyzer.model.events import Command, Content, DataEnd, Event, Reply
 from analyzer.model.place import Place
 
@@ -39,12 +40,13 @@ def events_of(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
 
 _MOST_TYPED = 120
 _MOST_BLANK = 3
+_LEAST_SENTENCE = 3  # blanks in a remark; what is typed in a dialogue has fewer, or more than words
 
 
 def _typed(index: int, lines: Sequence[Line], fmt: Format, events: list[Event]) -> bool:
     """Whether a line that is no command as it stands was typed as one: a reply follows, and the server has greeted."""
     text = lines[index].text.strip()
-    if not fmt.header.session or not 0 < len(text) <= _MOST_TYPED:
+    if not fmt.header.session or not 0 < len(text) <= _MOST_TYPED or (text.count(" ") >= _LEAST_SENTENCE and is_prose(text)):
         return False
     said = next((e for e in reversed(events) if isinstance(e, Reply | Command)), None)
     if said is None or (isinstance(said, Reply) and said.more == "-"):

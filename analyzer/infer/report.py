@@ -113,12 +113,12 @@ _SPEAKS_OF_FAILURE = re.compile(
 
 
 def _unread_trouble(case: Case) -> list[Place]:
-    """Lines of a known format that could not be read and speak of failure: with them nothing is called healthy."""
+    """Lines that could not be read and speak of failure: with them nothing is called healthy.  A person may speak of it elsewhere."""
     from analyzer.model.place import Place
 
     found = []
     for parsed in case.parsed:
-        missed = set(parsed.unrecognised) if parsed.segment.format is not None else set()
+        missed = {*parsed.unrecognised, *(parsed.prose if parsed.segment.format is not None else ())}
         found += [
             Place(parsed.segment.source, line.number)
             for line in parsed.segment.lines
@@ -395,10 +395,8 @@ def _coverage(case: Case) -> r.Coverage:
     for parsed in case.parsed:
         if parsed.error:
             errors.append(parsed.error)
-        if parsed.segment.format is None:
-            read = {e.place.line for e in parsed.events}
-            prose += sum(1 for line in parsed.segment.lines if line.number not in read)
-        else:
+        prose += len(parsed.prose)
+        if parsed.segment.format is not None:
             formats[parsed.segment.format] = formats.get(parsed.segment.format, 0) + len(parsed.segment.lines)
         missed.setdefault(parsed.segment.source, set()).update(parsed.unrecognised)
     lines = sum(c.lines[-1].last if c.lines else 0 for c in case.captures)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.expressions import re
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _PLACE = re.compile(r"\{\{\s*([a-z_][a-z0-9_.]{0,60})\s*(?:\|[^{}]{0,60})?\}\}|(`)")
 _PERHAPS = re.compile(r"\[\[([^\[\]]{1,300})\]\]")
@@ -51,6 +51,15 @@ _BLANKS = {  # in a letter, what the reader has to fill in
     "queue_id": "[queue id]",
 }
 _LONGEST = 300
+_HIGHEST = 32_767  # ports above are those of clients
+# What options of swaks and openssl the server's port asks for.
+_OF_PORT: dict[str, Callable[[Any], str | None]] = {
+    "other_port": lambda port: (
+        None if not isinstance(port, int) or port == 25 or port > _HIGHEST else f"{port} --tlsc" if port == _TLS_FIRST else str(port)
+    ),
+    "starttls": lambda port: None if port == _TLS_FIRST else "-starttls smtp",
+}
+_TLS_FIRST = 465
 _ASIDE = re.compile(r" \(((?:\{\{[^{}]{1,60}\}\}(?:, )?){1,4})\)")  # " ({{ server_ip }}, {{ helo }})"
 
 
@@ -75,7 +84,8 @@ def fill(template: str, values: Mapping[str, Any], *, command: bool = False, let
         value = look_up(found[1], values)
         if value is None:
             words = _WORDS.get(found[1], found[1].replace("_", " "))
-            out.append(f"<{found[1].replace('_', '-')}>" if inside else _BLANKS.get(found[1], words) if letter else words)
+            known = "25" if found[1] == "port" else f"<{found[1].replace('_', '-')}>"
+            out.append(known if inside else _BLANKS.get(found[1], words) if letter else words)
         else:
             out.append(value)
     out.append(template[at:])
@@ -91,6 +101,8 @@ def _aside(names: str, values: Mapping[str, Any]) -> str:
 
 def look_up(path: str, values: Mapping[str, Any]) -> str | None:
     """The value at the dotted *path* in words, or None where it is not known."""
+    if path in _OF_PORT:
+        return _OF_PORT[path](values.get("port"))
     value: Any = values
     for name in path.split("."):
         value = value.get(name) if hasattr(value, "get") else getattr(value, name, None)

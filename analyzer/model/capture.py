@@ -66,9 +66,10 @@ class Segment(msgspec.Struct, frozen=True):
 
 
 class Parsed(msgspec.Struct, frozen=True):
-    """A segment, read: its events, and the numbers of the lines that its format could not read."""
+    """A segment, read: its events, the numbers of the lines that its format could not read, and of those that are a person's words."""
 
     segment: Segment
     events: tuple[Event, ...]
     unrecognised: tuple[int, ...] = ()
+    prose: tuple[int, ...] = ()
     error: str | None = None  # the format itself failed on this segment

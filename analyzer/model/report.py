@@ -116,7 +116,10 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Coverage(msgspec.Struct, frozen=True):
-    """How many lines were read; *unrecognised* by number, in the first source (all: *by_source*)."""
+    """How many lines were read; *unrecognised* by number, in the first source (all: *by_source*).
+
+    *prose* lines are a person's words beside the capture; they are counted as recognised.
+    """
 
     lines: int
     recognised: int

@@ -9,6 +9,7 @@ _ESCAPES = re.compile(
 )
 # A colour code whose first byte was written out, or lost, where the lines were copied: "ESC[36m", "^[[36m", "\\033[0m", "[36m".
 _WRITTEN_OUT = re.compile(r"(?:ESC|\^\[|\\(?:0?33|x1[bB]|u001[bB]|e)|\u241b|\ufffd)\[[0-9;]{0,12}[mK]|\[(?:[0-9]{1,2};)?[0-9]{1,2}m")
+_COLOUR_END = re.compile(r"\[[0-9;]{0,12}[mK]")  # quicker to look for
 _CONTROL = re.compile(r"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -17,7 +18,7 @@ def plain(text: str) -> str:
     if text.endswith(("  ", "\t")):
         text = text.rstrip(" \t")
     if text.isprintable():
-        return _WRITTEN_OUT.sub("", text) if "[" in text and ("m" in text or "K" in text) else text
+        return _WRITTEN_OUT.sub("", text) if "[" in text and _COLOUR_END.search(text) else text
     text = _ESCAPES.sub("", text).rstrip("\r")
     if "\x08" in text or "\x7f" in text:
         text = _erased(text)

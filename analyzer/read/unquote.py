@@ -21,10 +21,12 @@ _TYPED = re.compile(  # what somebody typed after the prompt ">" of an SMTP clie
     r"(?i)> ?(?:EHLO|HELO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|AUTH|STARTTLS|NOOP|VRFY|\.|[A-Za-z-]{1,30}: |$"
     r"|set [a-z]{1,12}(?:=|\s*$)|server [\w.:-]{1,80}\s*$|exit\s*$|[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}\.?\s*$)"
 )
+_REPLY = re.compile(r"[2-5][0-9]{2}[ -]")
 _FENCE = re.compile(
     r"\s{0,4}(?:`{3,}\w{0,20}|~{3,}\w{0,20}|\{(?:code|noformat)[^{}]{0,40}\}|\[/?code\]|</?(?:pre|code|blockquote|samp|tt)[^<>]{0,80}>)\s*$",
     re.IGNORECASE,
 )
+_FENCE_ALONE = re.compile(r"\s{0,8}(?:`{3}|~{3})[\w-]{0,20}\s*$")
 _SHORTCODE = re.compile(r"\{\{[<%][^{}]{0,120}[>%]\}\}")
 _LINK = re.compile(r"\[(<?[^\[\]\s()]{1,300}>?)\]\((?:mailto:|https?://)[^()\s]{1,400}\)")  # Markdown made of an address or a host's name
 _TAG = re.compile(
@@ -53,6 +55,12 @@ _OPEN_MARK = re.compile(r"\s{0,4}(`{1,3})(?=[^`\s])")
 _GOES_ON = re.compile(
     r"\s*(?:(?:delays?|dsn|status|relay|orig_to|conn_use|from|to|proto|helo|stat|ctladdr|mailer|pri|xdelay|size|nrcpt|message-id|client)=|\(|said:|reply to )"
 )
+_DASH = re.compile(
+    r"(?<=[ \t])[\u2012-\u2015](?=(?:all|a|mx|ptr|include|ip[46]|exists)\b)"
+)  # what a word processor made of the "-" of a mechanism
+_ASIDE = re.compile(
+    r"(?<=\S)[ \t]{1,40}(?:<[-=]{1,8}|\u2190|[#/]{1,2} ?<?[-=]{2,8})[ \t]+(?=[^\W\d_])(?!(?:EHLO|HELO|MAIL|RCPT|DATA|QUIT|AUTH|STARTTLS)\b)[^\n]{2,200}$"
+)  # what somebody wrote behind a line
 _LITERAL_END = re.compile(r"(?:\\r)?\\n$")
 _TRANSLATED = str.maketrans(
     {
@@ -82,6 +90,7 @@ _MOST_FILES = 20
 _WIDEST = 105  # a mail client wraps at 72 to 100 columns
 _LEAST_WRAPPED = 55
 _LEAST_MARKED = 3
+_LEAST_TURNS = 4
 
 
 def unquote(lines: list[Line]) -> tuple[list[Line], list[str]]:
@@ -113,7 +122,7 @@ def _share(lines: list[Line], pattern: re.Pattern[str]) -> float:
 def _characters(lines: list[Line]) -> list[Line] | None:
     if all(line.text.isascii() for line in lines):
         return None
-    return _changed(lines, lambda text: text.translate(_TRANSLATED))
+    return _changed(lines, lambda text: (_DASH.sub("-", text) if "v=spf1" in text else text).translate(_TRANSLATED))
 
 
 def _reply_marks(lines: list[Line]) -> list[Line] | None:
@@ -136,8 +145,16 @@ def _one_level(lines: list[Line]) -> list[Line] | None:
     inner = [line.text[1:] for line in quoted if line.text[1:].strip()]
     if any(text.startswith(">> ") for text in inner) and not all(text.startswith(">>") for text in inner):
         return None  # ">>> " marks what was sent
+    if all(text.startswith(">> ") for text in inner) and _alternates(lines):
+        return None  # nor is a program's trace between the lines of a dialogue a quotation
     mark = "> " if all(text.startswith((" ", ">")) for text in inner) else ">"
     return _changed(lines, lambda text: text.removeprefix(mark if text.startswith(mark) else ">"))
+
+
+def _alternates(lines: list[Line]) -> bool:
+    """Whether lines with a mark and replies without one stand by turns."""
+    marked = [line.text.startswith(">") for line in lines if line.text.startswith(">") or _REPLY.match(line.text)]
+    return sum(a != b for a, b in zip(marked, marked[1:], strict=False)) >= _LEAST_TURNS
 
 
 def _markup(lines: list[Line]) -> list[Line] | None:
@@ -186,7 +203,21 @@ def _fences(lines: list[Line]) -> list[Line] | None:
                 return bare[len(mark) : -len(mark)]
         return text
 
-    return _changed(lines, read)
+    less = _outdented(lines)
+    return _changed(less, read) or (None if less is lines else less)
+
+
+def _outdented(lines: list[Line]) -> list[Line]:
+    """*lines* where what stands between two fences is indented as its fences are no more: a block within a list."""
+    found: list[Line] = []
+    indent = ""
+    inside = False
+    for line in lines:
+        if _FENCE_ALONE.match(line.text):
+            inside = not inside
+            indent = line.text[: len(line.text) - len(line.text.lstrip(" \t"))] if inside else ""
+        found.append(_with(line, line.text.removeprefix(indent)) if indent and inside else line)
+    return found if any(a is not b for a, b in zip(found, lines, strict=True)) else lines
 
 
 def _links(lines: list[Line]) -> list[Line] | None:
@@ -259,6 +290,15 @@ def _indent(lines: list[Line]) -> list[Line] | None:
     return _changed(lines, lambda text: text[least:])
 
 
+def _asides(lines: list[Line]) -> list[Line] | None:
+    """What somebody wrote behind a few lines of a dialogue: ``550 5.7.1 Relaying denied   <-- this one``."""
+    marked = (line.text for line in lines if "--" in line.text or "<-" in line.text or "==" in line.text or "\u2190" in line.text)
+    found = sum(_ASIDE.search(text) is not None for text in marked)
+    if not found or found > max(2, len(lines) // 4):
+        return None
+    return _changed(lines, lambda text: _ASIDE.sub("", text))
+
+
 def _blank_lines(lines: list[Line]) -> list[Line] | None:
     """A blank line after each line, as some programs paste."""
     every_second = lines[1::2]
@@ -314,6 +354,7 @@ _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
     (_grep, "file names before the lines were removed"),
     (_numbers, "line numbers before the lines were removed"),
     (_indent, "the common indent was removed"),
+    (_asides, "remarks behind lines were removed"),
     (_blank_lines, "blank lines between the lines were removed"),
     (_wraps, "wrapped lines were joined"),
 )

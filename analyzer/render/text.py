@@ -226,6 +226,7 @@ def _coverage(report: Report, page: _Page) -> None:
     c = report.coverage
     page.add()
     formats = ", ".join(f"{n} {name}" for name, n in c.formats.items()) or "no known format"
+    formats += f", {c.prose} of a person's words" if c.prose else ""
     missed = (
         f"; not recognised: line {', '.join(map(str, c.unrecognised[:8]))}{' ...' if len(c.unrecognised) > 8 else ''}"
         if c.unrecognised

@@ -26,6 +26,13 @@ if TYPE_CHECKING:
         ("From {{ server }} ({{ server_ip }}, {{ helo }}).", {"server": "a", "helo": "b"}, "From a (b)."),
         ("From {{ server }} ({{ server_ip }}, {{ helo }}).", {"server": "a"}, "From a."),
         ("{{ text }}", {"text": "{{ server }} [[ x ]]", "server": "no"}, "{{ server }} [[ x ]]"),
+        ("`nc {{ server }} {{ port }}`", {}, "`nc <server> 25`"),
+        ("`swaks --server a[[ --port {{ other_port }}]]`", {"port": 25}, "`swaks --server a`"),
+        ("`swaks --server a[[ --port {{ other_port }}]]`", {"port": 587}, "`swaks --server a --port 587`"),
+        ("`swaks --server a[[ --port {{ other_port }}]]`", {"port": 465}, "`swaks --server a --port 465 --tlsc`"),
+        ("`swaks --server a[[ --port {{ other_port }}]]`", {"port": 51234}, "`swaks --server a`"),
+        ("`openssl s_client[[ {{ starttls }}]]`", {}, "`openssl s_client -starttls smtp`"),
+        ("`openssl s_client[[ {{ starttls }}]]`", {"port": 465}, "`openssl s_client`"),
         ("Mail for {{ mx.of }}", {"mx": {"of": "example.net"}}, "Mail for example.net"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING
 
 from analyzer.expressions import re
@@ -52,6 +51,8 @@ def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
 
 def _elements(segment: Segment) -> Iterator[tuple[str, str, str, int]]:
     """Each beginning or end of an element: its path, "open" or "close", its text, its line."""
+    from html import unescape  # takes its time to import
+
     path: list[str] = []
     for line in segment.lines:
         for found in _TAG.finditer(line.text):
@@ -62,7 +63,7 @@ def _elements(segment: Segment) -> Iterator[tuple[str, str, str, int]]:
                 yield "/".join([*path, name]), "close", "", line.number
             elif not found[3]:
                 path.append(name)
-                yield "/".join(path), "open", html.unescape(found[4].strip()), line.number
+                yield "/".join(path), "open", unescape(found[4].strip()), line.number
 
 
 def _records(segment: Segment, name: str) -> Iterator[Reported]:
