@@ -77,7 +77,7 @@ class Lab:
 
     def play(self) -> None:
         for step in self.data["steps"]:
-            for word in ("send", "run", "telnet", "log", "mail", "prose", "say", "wait", "mark", "python"):
+            for word in ("send", "run", "telnet", "log", "mail", "prose", "say", "wait", "mark", "start", "python"):
                 if word in step:
                     getattr(self, "do_" + word)(step)
                     break
@@ -93,6 +93,11 @@ class Lab:
 
     def do_mark(self, step: dict[str, Any]) -> None:
         self.mark(step["mark"])
+
+    def do_start(self, step: dict[str, Any]) -> None:
+        """Start a server of `runs:` only now, in the middle of the steps."""
+        key = step.get("at", "mail")
+        RUNS[step["start"]](self.hosts[key], self.data["hosts"][key], self.data)
 
     def do_prose(self, step: dict[str, Any]) -> None:
         """A line of somebody's own words, in a mixed paste."""
