@@ -410,6 +410,8 @@ class _Reader:
             block.cite("dnssec", place)
         else:
             refused = any("refused" in w for w in block.warnings)
+            codes = {w.split(" unexpected RCODE ")[0] for w in block.warnings if " unexpected RCODE " in w}
+            status = status or (codes.pop() if len(codes) == 1 else None)
             block.failed = status or ("NO-SERVERS" if refused else "SERVFAIL")
         block.notes.append(text)
         block.ended = True

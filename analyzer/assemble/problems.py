@@ -297,6 +297,12 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
     return []
 
 
+def _led_elsewhere(a: ev.Attempt, sender_domain: str | None) -> bool:
+    """The address written to led on to one of another domain, and the sender is of neither: mail passed on for a stranger."""
+    first, last = domain_of(a.orig_to), domain_of(a.rcpt_to)
+    return bool(first and last and sender_domain) and len({first, last, sender_domain}) == 3
+
+
 # ---- from logs -------------------------------------------------------------------------------------------------------
 def of_deliveries(
     deliveries: Sequence[Delivery], software: dict[str, str | None], complaints: dict[Place, ev.Trouble | ev.TlsFailed]
@@ -311,7 +317,7 @@ def of_deliveries(
             later = d.attempts[at + 1 :]
             done = any(x.rcpt_to == a.rcpt_to and x.status in GOOD for x in later)
             problem = _attempt(a, d, software, resolved=done)
-            if d.queue_id in forwards:
+            if d.queue_id in forwards or _led_elsewhere(a, problem.sender_domain):
                 problem = msgspec.structs.replace(problem, forwarded="yes")
             complaint = complaints.get(a.place)
             found.append((index, _complained(problem, complaint) if complaint else problem))
@@ -347,12 +353,15 @@ def complaints_of(events: Iterable[ev.Event]) -> dict[Place, ev.Trouble | ev.Tls
         process = (e.place.source, e.host, e.agent, e.pid) if e.pid else None
         queue_id = getattr(e, "queue_id", None)
         message = (e.place.source, e.host, queue_id) if queue_id and queue_id not in NO_QUEUE_ID else None
-        if isinstance(e, ev.TlsFailed) or (isinstance(e, ev.Trouble) and (e.severity != "info" or message is not None)):
-            for key in (process, message):
+        dealing = None  # one client's mail by one sender: what Exim tells of its checks has no process
+        if isinstance(e, ev.Trouble | ev.Refused) and e.client_ip and e.mail_from:
+            dealing = (e.place.source, e.host, e.client_ip, e.mail_from.lower())
+        if isinstance(e, ev.TlsFailed) or (isinstance(e, ev.Trouble) and (e.severity != "info" or message or dealing)):
+            for key in (process if getattr(e, "severity", None) != "info" or message else None, message, dealing):
                 if key is not None:
                     last[key] = e
         elif isinstance(e, ev.Refused) or (isinstance(e, ev.Attempt) and e.status not in GOOD):
-            for key in (process, message):
+            for key in (process, message, dealing):
                 complaint = last.get(key) if key is not None else None
                 if complaint is not None and 0 < abs(e.place.line - complaint.place.line) <= _NEAR:
                     found[e.place] = complaint

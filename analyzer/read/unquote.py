@@ -21,6 +21,7 @@ _TYPED = re.compile(  # what somebody typed after the prompt ">" of an SMTP clie
     r"(?i)> ?(?:EHLO|HELO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|AUTH|STARTTLS|NOOP|VRFY|\.|[A-Za-z-]{1,30}: |$"
     r"|set [a-z]{1,12}(?:=|\s*$)|server [\w.:-]{1,80}\s*$|exit\s*$|[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}\.?\s*$)"
 )
+_EXIM_TEST = re.compile(r">>> (?:host in |using ACL |processing \"|check |looking up host name|routing )")  # `exim -bh` thinking aloud
 _FENCE = re.compile(
     r"\s{0,4}(?:`{3,}\w{0,20}|~{3,}\w{0,20}|\{(?:code|noformat)[^{}]{0,40}\}|\[/?code\]|</?(?:pre|code|blockquote|samp|tt)[^<>]{0,80}>)\s*$",
     re.IGNORECASE,
@@ -136,6 +137,8 @@ def _one_level(lines: list[Line]) -> list[Line] | None:
     inner = [line.text[1:] for line in quoted if line.text[1:].strip()]
     if any(text.startswith(">> ") for text in inner) and not all(text.startswith(">>") for text in inner):
         return None  # ">>> " marks what was sent
+    if any(_EXIM_TEST.match(line.text) for line in lines[:_MOST_LOOKED_AT]):
+        return None
     mark = "> " if all(text.startswith((" ", ">")) for text in inner) else ">"
     return _changed(lines, lambda text: text.removeprefix(mark if text.startswith(mark) else ">"))
 
