@@ -205,17 +205,12 @@ def _linked(
 
 
 def _connected_after_all(p: Problem, dialogues: Sequence[Dialogue]) -> bool:
-    return any(
-        d.connected == "yes" and d.places > p.places and d.server in {p.server, None} and not _other_family(p, d) for d in dialogues
-    )
+    return any(d.connected == "yes" and d.places > p.places and d.server in {p.server, None} and not _other_family(p, d) for d in dialogues)
 
 
 def _other_family(p: Problem, d: Dialogue) -> bool:
     """Somebody called IPv6 and then, in a command of its own, IPv4: that the second works does not undo the first."""
-    if ":" not in (p.server_ip or "") or ":" in (d.server_ip or ":"):
-        return False
-    typed = d.where.get("server") or d.where.get("server_ip") or ()
-    return bool(typed) and typed[0] > p.places[-1]
+    return ":" in (p.server_ip or "") and ":" not in (d.server_ip or ":") and d.places[0] > p.places[-1]
 
 
 def _delivered_after_all(p: Problem, deliveries: Sequence[Delivery]) -> bool:

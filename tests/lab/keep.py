@@ -58,16 +58,15 @@ def log_kind(spec: dict[str, Any]) -> str:
     return next((kind for kind in ("exim", "haraka") if kind in spec["runs"]), "mail")
 
 
-def save(data: dict[str, Any], step: dict[str, Any], text: str, host: Host | None) -> None:
-    """Write the capture and its expectations; a second step that saves to the same place appends."""
+def save(data: dict[str, Any], step: dict[str, Any], text: str, host: Host | None) -> bool:
+    """Write the capture and its expectations; a second step that saves to the same place appends.  False: there is nothing."""
     name = step["save"] if "/" in step["save"] else f"lab/{data['name']}/{step['save']}"
     path = SAMPLES / name
     path.parent.mkdir(parents=True, exist_ok=True)
     before = written.get(name, "")
     text = before + text
     if not text.strip():
-        print(f"lab: {data['name']}: nothing captured for {name}", flush=True)
-        return
+        return False
     written[name] = text
     path.write_text(text)
     expected = expectation(data, step, text)
@@ -77,6 +76,7 @@ def save(data: dict[str, Any], step: dict[str, Any], text: str, host: Host | Non
         old = yaml.safe_load(previous.read_text())["origin"]
         expected["origin"] = old if step.get("prose") else merged(old, expected["origin"])
     previous.write_text(yaml.safe_dump(expected, sort_keys=False, allow_unicode=True, width=110))
+    return True
 
 
 def expectation(data: dict[str, Any], step: dict[str, Any], text: str) -> dict[str, Any]:

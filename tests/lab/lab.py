@@ -26,6 +26,7 @@ class Lab:
         self.data = data
         self.hosts: dict[str, Host] = {}
         self.marks: dict[tuple[str, str], int] = {}
+        self.in_vain: list[str] = []  # what was waited for and never came
         self.switch = Switch()
 
     def __enter__(self) -> Self:
@@ -65,6 +66,10 @@ class Lab:
         for key in self.hosts:
             self.mark(key)
 
+    def complaints(self) -> list[str]:
+        """What makes the captures doubtful: servers that did not come up, lines that did not come, nothing to keep."""
+        return [c for host in self.hosts.values() for c in host.in_vain] + self.in_vain
+
     def down(self) -> None:
         for host in self.hosts.values():
             host.stop()
@@ -86,7 +91,9 @@ class Lab:
 
     def keep(self, step: dict[str, Any], text: str, *used: str) -> None:
         if step.get("save"):
-            keep.save(self.data, step, text, self.hosts[step.get("at", "pc")] if step.get("at", "pc") in self.hosts else None)
+            kept = keep.save(self.data, step, text, self.hosts[step.get("at", "pc")] if step.get("at", "pc") in self.hosts else None)
+            if not kept:
+                self.in_vain.append(f"nothing captured for {step['save']}")
 
     def do_wait(self, step: dict[str, Any]) -> None:
         time.sleep(float(step["wait"]))
@@ -160,7 +167,7 @@ class Lab:
                 time.sleep(0.5)
                 return
             time.sleep(0.3)
-        print(f"lab: {self.data['name']}: {key} never logged {pattern!r}", flush=True)
+        self.in_vain.append(f"{key} never logged {pattern!r}")
 
     def log_of(self, key: str, which: str = "") -> str:
         path = keep.LOGS.get(which or keep.log_kind(self.data["hosts"][key]), which)
