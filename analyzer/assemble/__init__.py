@@ -92,8 +92,8 @@ def _dialogues(
     sessions: dict[tuple[int, str], list[ev.Event]] = {}
     for p in parsed:
         name = p.segment.format
-        if name and any(isinstance(e, _SESSION) and not e.agent for e in p.events):
-            sessions.setdefault((p.segment.source, name), []).extend(p.events)
+        if name and any(isinstance(e, _SESSION) and not e.agent and not _logged(e) for e in p.events):
+            sessions.setdefault((p.segment.source, name), []).extend(e for e in p.events if not _logged(e))
     dialogues: list[Dialogue] = []
     problems: list[tuple[int, Problem]] = []
     for (_, name), events in sorted(sessions.items(), key=lambda kv: kv[1][0].place):
@@ -104,6 +104,11 @@ def _dialogues(
             problems += [(len(dialogues), p) for p in of_dialogue(d, failed)]
             dialogues.append(d)
     return dialogues, problems
+
+
+def _logged(e: ev.Event) -> bool:
+    """Whether a log tells *e* of one of its messages, which is no part of a session."""
+    return isinstance(e, ev.ConnectFailed) and e.queue_id is not None
 
 
 def _foreign(d: Dialogue, providers: Providers) -> Dialogue:

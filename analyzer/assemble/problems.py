@@ -589,7 +589,7 @@ def _login(e: ev.AuthResult, software: str | None, view: str | None) -> Problem 
 
 
 def _no_connection(e: ev.ConnectFailed, software: str | None, view: str | None) -> Problem | None:
-    if not e.agent:
+    if not e.agent and not e.queue_id:
         return None  # a session's own: its dialogue tells it
     return Problem(
         **_fields(e, software, view)
@@ -650,7 +650,7 @@ def _alike(p: Problem) -> tuple[object, ...]:
         p.unresolved == p.domain,
         p.client_ip if p.kind in {"refusal", "hang-up"} and p.view == "sending" else None,
         p.server_ip if p.by != "local" else None,
-        p.server if p.kind == "connect-failure" else None,
+        p.server if p.kind in {"connect-failure", "delivery-failure"} else None,
     )
 
 

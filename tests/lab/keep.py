@@ -49,7 +49,7 @@ SERVERS = {
     "opendkim": "opendkim",
     "milter": "python3-milter",
 }
-FACTS = ("client_ip", "helo", "mail_from", "rcpt_to")
+NOTES = ("todo", "wrong", "not")  # what people noted beside a capture stays when it is made again
 
 written: dict[str, str] = {}
 
@@ -72,9 +72,10 @@ def save(data: dict[str, Any], step: dict[str, Any], text: str, host: Host | Non
     expected = expectation(data, step, text)
     previous = path.with_suffix(".expected.yaml")
     expected["origin"] = origin(data, step, host)
-    if before and previous.exists():
-        old = yaml.safe_load(previous.read_text())["origin"]
-        expected["origin"] = old if step.get("prose") else merged(old, expected["origin"])
+    noted = yaml.safe_load(previous.read_text()) if previous.exists() else {}
+    if before and noted:
+        expected["origin"] = noted["origin"] if step.get("prose") else merged(noted["origin"], expected["origin"])
+    expected |= {key: noted[key] for key in NOTES if key in noted}
     previous.write_text(yaml.safe_dump(expected, sort_keys=False, allow_unicode=True, width=110))
     return True
 

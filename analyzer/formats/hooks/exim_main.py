@@ -9,7 +9,7 @@ import msgspec
 from analyzer.expressions import re
 from analyzer.formats.hooks.postfix import without_codes
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, ClientGone, Event, MessageInfo, Noise, Refused, Trouble
+from analyzer.model.events import Attempt, ClientGone, ConnectFailed, Event, MessageInfo, Noise, Refused, Trouble
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -81,7 +81,22 @@ def weight(line: Line, fmt: Format) -> float:
 def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
     """The grammar's events, with what their texts tell besides."""
     found, missed = events_of(segment, fmt)
-    return [_told(e) for e in found], missed
+    return _with_hosts([_told(e) for e in found]), missed
+
+
+def _with_hosts(events: list[Event]) -> list[Event]:
+    """An attempt that failed for want of a connection names no host: the line before, of the same message, does."""
+    tried: dict[str, ConnectFailed] = {}
+    found: list[Event] = []
+    for e in events:
+        match e:
+            case ConnectFailed(queue_id=str() as queue_id):
+                tried[queue_id] = e
+            case Attempt(queue_id=str() as queue_id, relay=None, relay_ip=None, text=str() as text) if last := tried.get(queue_id):
+                if last.text and text.startswith(last.text):
+                    e = msgspec.structs.replace(e, relay=last.server, relay_ip=last.server_ip, relay_port=last.port)
+        found.append(e)
+    return found
 
 
 def _told(event: Event) -> Event:
