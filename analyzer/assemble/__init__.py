@@ -204,6 +204,7 @@ def _linked(
         (p.rcpt_to and p.temporary != "no" and _succeeded(p, dialogues, deliveries, events, back))
         or (p.kind == "connect-failure" and _connected_after_all(p, dialogues))
         or (p.queue_id and p.kind in _ON_THE_WAY and _delivered_after_all(p, deliveries))
+        or (p.kind == "auth-failure" and p.view == "receiving" and _logged_in_after_all(p, events, back))
     ):
         changes["resolved"] = "yes"
     return msgspec.structs.replace(p, **changes) if changes else p
@@ -220,6 +221,26 @@ def _other_family(p: Problem, d: Dialogue) -> bool:
 
 def _delivered_after_all(p: Problem, deliveries: Sequence[Delivery]) -> bool:
     return any(d.queue_id == p.queue_id and d.delivered == "yes" for d in deliveries)
+
+
+_MOST_TYPING_ERRORS = 4  # places in a log; a login that failed is told by up to three programs
+
+
+def _logged_in_after_all(p: Problem, events: Sequence[ev.Event], back: frozenset[int]) -> bool:
+    """Whether the same client, as the same user, got in after a failure or two: a mistyped password, not a guessed one."""
+    if p.client_ip is None:
+        return False
+    moment = _moment(p.places[-1], back)
+    tries = 0
+    got_in = False
+    for e in events:
+        if getattr(e, "client_ip", None) != p.client_ip:
+            continue
+        if isinstance(e, ev.AuthResult) and e.result == "failed":
+            tries += 1
+        elif isinstance(e, ev.AuthResult | ev.MessageInfo) and e.user is not None and p.user in {e.user, None}:
+            got_in = got_in or (_moment(e.place, back) > moment and getattr(e, "result", "ok") == "ok")
+    return got_in and tries <= _MOST_TYPING_ERRORS
 
 
 def _only_client(lookups: Sequence[Lookup]) -> tuple[str, tuple[Place, ...]] | None:

@@ -188,10 +188,11 @@ class Lab:
     def do_mail(self, step: dict[str, Any]) -> None:
         """The newest message in a mailbox: a bounce, say."""
         host = self.hosts[step.get("at", "mail")]
-        text = ""
-        for _ in range(30):
-            text = host.run(f"cat /var/mail/{step['mail']} /var/spool/mail/{step['mail']} 2>/dev/null | cat")
-            if text:
+        text = before = ""
+        end = time.monotonic() + step.get("limit", 30)
+        while time.monotonic() < end:
+            before, text = text, host.run(f"cat /var/mail/{step['mail']} /var/spool/mail/{step['mail']} 2>/dev/null | cat")
+            if text.endswith("\n") and text == before:  # whole, not half written
                 break
             time.sleep(0.5)
         last = re.split(r"(?m)^(?=From \S+ +\w{3} \w{3} [ \d]\d )", text)[-1]
