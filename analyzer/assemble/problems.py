@@ -50,6 +50,7 @@ _NEXT_HOP = re.compile(
     r"(?:connect to|lost connection with|conversation with|host) (?P<server>[^\s\[\]:]{1,255})\[(?P<server_ip>[0-9A-Fa-f.:]{3,45})\](?::(?P<port>[0-9]{1,5}))?"
 )
 _FORWARDED = re.compile(r"forwarded as ([A-Za-z0-9]{4,30})")
+_LEAST_PERMANENT = 500
 _DIGITS = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\S{1,64}@\S{1,255}")
 _ASIDE = frozenset({"VRFY", "EXPN", "HELP", "NOOP", "RSET", "ETRN"})  # refusing these stops no mail
@@ -111,6 +112,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
     }
     found: list[Problem] = []
     rcpt: str | None = d.rcpt_to[-1] if d.rcpt_to else None
+    turned_away = (d.greeting or 0) >= _LEAST_PERMANENT  # whatever is refused after such a greeting follows from it
     for index, e in enumerate(d.exchanges):
         if e.to == "RCPT":
             rcpt = _rcpt(e) or rcpt
@@ -133,7 +135,9 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
                 where=_where(d, e.places),
                 resolved="yes" if _repeated(e, later) else "no",
                 what="",
-                minor=e.to in {"QUIT", "NOOP", "HELP", "VRFY", "EXPN", "RSET"} or _is_retry_of_ehlo(e, later),
+                minor=e.to in {"QUIT", "NOOP", "HELP", "VRFY", "EXPN", "RSET"}
+                or _is_retry_of_ehlo(e, later)
+                or (turned_away and e.to != GREETING),
                 **common,
             )
         )

@@ -89,13 +89,20 @@ def _with_hosts(events: list[Event]) -> list[Event]:
     tried: dict[str, ConnectFailed] = {}
     found: list[Event] = []
     for e in events:
-        match e:
-            case ConnectFailed(queue_id=str() as queue_id):
-                tried[queue_id] = e
-            case Attempt(queue_id=str() as queue_id, relay=None, relay_ip=None, text=str() as text) if last := tried.get(queue_id):
-                if last.text and text.startswith(last.text):
-                    e = msgspec.structs.replace(e, relay=last.server, relay_ip=last.server_ip, relay_port=last.port)
-        found.append(e)
+        last = tried.get(getattr(e, "queue_id", None) or "")
+        if isinstance(e, ConnectFailed) and e.queue_id:
+            tried[e.queue_id] = e
+        if (
+            isinstance(e, Attempt)
+            and last
+            and last.text
+            and e.relay is None
+            and e.relay_ip is None
+            and (e.text or "").startswith(last.text)
+        ):
+            found.append(msgspec.structs.replace(e, relay=last.server, relay_ip=last.server_ip, relay_port=last.port))
+        else:
+            found.append(e)
     return found
 
 

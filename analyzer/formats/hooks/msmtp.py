@@ -32,6 +32,7 @@ def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
         if isinstance(e, Noise):
             step = next((stage for pattern, stage in _STEPS if pattern.search((e.text or "")[:500])), None)
         elif isinstance(e, Reply) and e.again == "yes" and step is not None:
-            e = msgspec.structs.replace(e, to=step)
+            told.append(msgspec.structs.replace(e, to=step))
+            continue
         told.append(e)
     return told, missed
