@@ -148,7 +148,7 @@ class Lab:
         text = step.get("message") or MESSAGE.format(
             name=sender.split("@")[0].capitalize(),
             sender=sender,
-            to=to,
+            to=to if isinstance(to, str) else ", ".join(to),
             subject=step.get("subject", "Minutes of the meeting"),
             date=time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime()),
             id=f"{time.time():.3f}.{number}",
