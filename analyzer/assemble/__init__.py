@@ -94,8 +94,8 @@ def _dialogues(
     sessions: dict[tuple[int, str], list[ev.Event]] = {}
     for p in parsed:
         name = p.segment.format
-        if name and any(isinstance(e, _SESSION) and not e.agent for e in p.events):
-            sessions.setdefault((p.segment.source, name), []).extend(p.events)
+        if name and any(isinstance(e, _SESSION) and not e.agent and not _logged(e) for e in p.events):
+            sessions.setdefault((p.segment.source, name), []).extend(e for e in p.events if not _logged(e))
     dialogues: list[Dialogue] = []
     problems: list[tuple[int, Problem]] = []
     for (_, name), events in sorted(sessions.items(), key=lambda kv: kv[1][0].place):
@@ -106,6 +106,11 @@ def _dialogues(
             problems += [(len(dialogues), p) for p in of_dialogue(d, failed)]
             dialogues.append(d)
     return dialogues, problems
+
+
+def _logged(e: ev.Event) -> bool:
+    """Whether a log tells *e* of one of its messages, which is no part of a session."""
+    return isinstance(e, ev.ConnectFailed) and e.queue_id is not None
 
 
 def _foreign(d: Dialogue, providers: Providers) -> Dialogue:
@@ -209,13 +214,19 @@ def _linked(
         (p.rcpt_to and p.temporary != "no" and _succeeded(p, dialogues, deliveries, events, back))
         or (p.kind == "connect-failure" and _connected_after_all(p, dialogues))
         or (p.queue_id and p.kind in _ON_THE_WAY and _delivered_after_all(p, deliveries))
+        or (p.kind == "auth-failure" and p.view == "receiving" and _logged_in_after_all(p, events, back))
     ):
         changes["resolved"] = "yes"
     return msgspec.structs.replace(p, **changes) if changes else p
 
 
 def _connected_after_all(p: Problem, dialogues: Sequence[Dialogue]) -> bool:
-    return any(d.connected == "yes" and d.places > p.places and d.server in {p.server, None} for d in dialogues)
+    return any(d.connected == "yes" and d.places > p.places and d.server in {p.server, None} and not _other_family(p, d) for d in dialogues)
+
+
+def _other_family(p: Problem, d: Dialogue) -> bool:
+    """Somebody called IPv6 and then, in a command of its own, IPv4: that the second works does not undo the first."""
+    return ":" in (p.server_ip or "") and ":" not in (d.server_ip or ":") and d.places[0] > p.places[-1]
 
 
 def _delivered_after_all(p: Problem, deliveries: Sequence[Delivery]) -> bool:
@@ -225,6 +236,26 @@ def _delivered_after_all(p: Problem, deliveries: Sequence[Delivery]) -> bool:
 def _subject(enhanced: str | None) -> str | None:
     """Class and subject of an enhanced status code (RFC 3463 2): what is left of it where two servers' details differ."""
     return None if enhanced is None else enhanced.rpartition(".")[0]
+
+
+_MOST_TYPING_ERRORS = 4  # places in a log; a login that failed is told by up to three programs
+
+
+def _logged_in_after_all(p: Problem, events: Sequence[ev.Event], back: frozenset[int]) -> bool:
+    """Whether the same client, as the same user, got in after a failure or two: a mistyped password, not a guessed one."""
+    if p.client_ip is None:
+        return False
+    moment = _moment(p.places[-1], back)
+    tries = 0
+    got_in = False
+    for e in events:
+        if getattr(e, "client_ip", None) != p.client_ip:
+            continue
+        if isinstance(e, ev.AuthResult) and e.result == "failed":
+            tries += 1
+        elif isinstance(e, ev.AuthResult | ev.MessageInfo) and e.user is not None and p.user in {e.user, None}:
+            got_in = got_in or (_moment(e.place, back) > moment and getattr(e, "result", "ok") == "ok")
+    return got_in and tries <= _MOST_TYPING_ERRORS
 
 
 def _only_client(lookups: Sequence[Lookup]) -> tuple[str, tuple[Place, ...]] | None:

@@ -410,6 +410,11 @@ class _Reader:
             block.cite("dnssec", place)
         else:
             refused = any("refused" in w for w in block.warnings)
+            asked = {found[1] for w in block.warnings if (found := _DELV_ASKED.search(w))}
+            if block.server_ip is None and len(asked) == 1:
+                block.server_ip = block.server = asked.pop()
+            codes = {w.split(" unexpected RCODE ")[0] for w in block.warnings if " unexpected RCODE " in w}
+            status = status or (codes.pop() if len(codes) == 1 else None)
             block.failed = status or ("NO-SERVERS" if refused else "SERVFAIL")
         block.notes.append(text)
         block.ended = True
@@ -442,6 +447,10 @@ class _Reader:
         if self.block is not None:
             self.found.append(self.block)
         self.block = self.pending = None
+
+
+# Whom delv asked: "connection refused resolving 'example.net/MX/IN': 127.0.0.1#53"
+_DELV_ASKED = re.compile(r" resolving '[^']{1,300}': ([0-9A-Fa-f.:]{2,45})#[0-9]{1,5}$")
 
 
 def status_in(text: str) -> str | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _GIVEN_UP = frozenset({"expired", "force-expired", "killed"})  # says more than the removal that follows
 NO_QUEUE_ID = frozenset({"NOQUEUE", "000000"})  # what Postfix and verbose daemons print where there is no message yet
+_ID_WITHIN = 120  # "Ok: queued as 4XyZ1ab2c3z91", "5d5ee473 Message accepted for delivery"
 GOOD = frozenset({"sent", "delivered", "deliverable", "relayed", "expanded"})
 
 
@@ -36,8 +37,32 @@ def deliveries_of(events: Iterable[ev.Event], software: dict[str, str | None]) -
     for at, d in enumerate(found):
         for way in _ways(d):
             ways.setdefault(way, set()).add((at,) if d.size is None else d.size)  # each round adds a Received field
-    found = [msgspec.structs.replace(d, passes=max((len(ways[w]) for w in _ways(d)), default=1)) for d in found]
+    rounds = _rounds(found)
+    found = [
+        msgspec.structs.replace(d, passes=max([rounds.get((d.host, d.queue_id), 1), *(len(ways[w]) for w in _ways(d))])) for d in found
+    ]
     return found + [_delivery(None, [event], software) for event in unnamed]
+
+
+def _rounds(found: Sequence[Delivery]) -> dict[tuple[str | None, str | None], int]:
+    """How often a message went on to this very host, by host and queue id: its own log shows the id that the next hop gave."""
+    named = {(d.host, d.queue_id): d for d in found}
+    on: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
+    for d in found:
+        for a in d.attempts:
+            near = not a.relay_ip or a.relay_ip.startswith("127.") or a.relay_ip == "::1"  # a filter's way, which ends
+            ids = [] if near or a.status not in GOOD else [a.next_id, *(a.text or "")[:_ID_WITHIN].split()]
+            given = next(((d.host, i) for i in ids if (d.host, i) in named and i != d.queue_id), None)
+            if given is not None and any(b.rcpt_to == a.rcpt_to for b in named[given].attempts):
+                on[d.host, d.queue_id] = given
+    counts: dict[tuple[str | None, str | None], int] = {}
+    for first in on.keys() - set(on.values()):
+        chain = [first]
+        while chain[-1] in on and len(chain) <= len(found):
+            chain.append(on[chain[-1]])
+        for d_id in chain:
+            counts[d_id] = max(counts.get(d_id, 1), len(chain) - 1)
+    return counts
 
 
 def _ways(d: Delivery) -> set[tuple[object, ...]]:

@@ -100,8 +100,8 @@ class _Replay:
         return bool(isinstance(event, ev.Reply) and event.code == 220 and self._said_quit())
 
     def _gave_up_on_another(self, event: ev.Dial) -> bool:
-        """Whether the last server could not be reached, and *event* names another one."""
-        return bool(self.failed_dials and self.server and event.server and event.server != self.server)
+        """Whether the last server could not be reached, and *event* names another one, or the same in a command of its own."""
+        return bool(self.failed_dials and self.server and event.server and (event.server != self.server or event.server_ip is None))
 
     def _said_quit(self) -> bool:
         return self.quit and not self.pending and not self.reply

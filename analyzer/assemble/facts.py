@@ -44,8 +44,12 @@ def facts_of(case: Case, providers: Providers) -> Facts:
             recipients.append(p.rcpt_to)
     tried = [d for d in case.deliveries if d.attempts]
     for story in failing or tried[:1] or case.deliveries[:1]:
-        _fill(values, story, ("client_ip", "client_name", "helo", "mail_from", "queue_id", "message_id"))
-        recipients += [a.rcpt_to for a in story.attempts if a.rcpt_to]
+        # The same message as other programs tell of it: Dovecot's log names no envelope.
+        also = [d for d in case.deliveries if d is not story and d.message_id and d.message_id == story.message_id]
+        for told in (story, *also):
+            _fill(values, told, ("client_ip", "client_name", "helo", "mail_from", "queue_id", "message_id"))
+        for a in [a for d in (story, *(also if not story.queue_id else ())) for a in d.attempts]:
+            recipients += [to for to in (a.rcpt_to, a.orig_to) if to and ("@" in to or to == a.rcpt_to)]
     if not failing:
         _fill(values, _last_hop(tried), ("server", "server_ip", "port"))
     if "client_ip" not in values:
@@ -57,7 +61,7 @@ def facts_of(case: Case, providers: Providers) -> Facts:
         if m.to and not recipients:
             recipients.append(m.to)
     provider = provider_of(values.get("server") or values.get("banner"), providers)
-    return Facts(**values, rcpt_to=tuple(_unique(recipients))[:20], provider=provider)
+    return Facts(**values, rcpt_to=tuple(_whole(_unique(recipients)))[:20], provider=provider)
 
 
 def _last_hop(deliveries: Sequence[Delivery]) -> Hop | None:
@@ -83,6 +87,12 @@ def _fill(values: dict[str, Any], thing: object, names: Iterable[str]) -> None:
         value = getattr(thing, name, None)
         if value not in (None, ""):
             values.setdefault(name, value)
+
+
+def _whole(recipients: Sequence[str]) -> list[str]:
+    """*recipients* without those local parts that stand there as whole addresses, too."""
+    whole = {r.partition("@")[0] for r in recipients if "@" in r}
+    return [r for r in recipients if "@" in r or r not in whole]
 
 
 def _unique(items: Iterable[str]) -> list[str]:

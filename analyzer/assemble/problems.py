@@ -50,6 +50,7 @@ _NEXT_HOP = re.compile(
     r"(?:connect to|lost connection with|conversation with|host) (?P<server>[^\s\[\]:]{1,255})\[(?P<server_ip>[0-9A-Fa-f.:]{3,45})\](?::(?P<port>[0-9]{1,5}))?"
 )
 _FORWARDED = re.compile(r"forwarded as ([A-Za-z0-9]{4,30})")
+_LEAST_PERMANENT = 500
 _DIGITS = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\S{1,64}@\S{1,255}")
 _ASIDE = frozenset({"VRFY", "EXPN", "HELP", "NOOP", "RSET", "ETRN"})  # refusing these stops no mail
@@ -111,6 +112,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
     }
     found: list[Problem] = []
     rcpt: str | None = d.rcpt_to[-1] if d.rcpt_to else None
+    turned_away = (d.greeting or 0) >= _LEAST_PERMANENT  # whatever is refused after such a greeting follows from it
     for index, e in enumerate(d.exchanges):
         if e.to == "RCPT":
             rcpt = _rcpt(e) or rcpt
@@ -133,7 +135,9 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
                 where=_where(d, e.places),
                 resolved="yes" if _repeated(e, later) else "no",
                 what="",
-                minor=e.to in {"QUIT", "NOOP", "HELP", "VRFY", "EXPN", "RSET"} or _is_retry_of_ehlo(e, later),
+                minor=e.to in {"QUIT", "NOOP", "HELP", "VRFY", "EXPN", "RSET"}
+                or _is_retry_of_ehlo(e, later)
+                or (turned_away and e.to != GREETING),
                 **common,
             )
         )
@@ -298,6 +302,12 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
     return []
 
 
+def _led_elsewhere(a: ev.Attempt, sender_domain: str | None) -> bool:
+    """The address written to led on to one of another domain, and the sender is of neither: mail passed on for a stranger."""
+    first, last = domain_of(a.orig_to), domain_of(a.rcpt_to)
+    return bool(first and last and sender_domain) and len({first, last, sender_domain}) == 3
+
+
 # ---- from logs -------------------------------------------------------------------------------------------------------
 def of_deliveries(
     deliveries: Sequence[Delivery], software: dict[str, str | None], complaints: dict[Place, ev.Trouble | ev.TlsFailed]
@@ -312,7 +322,7 @@ def of_deliveries(
             later = d.attempts[at + 1 :]
             done = any(x.rcpt_to == a.rcpt_to and x.status in GOOD for x in later)
             problem = _attempt(a, d, software, resolved=done)
-            if d.queue_id in forwards:
+            if d.queue_id in forwards or _led_elsewhere(a, problem.sender_domain):
                 problem = msgspec.structs.replace(problem, forwarded="yes")
             complaint = complaints.get(a.place)
             found.append((index, _complained(problem, complaint) if complaint else problem))
@@ -348,12 +358,15 @@ def complaints_of(events: Iterable[ev.Event]) -> dict[Place, ev.Trouble | ev.Tls
         process = (e.place.source, e.host, e.agent, e.pid) if e.pid else None
         queue_id = getattr(e, "queue_id", None)
         message = (e.place.source, e.host, queue_id) if queue_id and queue_id not in NO_QUEUE_ID else None
-        if isinstance(e, ev.TlsFailed) or (isinstance(e, ev.Trouble) and (e.severity != "info" or message is not None)):
-            for key in (process, message):
+        dealing = None  # one client's mail by one sender: what Exim tells of its checks has no process
+        if isinstance(e, ev.Trouble | ev.Refused) and e.client_ip and e.mail_from:
+            dealing = (e.place.source, e.host, e.client_ip, e.mail_from.lower())
+        if isinstance(e, ev.TlsFailed) or (isinstance(e, ev.Trouble) and (e.severity != "info" or message or dealing)):
+            for key in (process if getattr(e, "severity", None) != "info" or message else None, message, dealing):
                 if key is not None:
                     last[key] = e
         elif isinstance(e, ev.Refused) or (isinstance(e, ev.Attempt) and e.status not in GOOD):
-            for key in (process, message):
+            for key in (process, message, dealing):
                 complaint = last.get(key) if key is not None else None
                 if complaint is not None and 0 < abs(e.place.line - complaint.place.line) <= _NEAR:
                     found[e.place] = complaint
@@ -581,7 +594,7 @@ def _login(e: ev.AuthResult, software: str | None, view: str | None) -> Problem 
 
 
 def _no_connection(e: ev.ConnectFailed, software: str | None, view: str | None) -> Problem | None:
-    if not e.agent:
+    if not e.agent and not e.queue_id:
         return None  # a session's own: its dialogue tells it
     return Problem(
         **_fields(e, software, view)
@@ -642,7 +655,7 @@ def _alike(p: Problem) -> tuple[object, ...]:
         p.unresolved == p.domain,
         p.client_ip if p.kind in {"refusal", "hang-up"} and p.view == "sending" else None,
         p.server_ip if p.by != "local" else None,
-        p.server if p.kind == "connect-failure" else None,
+        p.server if p.kind in {"connect-failure", "delivery-failure"} else None,
     )
 
 

@@ -136,7 +136,7 @@ def _diagnoses(judged: Judged, live: Sequence[int], book: RuleBook, lines: _Line
             old = best.get(fault, (0.0, index, 0))
             explains = old[2] + (1 if share >= LEAST_SHOWN else 0)
             best[fault] = (share, index, explains) if share > old[0] else (old[0], old[1], explains)
-    causes = any(s >= LEAST_FAULTY and book.faults[f].kind == "cause" for f, (s, _, _) in best.items() if f in book.faults)
+    causes = any(s >= LEAST_FAULTY and book.faults[f].kind != "consequence" for f, (s, _, _) in best.items() if f in book.faults)
 
     sure = any(s >= LEAST_FAULTY and not judged.case.problems[i].minor for s, i, _ in best.values())
 

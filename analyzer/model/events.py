@@ -248,6 +248,7 @@ class Attempt(Event, frozen=True, tag="attempt"):
     text: str | None = None  # the reason
     said_by: str | None = None  # the host that said it
     said_by_ip: str | None = None
+    source_ip: str | None = None  # the address of this host that the connection came from
     next_id: str | None = None  # the id that the next hop gave
     router: str | None = None
     transport: str | None = None

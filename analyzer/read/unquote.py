@@ -22,6 +22,7 @@ _TYPED = re.compile(  # what somebody typed after the prompt ">" of an SMTP clie
     r"|set [a-z]{1,12}(?:=|\s*$)|server [\w.:-]{1,80}\s*$|exit\s*$|[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}\.?\s*$)"
 )
 _REPLY = re.compile(r"[2-5][0-9]{2}[ -]")
+_EXIM_TEST = re.compile(r">>> (?:host in |using ACL |processing \"|check |looking up host name|routing )")  # `exim -bh` thinking aloud
 _FENCE = re.compile(
     r"\s{0,4}(?:`{3,}\w{0,20}|~{3,}\w{0,20}|\{(?:code|noformat)[^{}]{0,40}\}|\[/?code\]|</?(?:pre|code|blockquote|samp|tt)[^<>]{0,80}>)\s*$",
     re.IGNORECASE,
@@ -147,6 +148,8 @@ def _one_level(lines: list[Line]) -> list[Line] | None:
         return None  # ">>> " marks what was sent
     if all(text.startswith(">> ") for text in inner) and _alternates(lines):
         return None  # nor is a program's trace between the lines of a dialogue a quotation
+    if any(_EXIM_TEST.match(line.text) for line in lines[:_MOST_LOOKED_AT]):
+        return None
     mark = "> " if all(text.startswith((" ", ">")) for text in inner) else ">"
     return _changed(lines, lambda text: text.removeprefix(mark if text.startswith(mark) else ">"))
 

@@ -82,6 +82,7 @@ class Host:
 
     def __init__(self, name: str, layer: str, addresses: list[str], switch: Switch) -> None:
         self.name, self.layer, self.addresses = name, layer, addresses
+        self.in_vain: list[str] = []  # what was waited for here and never came
         self.folder = Path(tempfile.mkdtemp(prefix="host-", dir=self._runs()))
         self.root = self.folder / "root"
         upper, work = self.folder / "upper", self.folder / "work"

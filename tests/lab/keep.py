@@ -49,7 +49,7 @@ SERVERS = {
     "opendkim": "opendkim",
     "milter": "python3-milter",
 }
-FACTS = ("client_ip", "helo", "mail_from", "rcpt_to")
+NOTES = ("todo", "wrong", "not")  # what people noted beside a capture stays when it is made again
 
 written: dict[str, str] = {}
 
@@ -58,25 +58,26 @@ def log_kind(spec: dict[str, Any]) -> str:
     return next((kind for kind in ("exim", "haraka") if kind in spec["runs"]), "mail")
 
 
-def save(data: dict[str, Any], step: dict[str, Any], text: str, host: Host | None) -> None:
-    """Write the capture and its expectations; a second step that saves to the same place appends."""
+def save(data: dict[str, Any], step: dict[str, Any], text: str, host: Host | None) -> bool:
+    """Write the capture and its expectations; a second step that saves to the same place appends.  False: there is nothing."""
     name = step["save"] if "/" in step["save"] else f"lab/{data['name']}/{step['save']}"
     path = SAMPLES / name
     path.parent.mkdir(parents=True, exist_ok=True)
     before = written.get(name, "")
     text = before + text
     if not text.strip():
-        print(f"lab: {data['name']}: nothing captured for {name}", flush=True)
-        return
+        return False
     written[name] = text
     path.write_text(text)
     expected = expectation(data, step, text)
     previous = path.with_suffix(".expected.yaml")
     expected["origin"] = origin(data, step, host)
-    if before and previous.exists():
-        old = yaml.safe_load(previous.read_text())["origin"]
-        expected["origin"] = old if step.get("prose") else merged(old, expected["origin"])
+    noted = yaml.safe_load(previous.read_text()) if previous.exists() else {}
+    if before and noted:
+        expected["origin"] = noted["origin"] if step.get("prose") else merged(noted["origin"], expected["origin"])
+    expected |= {key: noted[key] for key in NOTES if key in noted}
     previous.write_text(yaml.safe_dump(expected, sort_keys=False, allow_unicode=True, width=110))
+    return True
 
 
 def expectation(data: dict[str, Any], step: dict[str, Any], text: str) -> dict[str, Any]:

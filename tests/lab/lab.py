@@ -26,6 +26,7 @@ class Lab:
         self.data = data
         self.hosts: dict[str, Host] = {}
         self.marks: dict[tuple[str, str], int] = {}
+        self.in_vain: list[str] = []  # what was waited for and never came
         self.switch = Switch()
 
     def __enter__(self) -> Self:
@@ -65,6 +66,10 @@ class Lab:
         for key in self.hosts:
             self.mark(key)
 
+    def complaints(self) -> list[str]:
+        """What makes the captures doubtful: servers that did not come up, lines that did not come, nothing to keep."""
+        return [c for host in self.hosts.values() for c in host.in_vain] + self.in_vain
+
     def down(self) -> None:
         for host in self.hosts.values():
             host.stop()
@@ -77,7 +82,7 @@ class Lab:
 
     def play(self) -> None:
         for step in self.data["steps"]:
-            for word in ("send", "run", "telnet", "log", "mail", "prose", "say", "wait", "mark", "python"):
+            for word in ("send", "run", "telnet", "log", "mail", "prose", "say", "wait", "mark", "start", "python"):
                 if word in step:
                     getattr(self, "do_" + word)(step)
                     break
@@ -86,13 +91,20 @@ class Lab:
 
     def keep(self, step: dict[str, Any], text: str, *used: str) -> None:
         if step.get("save"):
-            keep.save(self.data, step, text, self.hosts[step.get("at", "pc")] if step.get("at", "pc") in self.hosts else None)
+            kept = keep.save(self.data, step, text, self.hosts[step.get("at", "pc")] if step.get("at", "pc") in self.hosts else None)
+            if not kept:
+                self.in_vain.append(f"nothing captured for {step['save']}")
 
     def do_wait(self, step: dict[str, Any]) -> None:
         time.sleep(float(step["wait"]))
 
     def do_mark(self, step: dict[str, Any]) -> None:
         self.mark(step["mark"])
+
+    def do_start(self, step: dict[str, Any]) -> None:
+        """Start a server of `runs:` only now, in the middle of the steps."""
+        key = step.get("at", "mail")
+        RUNS[step["start"]](self.hosts[key], self.data["hosts"][key], self.data)
 
     def do_prose(self, step: dict[str, Any]) -> None:
         """A line of somebody's own words, in a mixed paste."""
@@ -136,7 +148,7 @@ class Lab:
         text = step.get("message") or MESSAGE.format(
             name=sender.split("@")[0].capitalize(),
             sender=sender,
-            to=to,
+            to=to if isinstance(to, str) else ", ".join(to),
             subject=step.get("subject", "Minutes of the meeting"),
             date=time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime()),
             id=f"{time.time():.3f}.{number}",
@@ -155,7 +167,7 @@ class Lab:
                 time.sleep(0.5)
                 return
             time.sleep(0.3)
-        print(f"lab: {self.data['name']}: {key} never logged {pattern!r}", flush=True)
+        self.in_vain.append(f"{key} never logged {pattern!r}")
 
     def log_of(self, key: str, which: str = "") -> str:
         path = keep.LOGS.get(which or keep.log_kind(self.data["hosts"][key]), which)
@@ -176,10 +188,11 @@ class Lab:
     def do_mail(self, step: dict[str, Any]) -> None:
         """The newest message in a mailbox: a bounce, say."""
         host = self.hosts[step.get("at", "mail")]
-        text = ""
-        for _ in range(30):
-            text = host.run(f"cat /var/mail/{step['mail']} /var/spool/mail/{step['mail']} 2>/dev/null | cat")
-            if text:
+        text = before = ""
+        end = time.monotonic() + step.get("limit", 30)
+        while time.monotonic() < end:
+            before, text = text, host.run(f"cat /var/mail/{step['mail']} /var/spool/mail/{step['mail']} 2>/dev/null | cat")
+            if text.endswith("\n") and text == before:  # whole, not half written
                 break
             time.sleep(0.5)
         last = re.split(r"(?m)^(?=From \S+ +\w{3} \w{3} [ \d]\d )", text)[-1]

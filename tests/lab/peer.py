@@ -55,9 +55,14 @@ def reply_to(line: str):
     return DEFAULTS.get(verb, ["502 5.5.2 Error: command not recognized"])
 
 
+def _acts(part: str) -> bool:
+    return part in {"close", "reset", "silence", "starttls"} or part.startswith("wait ")
+
+
 async def play(parts, reader, writer) -> str:
-    """Send reply lines; the returned word says how to go on."""
-    for part in parts:
+    """Send reply lines, those that follow each other in one packet; the returned word says how to go on."""
+    held = b""
+    for at, part in enumerate(parts):
         if part == "close":
             writer.close()
             return "end"
@@ -74,7 +79,11 @@ async def play(parts, reader, writer) -> str:
         if part == "starttls":
             await writer.start_tls(context())
             continue
-        writer.write(part.encode() + b"\r\n")
+        held += part.encode() + b"\r\n"
+        if at + 1 < len(parts) and not _acts(parts[at + 1]):
+            continue
+        writer.write(held)
+        held = b""
         await writer.drain()
     return "go on"
 

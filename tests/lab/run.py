@@ -69,11 +69,12 @@ def run(file: Path) -> bool:
         data = load(file)
         with Lab(data) as lab:
             lab.play()
+            complaints = lab.complaints()
     except Exception:
         print(f"lab: {file.stem}:\n{traceback.format_exc(limit=4)}", flush=True)
         return False
-    print(f"lab: {file.stem} ({time.monotonic() - begin:.0f} s)", flush=True)
-    return True
+    print("\n".join([f"lab: {file.stem} ({time.monotonic() - begin:.0f} s)", *(f"lab: {file.stem}: {c}" for c in complaints)]), flush=True)
+    return not complaints
 
 
 if __name__ == "__main__":

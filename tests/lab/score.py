@@ -120,19 +120,29 @@ def page(all_results: list[Result]) -> Iterable[str]:
     yield ""
     yield "## By fault"
     yield ""
-    yield "| injected | captures | rank 1 | top 3 | diagnosed instead |"
-    yield "|---|---|---|---|---|"
+    yield "Behind each format stand its captures; of those with two numbers, the first were told right."
+    yield ""
+    yield "| injected | captures | rank 1 | top 3 | formats | diagnosed instead |"
+    yield "|---|---|---|---|---|---|"
     groups = defaultdict(list)
     for result in faulty:
         groups[result.faults[0]].append(result)
     for fault, group in sorted(groups.items()):
         wrong = Counter(f"{r.first} ({r.format})" for r in group if not r.right)
         instead = ", ".join(f"{name} x{n}" if n > 1 else name for name, n in wrong.most_common())
-        yield f"| {fault} | {len(group)} | {sum(r.right for r in group)} | {sum(r.near for r in group)} | {instead} |"
+        yield f"| {fault} | {len(group)} | {sum(r.right for r in group)} | {sum(r.near for r in group)} | {formats_of(group)} | {instead} |"
     yield ""
     yield from listing("Confident errors", [r for r in all_results if r.confident_error])
     yield from listing("False alarms", [r for r in healthy if r.false_alarm])
     yield from listing("Healthy, but not called so", [r for r in healthy if not r.right and not r.false_alarm])
+
+
+def formats_of(group: list[Result]) -> str:
+    """How many captures of each format there are, and how many were told right where not all were."""
+    told = defaultdict(list)
+    for result in group:
+        told[result.format].append(result.right)
+    return ", ".join(f"{kind} {len(rights) if all(rights) else f'{sum(rights)}/{len(rights)}'}" for kind, rights in sorted(told.items()))
 
 
 def share(values: Iterable[bool]) -> str:

@@ -315,7 +315,8 @@ class _Reader:
             reports = [r for r in told if self.body_at or r.rcpt_to or r.code or r.enhanced]
         elif not any(r.rcpt_to for r in reports) and any(r.rcpt_to or r.code for r in told):
             reports = told
-        for report in (_completed(r, told) for r in reports):
+        reports = [_led_on(_completed(r, told), text) for r in reports]
+        for report in reports:
             found.append(self._attempt(report, original))
         return found
 
@@ -417,6 +418,7 @@ class _Reader:
             format="bounce",
             mail_from=found[0] if found else None,
             rcpt_to=(told.rcpt_to or "").strip("'") or None,
+            orig_to=told.orig_to,
             enhanced=told.enhanced,
             status=told.status,
             code=int(told.code) if told.code else None,
@@ -582,7 +584,8 @@ def _report(g: dict[str, str]) -> Told:
     final = ADDRESS_IN_FIELD.search(g.get("final-recipient") or "")
     if "disposition" in g:  # RFC 8098: whatever became of it, the message had reached the mailbox
         return Told(text=f"Disposition: {g['disposition']}", rcpt_to=final[0] if final else None, status="sent", cite=_RECEIPT)
-    recipient = final or ADDRESS_IN_FIELD.search(g.get("original-recipient") or "")
+    original = ADDRESS_IN_FIELD.search(g.get("original-recipient") or "")
+    recipient = final or original
     diagnostic = g.get("diagnostic-code", "")
     kind, _, words = diagnostic.partition(";") if re.match(r"[A-Za-z0-9-]{1,30}\s*;", diagnostic) else ("", "", diagnostic)
     read = split_reply(words.strip())
@@ -593,6 +596,7 @@ def _report(g: dict[str, str]) -> Told:
     by_remote = kind.strip().lower() == "smtp" and read.code is not None
     told = Told(
         rcpt_to=recipient[0] if recipient else None,
+        orig_to=original[0] if original and recipient and original[0].lower() != recipient[0].lower() else None,
         status=_ACTIONS.get(action, "bounced"),
         code=read.code,
         enhanced=read.enhanced or (status[0] if status else None),
@@ -603,6 +607,15 @@ def _report(g: dict[str, str]) -> Told:
         cite="Diagnostic-Code" if diagnostic else "Status",
     )
     return tried(told, words)
+
+
+_GENERATED = re.compile(r"(?m)^\s{1,8}(\S{1,64}@\S{1,255})\s{1,8}\(generated from (\S{1,64}@\S{1,255}?)\)")
+
+
+def _led_on(report: Told, text: str) -> Told:
+    """*report* with both addresses where Exim says which one led to which: the report's fields name the first alone."""
+    pairs = [(to, first) for to, first in _GENERATED.findall(text) if (report.rcpt_to or "").lower() in {to.lower(), first.lower()}]
+    return msgspec.structs.replace(report, rcpt_to=pairs[0][0], orig_to=pairs[0][1]) if len(pairs) == 1 else report
 
 
 _AFTER_ALL = re.compile(

@@ -58,6 +58,7 @@ class Told(msgspec.Struct, frozen=True):
     relay: str | None = None  # the server that was tried, where it said nothing
     relay_ip: str | None = None
     mail_from: str | None = None
+    orig_to: str | None = None  # the address that was written to, where the report names another one that it led to
     cite: str | None = None
 
 

@@ -9,7 +9,7 @@ import msgspec
 from analyzer.expressions import re
 from analyzer.formats.hooks.postfix import without_codes
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, ClientGone, Event, MessageInfo, Noise, Refused, Trouble
+from analyzer.model.events import Attempt, ClientGone, ConnectFailed, Event, MessageInfo, Noise, Refused, Trouble
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -81,7 +81,29 @@ def weight(line: Line, fmt: Format) -> float:
 def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
     """The grammar's events, with what their texts tell besides."""
     found, missed = events_of(segment, fmt)
-    return [_told(e) for e in found], missed
+    return _with_hosts([_told(e) for e in found]), missed
+
+
+def _with_hosts(events: list[Event]) -> list[Event]:
+    """An attempt that failed for want of a connection names no host: the line before, of the same message, does."""
+    tried: dict[str, ConnectFailed] = {}
+    found: list[Event] = []
+    for e in events:
+        last = tried.get(getattr(e, "queue_id", None) or "")
+        if isinstance(e, ConnectFailed) and e.queue_id:
+            tried[e.queue_id] = e
+        if (
+            isinstance(e, Attempt)
+            and last
+            and last.text
+            and e.relay is None
+            and e.relay_ip is None
+            and (e.text or "").startswith(last.text)
+        ):
+            found.append(msgspec.structs.replace(e, relay=last.server, relay_ip=last.server_ip, relay_port=last.port))
+        else:
+            found.append(e)
+    return found
 
 
 def _told(event: Event) -> Event:
