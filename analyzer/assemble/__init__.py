@@ -92,7 +92,8 @@ def _dialogues(
     sessions: dict[tuple[int, str], list[ev.Event]] = {}
     for p in parsed:
         name = p.segment.format
-        if name and any(isinstance(e, _SESSION) and not e.agent for e in p.events):
+        # What a server's log shows of a session is told by its refusals and deliveries; a client's log is the session.
+        if name and any(isinstance(e, _SESSION) and (not e.agent or views.get(name) == "sending") for e in p.events):
             sessions.setdefault((p.segment.source, name), []).extend(p.events)
     dialogues: list[Dialogue] = []
     problems: list[tuple[int, Problem]] = []
