@@ -103,11 +103,18 @@ def enveloped(line: Line, formats: Formats) -> Line:
         )
     if found is None or (found.program is None and found.time is None and found.message == line.text):
         return line
+    if found.program is None and found.time is not None and _is_a_whole_row(line.text, formats):
+        return line
     if found.program is None:
         return msgspec.structs.replace(line, text=found.message)  # only a container's prefix
     if found.pid is None and _has_own_stamp(line.text, found.program, formats):
         return line
     return msgspec.structs.replace(line, envelope=found)
+
+
+def _is_a_whole_row(text: str, formats: Formats) -> bool:
+    """Whether *text* is whole as it stands: a row of software whose columns begin with the stamp."""
+    return "\t" in text and any(f.header.over == "text" and f.header.distinct and f.weight(text) for f in formats.all.values())
 
 
 def _has_own_stamp(text: str, program: str, formats: Formats) -> bool:

@@ -60,5 +60,11 @@ def case_in(path: Path) -> Case:
 
 
 @cache
+def formats_in(path: Path) -> frozenset[str]:
+    """The formats that read a line of that capture."""
+    return frozenset(event.format for event in case_in(path).events)
+
+
+@cache
 def _report(path: Path) -> Report:
     return infer(case_in(path), load_rules())

@@ -19,6 +19,7 @@ from analyzer.read import read
 from analyzer.segment import enveloped
 from tests.conftest import SAMPLES
 from tests.grammar_lines import Lines
+from tests.labelled import formats_in, labelled
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -155,6 +156,27 @@ def test_every_kind_occurs(name: str) -> None:
     owed = OWED.get(name, frozenset())
     assert not missing - owed, f"no header sample and no sample file shows {', '.join(sorted(missing - owed))}"
     assert not owed - missing, f"no longer owed: {', '.join(sorted(owed - missing))}"
+
+
+LEAST_SAMPLES = 5
+# Not formats of somebody's software: what wraps the lines of others, and what reads what no other format wants.
+WITHOUT_SAMPLES = {name for name in NAMES if formats()[name].header.over in {"envelope", "prose"}}
+
+
+@cache
+def samples_of() -> dict[str, list[str]]:
+    """The labelled samples that tell where they come from, by the formats that read a line of theirs."""
+    found: dict[str, list[str]] = {name: [] for name in NAMES}
+    for sample in labelled():
+        for name in formats_in(sample.capture) if sample.wanted.get("origin") else ():
+            if name in found:
+                found[name].append(sample.name)
+    return found
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in WITHOUT_SAMPLES])
+def test_a_format_has_samples_enough(name: str) -> None:
+    assert len(samples_of()[name]) >= LEAST_SAMPLES, samples_of()[name]
 
 
 def test_a_line_costs_no_more_than_with_lark() -> None:

@@ -94,8 +94,10 @@ def _dialogues(
     sessions: dict[tuple[int, str], list[ev.Event]] = {}
     for p in parsed:
         name = p.segment.format
-        if name and any(isinstance(e, _SESSION) and not e.agent and not _logged(e) for e in p.events):
-            sessions.setdefault((p.segment.source, name), []).extend(e for e in p.events if not _logged(e))
+        # What a server's log shows of a session is told by its refusals and deliveries; a client's log is the session.
+        told_here = [e for e in p.events if not _logged(e)]
+        if name and any(isinstance(e, _SESSION) and (not e.agent or views.get(name) == "sending") for e in told_here):
+            sessions.setdefault((p.segment.source, name), []).extend(told_here)
     dialogues: list[Dialogue] = []
     problems: list[tuple[int, Problem]] = []
     for (_, name), events in sorted(sessions.items(), key=lambda kv: kv[1][0].place):

@@ -138,6 +138,7 @@ class _Replay:
             case ev.Closed():
                 self._close(event.by, event.how, event.place)
             case ev.TimedOut():
+                self.connected = event.connected or self.connected
                 self._close("server", "timeout", event.place)
             case ev.TlsStarted():
                 self.tls = "yes"

@@ -97,6 +97,7 @@ class TimedOut(Event, frozen=True, tag="timed_out"):
     """The client gave up waiting for the server (*seconds* where shown)."""
 
     seconds: int | None = None
+    connected: str | None = None  # yes: the connection stood, a reply was waited for
     text: str | None = None
 
 

@@ -228,12 +228,18 @@ def _links(lines: list[Line]) -> list[Line] | None:
     return _changed(lines, lambda text: _LINK.sub(r"\1", text) if "](" in text else text)
 
 
+_MEMBER = re.compile(r"\s*\"[^\"\n]{1,80}\"\s*:")  # of a JSON object
+_ROW = re.compile(r"\"?[0-9][0-9T:.+/ -]{15,34}Z?\"?,")
+
+
 def _commas(lines: list[Line]) -> list[Line] | None:
     """A comma after each log line: elements of a list."""
-    stamped = [line.text.rstrip() for line in lines if _STAMP.search(line.text[:60])]
+    stamped = [line.text.rstrip() for line in lines if _STAMP.search(line.text[:60]) and not _MEMBER.match(line.text)]
     if len(stamped) < 2 or sum(text.endswith(",") for text in stamped) < 0.8 * len(stamped):
         return None
-    return _changed(lines, lambda text: text.rstrip().removesuffix(",") if _STAMP.search(text[:60]) else text)
+    if sum(_ROW.match(text) is not None for text in stamped) > len(stamped) / 2:
+        return None  # rows of a table, the last cell of which is empty
+    return _changed(lines, lambda text: text.rstrip().removesuffix(",") if _STAMP.search(text[:60]) and not _MEMBER.match(text) else text)
 
 
 def _run_together(lines: list[Line]) -> list[Line] | None:

@@ -122,11 +122,12 @@ def origin(data: dict[str, Any], step: dict[str, Any], host: Host | None) -> str
     for spec in [] if dns_only else data["hosts"].values():
         for word in spec["runs"]:
             if word in SERVERS and word != "bind":
-                parts.append(server_version(spec, word))
+                parts.append(installed(spec, SERVERS[word]))
             if word == "haraka":
                 parts.append(NPM["haraka"][0].replace("@", " "))
             if word == "peer":
                 parts.append("a scripted server (tests/lab/peer.py)")
+        parts += [installed(spec, package) for package in spec.get("packages", [])]
     unique = list(dict.fromkeys(part for part in parts if part)) or ["BIND 9.18"]
     return f"{', '.join(unique)} on Debian 12, made by tests/lab/scenarios/{data['name']}.yaml."
 
@@ -146,12 +147,12 @@ def versioned(host: Host, package: str) -> str:
     return f"{package} {versions[key]}" if versions[key] else ""
 
 
-def server_version(spec: dict[str, Any], word: str) -> str:
+def installed(spec: dict[str, Any], package: str) -> str:
     from .layers import LAB_DIR
 
-    key = f"{spec['layer']}//{word}"
+    key = f"{spec['layer']}//{package}"
     if key not in versions:
         text = (LAB_DIR / "layers" / spec["layer"] / "var/lib/dpkg/status").read_text()
-        found = re.search(rf"(?m)^Package: {re.escape(SERVERS[word])}\n(?:.+\n)*?Version: (.+)\n", text)
+        found = re.search(rf"(?m)^Package: {re.escape(package)}\n(?:.+\n)*?Version: (.+)\n", text)
         versions[key] = found[1] if found else ""
-    return f"{SERVERS[word]} {versions[key]}"
+    return f"{package} {versions[key]}"

@@ -26,11 +26,16 @@ SERVERS = {
     "postfix": """postfix postfix-pcre postfix-ldap postfix-mysql dovecot-core dovecot-lmtpd dovecot-imapd dovecot-sieve postgrey
         opendkim opendkim-tools opendmarc postfix-policyd-spf-python bsd-mailx dovecot-submissiond python3-milter""".split(),
     "clients": "php-cli libphp-phpmailer nodejs node-nodemailer s-nail libnet-ssleay-perl libio-socket-ssl-perl".split(),
+    "companions": """amavisd-new clamav-daemon clamav-milter spamassassin spamc spamd spamass-milter rspamd postsrsd postfix-policyd-spf-perl
+        nginx-light libnginx-mod-mail sendemail""".split(),
+    "courier": ["courier-mta", "maildrop"],
     "exim": ["exim4-daemon-heavy", "bsd-mailx"],
     "sendmail": ["sendmail-bin", "sendmail-cf", "sensible-mda", "m4", "procmail", "bsd-mailx"],
     "opensmtpd": ["opensmtpd", "bsd-mailx"],
     "haraka": ["nodejs", "npm"],
 }
+# A layer on top of another than the tools.
+OVER = {"companions": "postfix"}
 # What comes from npm instead, installed for all users of the layer. The last Haraka that runs on Debian 12's Node.
 NPM = {"haraka": ["Haraka@3.1.1"]}
 
@@ -74,7 +79,7 @@ def base() -> Path:
 
 def stack(layer: str) -> list[Path]:
     """The read-only folders under a host of this kind, uppermost first; built when missing."""
-    below = [base()] if layer == "tools" else stack("tools")
+    below = [base()] if layer == "tools" else stack(OVER.get(layer, "tools"))
     folder = LAB_DIR / "layers" / layer
     with building(layer) as missing:
         if missing:
