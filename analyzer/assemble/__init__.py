@@ -12,6 +12,7 @@ from analyzer.assemble.dialogue import dialogues_of
 from analyzer.assemble.facts import facts_of, provider_of
 from analyzer.assemble.message import messages_of
 from analyzer.assemble.problems import complaints_of, domain_of, merged, of_deliveries, of_dialogue, of_events, of_remarks
+from analyzer.assemble.stranger import household_of, with_stranger
 from analyzer.model import events as ev
 from analyzer.model.case import Case, Delivery, Dialogue, Message, Problem
 from analyzer.model.lookup import Lookup, Record
@@ -61,6 +62,8 @@ def assemble(
     found = [_linked(p, dialogues, deliveries, providers, events, back) for p in found]
     if client is not None:
         found = [_with_client(p, client) for p in found]
+    home = household_of(deliveries, events)
+    found = [with_stranger(p, home, providers) for p in found]
     whole, index_of = merged(found)
     certificates = certificates_of(events)
     mine: dict[tuple[str, int] | None, set[int]] = {}

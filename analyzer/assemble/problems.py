@@ -642,6 +642,7 @@ def _alike(p: Problem) -> tuple[object, ...]:
         p.client_ip if p.kind in {"refusal", "hang-up"} and p.view == "sending" else None,
         p.server_ip if p.by != "local" else None,
         p.server if p.kind == "connect-failure" else None,
+        p.stranger if p.kind == "refusal" else None,
     )
 
 
