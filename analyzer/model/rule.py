@@ -145,6 +145,7 @@ class Rule(msgspec.Struct, frozen=True):
     harmless: bool = False
     aside: bool = False  # the problem comes after those of the house's own mail
     because: str = ""
+    asks: tuple[str, ...] = ()  # captures that would tell more of just this
     refs: tuple[str, ...] = ()
     status: str | None = None
     formerly: tuple[str, ...] = ()
