@@ -87,11 +87,11 @@ OF_PEOPLE = (
 
 @pytest.mark.parametrize(("line", "words"), ALONE)
 def test_a_set_phrase_alone_is_read(line: str, words: str) -> None:
-    event = load_formats()["reason"].event(line)
-    assert event is not None
-    assert event.text.startswith(words)
+    read = load_formats()["reason"].fields(line)
+    assert read is not None
+    assert next(v for k, v in read[1].items() if k.startswith("text")).startswith(words)
 
 
 @pytest.mark.parametrize("line", OF_PEOPLE)
 def test_what_people_say_in_their_own_words_is_none(line: str) -> None:
-    assert load_formats()["reason"].event(line) is None
+    assert load_formats()["reason"].fields(line) is None
