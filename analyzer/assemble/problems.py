@@ -120,7 +120,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
         found.append(
             Problem(
                 kind="refusal",
-                stage=e.to or "CONNECT",
+                stage=e.to or ("CONNECT" if index or "connected" in d.where else None),
                 by="server",
                 argument=e.argument,
                 code=e.code,
