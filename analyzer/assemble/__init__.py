@@ -36,6 +36,7 @@ def assemble(
     providers: Providers = (),
 ) -> Case:
     """One case from everything parsed."""
+    parsed = _without_hearsay(parsed, formats)
     back = frozenset(c.source for c in captures if c.newest_first)
     events = tuple(sorted((e for p in parsed for e in p.events), key=lambda e: _moment(e.place, back)))
     software = {name: f.header.software for name, f in formats.all.items()}
@@ -87,6 +88,20 @@ def assemble(
         problems=tuple(whole),
     )
     return msgspec.structs.replace(case, facts=facts_of(case, providers))
+
+
+def _without_hearsay(parsed: Sequence[Parsed], formats: Formats) -> Sequence[Parsed]:
+    """*parsed* without what is believed only where nothing else is read."""
+    alone = {f.name for f in formats.prose if f.header.alone}
+    if all(e.format in alone for p in parsed for e in p.events):
+        return parsed
+    return [_unread(p, alone) if any(e.format in alone for e in p.events) else p for p in parsed]
+
+
+def _unread(p: Parsed, formats: set[str]) -> Parsed:
+    missed = {e.place.line for e in p.events if e.format in formats}
+    kept = tuple(e for e in p.events if e.format not in formats)
+    return msgspec.structs.replace(p, events=kept, unrecognised=tuple(sorted({*p.unrecognised, *missed})))
 
 
 def _dialogues(

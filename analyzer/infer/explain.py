@@ -74,7 +74,9 @@ def _asked(judged: Judged, book: RuleBook) -> list[NextCapture]:
         values = values_of(o, judged.case)
         for hint in (hints[name] for name in o.rule.asks if name in hints):
             ask = fill(hint.ask, values, command=True)
-            found.setdefault(ask, NextCapture(ask, fill(hint.where, values), fill(hint.tells, values), tuple(o.rule.suggests), hint.capture))
+            found.setdefault(
+                ask, NextCapture(ask, fill(hint.where, values), fill(hint.tells, values), tuple(o.rule.suggests), hint.capture)
+            )
     return list(found.values())
 
 
