@@ -68,7 +68,7 @@ def _stranger(p: Problem, home: Household, providers: Providers) -> str:
     """
     if (p.client_ip and is_private(p.client_ip)) or p.client_ip in home.clients or (p.user and p.kind != "auth-failure"):
         return "no"
-    name = (p.client_name or "").rstrip(".").lower()
+    name = (p.client_name or "").strip("<>").rstrip(".").lower()
     generic = _generic(name, p.client_ip)
     if provider_of(name, providers) and not generic:
         return "no"

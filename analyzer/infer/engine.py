@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MOST_THINGS = 2_000  # things of one kind that rules look at
 _MOST_PLACES = 24
 SURE = 0.6
+_CLEAR = 0.4  # the share from which on a reply speaks for a fault
 _HOME = 0.1  # what its own dialect's reading of a server's own words is worth more than another's
 ANY_REPLY = "reply"  # in `refines`: whatever a dialect reads in the words of the reply
 _OF_WORDS = frozenset(
@@ -82,8 +83,9 @@ def _run(case: Case, book: RuleBook) -> tuple[list[Outcome], list[Outcome]]:
                     outcomes.append(outcome)
                     said = found.setdefault((kind, index), set())
                     said.add(outcome.rule.rule)
-                    if outcome.rule.suggests:
-                        said.add(SPEAKS_FOR + max(outcome.rule.suggests, key=outcome.rule.suggests.__getitem__))
+                    fault, share = max(outcome.rule.suggests.items(), key=lambda x: x[1], default=("", 0.0))
+                    if share >= _CLEAR:
+                        said.add(SPEAKS_FOR + fault)
             for number in plain_rules(book.index, thing, kind):
                 outcome = try_rule(book.rules[number], thing, kind, index, case, found, tables)
                 if outcome.answer == YES:
