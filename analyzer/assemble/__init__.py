@@ -11,6 +11,7 @@ from analyzer.assemble.delivery import GOOD, deliveries_of
 from analyzer.assemble.dialogue import dialogues_of
 from analyzer.assemble.facts import facts_of, provider_of
 from analyzer.assemble.problems import complaints_of, domain_of, merged, of_deliveries, of_dialogue, of_events, of_remarks
+from analyzer.assemble.stranger import household_of, with_stranger
 from analyzer.model import events as ev
 from analyzer.model.case import Case, Delivery, Dialogue, Message, Problem
 from analyzer.model.lookup import Lookup, Record
@@ -34,6 +35,7 @@ def assemble(
     providers: Providers = (),
 ) -> Case:
     """One case from everything parsed."""
+    parsed = _without_hearsay(parsed, formats)
     back = frozenset(c.source for c in captures if c.newest_first)
     events = tuple(sorted((e for p in parsed for e in p.events), key=lambda e: _moment(e.place, back)))
     software = {name: f.header.software for name, f in formats.all.items()}
@@ -63,6 +65,8 @@ def assemble(
     found = [_linked(p, dialogues, deliveries, providers, events, back) for p in found]
     if client is not None:
         found = [_with_client(p, client) for p in found]
+    home = household_of(deliveries, events)
+    found = [with_stranger(p, home, providers) for p in found]
     whole, index_of = merged(found)
     certificates = certificates_of(events)
     mine: dict[tuple[str, int] | None, set[int]] = {}
@@ -86,6 +90,20 @@ def assemble(
         problems=tuple(whole),
     )
     return msgspec.structs.replace(case, facts=facts_of(case, providers))
+
+
+def _without_hearsay(parsed: Sequence[Parsed], formats: Formats) -> Sequence[Parsed]:
+    """*parsed* without what is believed only where nothing else is read."""
+    alone = {f.name for f in formats.prose if f.header.alone}
+    if all(e.format in alone for p in parsed for e in p.events):
+        return parsed
+    return [_unread(p, alone) if any(e.format in alone for e in p.events) else p for p in parsed]
+
+
+def _unread(p: Parsed, formats: set[str]) -> Parsed:
+    missed = {e.place.line for e in p.events if e.format in formats}
+    kept = tuple(e for e in p.events if e.format not in formats)
+    return msgspec.structs.replace(p, events=kept, unrecognised=tuple(sorted({*p.unrecognised, *missed})))
 
 
 def _dialogues(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.case import Closing, Dialogue, Exchange, Helo
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 GREETING, DOT = "GREETING", "END-OF-MESSAGE"
 # No server greets so: these answer a command (RFC 5321 4.2.2, RFC 4954), which stood before what was pasted.
+_HOST_FIRST = re.compile(r"(?i)\s*(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?:\s|$)")
 _NO_GREETING = frozenset({211, 214, 221, 235, 250, 251, 252, 334, 354, 432, 454, 503, 530, 534, 535, 538})
 _VERBS = re.compile(r"(?i)(HELO|EHLO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|NOOP|VRFY|EXPN|HELP|STARTTLS|AUTH|BDAT|ETRN|XCLIENT|XFORWARD)\b\s*(.*)")
 _PATH = re.compile(r"(?i)^\s*(?:FROM|TO)\s*:\s*<?([^<>\s]*)>?")
@@ -230,7 +233,7 @@ class _Replay:
         elif first.to:
             verb, argument, asked, unknown = first.to, None, (), False
             self.in_data = self.data_open = False
-        elif not self.exchanges and first.code not in _NO_GREETING:
+        elif not self.exchanges and first.code not in _NO_GREETING and ("connected" in self.where or _greets(first)):
             verb, argument, asked, unknown = GREETING, None, (), False
         elif self.in_data:
             verb, argument, asked, unknown = DOT, None, (), False  # many clients do not show the message
@@ -260,6 +263,8 @@ class _Replay:
         self._flush()
         unanswered = tuple(Exchange(v, a, places=(p,), unknown="yes" if u else None) for v, a, p, u in self.pending)
         done = tuple(self.exchanges)
+        if done and done[0].to == "" and (done[0].code or 0) >= 400 and (unanswered or any(e.to for e in done[1:])):
+            done = (msgspec.structs.replace(done[0], to=GREETING), *done[1:])  # the client spoke after it
         greeting = next((e for e in done if e.to == GREETING), None)
         helo = _last(e for e in (*done, *unanswered) if e.to in {"EHLO", "HELO", "LHLO"})
         said_hello = _last(e for e in done if e.to in {"EHLO", "HELO", "LHLO"} and _good(e))
@@ -338,6 +343,11 @@ def _banner_name(text: str) -> str | None:
 
 def _tried(closed: Closing | None) -> str | None:
     return "yes" if closed is not None and closed.how == "probe" else None
+
+
+def _greets(first: ev.Reply) -> bool:
+    """Whether a reply that nothing stands before may be a greeting: a refusal is one where the server's name comes first."""
+    return (first.code or 0) < 400 or bool(_HOST_FIRST.match(first.text or ""))
 
 
 def _last(items: Iterable[Exchange]) -> Exchange | None:

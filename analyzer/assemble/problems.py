@@ -122,7 +122,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
         found.append(
             Problem(
                 kind="refusal",
-                stage=e.to or "CONNECT",
+                stage=e.to or ("CONNECT" if index or "connected" in d.where else None),
                 by="server",
                 argument=e.argument,
                 code=e.code,
@@ -656,6 +656,7 @@ def _alike(p: Problem) -> tuple[object, ...]:
         p.client_ip if p.kind in {"refusal", "hang-up"} and p.view == "sending" else None,
         p.server_ip if p.by != "local" else None,
         p.server if p.kind in {"connect-failure", "delivery-failure"} else None,
+        p.stranger if p.kind == "refusal" else None,
     )
 
 

@@ -42,6 +42,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wakes: str | None = None  # an expression found in every line that is not weak: without it the format is not looked at
     bare: tuple[str, ...] = ()  # over log: aliases that are also told without stamp and program
     distinct: bool = False  # over text: no prose looks like it, so that its noise alone is told as well
+    alone: bool = False  # over prose: believed only where nothing else in the whole case is read
     rank: int = 0  # higher wins where two formats claim a line equally
     hook: str | None = None  # module of analyzer/formats/hooks, where not the format's own name
     pairs: dict[str, tuple[str, ...]] = {}  # a key that lines name in themselves -> fields: the first that the event has is meant

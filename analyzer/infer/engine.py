@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer.infer.certainty import Belief, Voice, combine
-from analyzer.infer.conditions import NO, UNKNOWN, YES, Answer, Context, Result, Tables, join, match
+from analyzer.infer.conditions import NO, SPEAKS_FOR, UNKNOWN, YES, Answer, Context, Result, Tables, join, match
 from analyzer.infer.wording import fill
 from analyzer.model.case import THINGS, Problem
 from analyzer.rulebook.index import dialect_rules, plain_rules
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MOST_THINGS = 2_000  # things of one kind that rules look at
 _MOST_PLACES = 24
 SURE = 0.6
+_CLEAR = 0.4  # the share from which on a reply speaks for a fault
 _HOME = 0.1  # what its own dialect's reading of a server's own words is worth more than another's
 ANY_REPLY = "reply"  # in `refines`: whatever a dialect reads in the words of the reply
 _OF_WORDS = frozenset(
@@ -54,6 +55,7 @@ class Judged(msgspec.Struct):
     open: list[Outcome]  # unknown
     beliefs: list[Belief]  # by problem
     harmless: set[int]  # problems that are everyday noise
+    aside: set[int]  # problems that come after those of the house's own mail
 
 
 def judge(case: Case, book: RuleBook) -> Judged:
@@ -62,9 +64,10 @@ def judge(case: Case, book: RuleBook) -> Judged:
     case = _raise(case, outcomes)
     _supersede(outcomes)
     harmless = {i for o in outcomes if o.rule.harmless and not o.superseded for i in o.problems}
+    aside = {i for o in outcomes if o.rule.aside and not o.superseded for i in o.problems}
     voices = _voices(case, outcomes)
     beliefs = [combine(voices.get(i, [])) for i in range(len(case.problems))]
-    return Judged(case, outcomes, open_, beliefs, harmless)
+    return Judged(case, outcomes, open_, beliefs, harmless, aside)
 
 
 # ---- running rules ---------------------------------------------------------------------------------------------------
@@ -78,7 +81,11 @@ def _run(case: Case, book: RuleBook) -> tuple[list[Outcome], list[Outcome]]:
             if kind == "problem":
                 for outcome in _dialect_outcomes(book, thing, index, case, found):
                     outcomes.append(outcome)
-                    found.setdefault((kind, index), set()).add(outcome.rule.rule)
+                    said = found.setdefault((kind, index), set())
+                    said.add(outcome.rule.rule)
+                    fault, share = max(outcome.rule.suggests.items(), key=lambda x: x[1], default=("", 0.0))
+                    if share >= _CLEAR:
+                        said.add(SPEAKS_FOR + fault)
             for number in plain_rules(book.index, thing, kind):
                 outcome = try_rule(book.rules[number], thing, kind, index, case, found, tables)
                 if outcome.answer == YES:

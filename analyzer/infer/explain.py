@@ -56,9 +56,28 @@ def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]
             continue
         seen.add(name)
         found.append(NextCapture(ask, fill(hint.where, values), fill(hint.tells, values), tuple(sorted(faults)), name, round(score, 4)))
+    if not found:
+        found = _asked(judged, book)
     if len(found) < _MOST_NEXT:
         found += _standing(judged, book, seen, any_=not found)
     return tuple(found[:_MOST_NEXT])
+
+
+def _asked(judged: Judged, book: RuleBook) -> list[NextCapture]:
+    """What the findings themselves ask for, that left most open."""
+    hints = {h.capture: h for h in book.captures}
+    found: dict[str, NextCapture] = {}
+    for o in judged.outcomes:
+        rests = [judged.beliefs[i].rest for i in o.problems if judged.case.problems[i].resolved == "no" and i not in judged.harmless]
+        if o.superseded or max(rests, default=0.0) < _OPEN:
+            continue
+        values = values_of(o, judged.case)
+        for hint in (hints[name] for name in o.rule.asks if name in hints):
+            ask = fill(hint.ask, values, command=True)
+            found.setdefault(
+                ask, NextCapture(ask, fill(hint.where, values), fill(hint.tells, values), tuple(o.rule.suggests), hint.capture)
+            )
+    return list(found.values())
 
 
 _STANDING = {

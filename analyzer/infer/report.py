@@ -138,7 +138,11 @@ def _diagnoses(judged: Judged, live: Sequence[int], book: RuleBook, lines: _Line
             best[fault] = (share, index, explains) if share > old[0] else (old[0], old[1], explains)
     causes = any(s >= LEAST_FAULTY and book.faults[f].kind != "consequence" for f, (s, _, _) in best.items() if f in book.faults)
 
-    sure = any(s >= LEAST_FAULTY and not judged.case.problems[i].minor for s, i, _ in best.values())
+    def behind(index: int) -> int:
+        """0: mail of this house's own; 1: a client at the door; 2: what needs no explanation."""
+        return 2 if judged.case.problems[index].minor else int(index in judged.aside)
+
+    sure = min((behind(i) for s, i, _ in best.values() if s >= LEAST_FAULTY), default=2)
 
     def rank(item: tuple[str, tuple[float, int, int]]) -> tuple[Any, ...]:
         fault, (share, index, explains) = item
@@ -146,9 +150,11 @@ def _diagnoses(judged: Judged, live: Sequence[int], book: RuleBook, lines: _Line
         kind = known.kind if known else "cause"
         problem: Problem = judged.case.problems[index]
         late = causes and kind == "consequence"
-        aside = problem.minor and sure
+        aside = behind(index) if behind(index) > sure else 0
+        stranger = aside == 1
         fatal = problem.severity in {"fatal", "panic"}
         return (
+            stranger,
             late,
             aside,
             not fatal,

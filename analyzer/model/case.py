@@ -230,6 +230,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     resolved: str = "no"  # yes: the same succeeded later in the case
     minor: bool = False  # needs no explanation where no rule has one
     forwarded: str = "no"  # yes: the message was forwarded from an address here
+    stranger: str | None = None  # of the client: yes, perhaps (a mail server without a reverse name), named, claims (to be of here), no
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

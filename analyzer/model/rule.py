@@ -92,7 +92,13 @@ class FindingOf(Matcher, frozen=True, tag="finding"):
     rule: str
 
 
-AnyMatcher = Equals | OneOf | Not | Text | Matches | Under | In | Range | Known | Var | Fields | Steps | Count | FindingOf
+class SpeaksFor(Matcher, frozen=True, tag="speaks_for"):
+    """A dialect's reading of the same problem speaks for one of *faults* before all others."""
+
+    faults: tuple[str, ...]
+
+
+AnyMatcher = Equals | OneOf | Not | Text | Matches | Under | In | Range | Known | Var | Fields | Steps | Count | FindingOf | SpeaksFor
 
 
 class Join(msgspec.Struct, frozen=True):
@@ -137,7 +143,9 @@ class Rule(msgspec.Struct, frozen=True):
     names: dict[str, str] = {}  # what the names in the fault's texts stand for: {"domain": "mx.of"}
     establishes: str | None = None
     harmless: bool = False
+    aside: bool = False  # the problem comes after those of the house's own mail
     because: str = ""
+    asks: tuple[str, ...] = ()  # captures that would tell more of just this
     refs: tuple[str, ...] = ()
     status: str | None = None
     formerly: tuple[str, ...] = ()

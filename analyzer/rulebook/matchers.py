@@ -69,6 +69,8 @@ def fields(value: Any, path: tuple[str | int, ...] = ()) -> m.Fields:
             found.append(("", _count(inner, here)))
         elif key == "finding":
             found.append(("", m.FindingOf(str(inner))))
+        elif key == "speaks_for":
+            found.append(("", m.SpeaksFor(words(inner))))
         else:
             found.append((str(key), matcher(inner, here)))
     return m.Fields(tuple(found))

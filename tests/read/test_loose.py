@@ -67,3 +67,31 @@ def test_a_quoted_reply_is_found(text: str) -> None:
 @pytest.mark.parametrize("text", MERE_NUMBERS)
 def test_a_number_is_no_reply(text: str) -> None:
     assert load_formats()["loose"].fields(text) is None
+
+
+ALONE = (
+    ("Relay access denied", "Relay access denied"),
+    ("<b@example.net>: Relay access denied", "Relay access denied"),
+    ("User unknown in virtual mailbox table", "User unknown in virtual mailbox table"),
+    ('When I write to b@example.net I get "Relay access denied". What can I do?', "Relay access denied"),
+    ("> Sender verify failed", "Sender verify failed"),
+)
+
+OF_PEOPLE = (
+    "Make sure that your server does not relay for strangers: relaying must be refused",
+    "Do you know why an unknown user can log in?",
+    "My mailbox is full of spam",
+    "The list of unknown users is long",
+)
+
+
+@pytest.mark.parametrize(("line", "words"), ALONE)
+def test_a_set_phrase_alone_is_read(line: str, words: str) -> None:
+    read = load_formats()["reason"].fields(line)
+    assert read is not None
+    assert next(v for k, v in read[1].items() if k.startswith("text")).startswith(words)
+
+
+@pytest.mark.parametrize("line", OF_PEOPLE)
+def test_what_people_say_in_their_own_words_is_none(line: str) -> None:
+    assert load_formats()["reason"].fields(line) is None
