@@ -118,7 +118,8 @@ def _unread_trouble(case: Case) -> list[Place]:
 
     found = []
     for parsed in case.parsed:
-        missed = {*parsed.unrecognised, *(parsed.prose if parsed.segment.format is not None else ())}
+        begin = min((e.place.line for e in parsed.events), default=0)  # what is said ahead of a session is not said of a step in it
+        missed = {*parsed.unrecognised, *(n for n in parsed.prose if parsed.segment.format is not None and n > begin)}
         found += [
             Place(parsed.segment.source, line.number)
             for line in parsed.segment.lines
