@@ -24,7 +24,7 @@ def test_every_expression_compiles():
     found = dict(every_expression())
     assert len(found) > 50
     for name, value in found.items():
-        assert value.match("\x00") is None or True, name
+        assert value.match(b"\x00" if isinstance(value.pattern, bytes) else "\x00") is None or True, name
 
 
 @pytest.mark.parametrize("pattern", [r"(?i)(?P<word>[a-z]+) ([0-9]{1,3})", "h\u00f4te|\u30db", r"a(?:b|c)++(?>d)\Z", ""])

@@ -62,6 +62,12 @@ def _required(fmt: Format) -> dict[int, list[list[str]]]:
     return {marker: [sorted(s) for s in sorted(candidates(path_to(tree, marker) or []), key=sorted)] for marker in fmt.compiled.kinds}
 
 
+def best_of(expression: str) -> list[str]:
+    """Texts of which one stands in whatever *expression* finds: the set whose shortest is longest."""
+    found = candidates(list(sre.parse(expression)))
+    return sorted(max(found, key=lambda s: (min(map(len, s)), sorted(s)), default=()))
+
+
 def path_to(items: Any, marker: int) -> list[Any] | None:
     """What must be matched, in order, before group *marker* is; None where it is not among *items*."""
     before: list[Any] = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from analyzer import cache
-from analyzer.batch.literals import behind_ids, required
+from analyzer.batch.literals import behind_ids, best_of, required
 from analyzer.batch.reader import ALWAYS, GOOD_STATUS, PASSED, Plan, Reader
 from analyzer.expressions import re
 
@@ -58,7 +58,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=delivered ", b"status=deliverable ", b"s
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-29", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-35", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -97,7 +97,8 @@ def _part(reader: Reader, index: int) -> Part:
     every = own = False
     senders: set[bytes] = set()
     harmless = [s for s in fmt.header.samples if not _may_fail(reader, index, s)]
-    literals, programs = required(fmt), _programs(fmt)
+    stamped = [t.decode() for t in _wakes_of_another_stamp(reader, index)]
+    literals, programs = required(fmt), stamped or _programs(fmt)
     covers = _covers([literals[m] for m, p in reader.plans[index].items() if arrival(p)])
     for marker, plan in reader.plans[index].items():
         names = {n for _, n in fmt.compiled.kinds[marker][1]}
@@ -139,7 +140,7 @@ def _part(reader: Reader, index: int) -> Part:
     return Part(
         fmt.name,
         needles,
-        _wakes(fmt, common) | dict.fromkeys(OWN_STAMPS if own else (), b""),
+        _wakes(fmt, common) | _wakes_of_another_stamp(reader, index) | dict.fromkeys(OWN_STAMPS if own else (), b""),
         tuple(sorted(senders)),
         _anchors(reader, index),
     )
@@ -172,6 +173,7 @@ def _anchors(reader: Reader, index: int) -> dict[bytes, tuple[int, bool]]:
 
 
 _LEAST_ANCHOR = 3
+_LEAST_WAKING = 5
 _LEAST_QUIET = 8
 
 
@@ -247,6 +249,16 @@ def _wakes(fmt: Format, common: bytes) -> dict[bytes, bytes]:
     return found
 
 
+def _wakes_of_another_stamp(reader: Reader, index: int) -> dict[bytes, bytes]:
+    """The texts of the header's `wakes`, for lines whose stamp is none that `has_own_stamp` knows."""
+    fmt = reader.logs[index]
+    if fmt.header.over != "text" or fmt.header.wakes is None:
+        return {}
+    other = [s for s in fmt.header.samples if s[:1].isdigit() and not has_own_stamp(s.encode(), 0) and _may_fail(reader, index, s)]
+    texts = best_of(fmt.header.wakes) if other else []
+    return {t.encode(): b"" for t in texts if len(t) >= _LEAST_WAKING}
+
+
 def _common(reader: Reader) -> bytes:
     """What stands in most logs."""
     samples = [s for f in reader.logs if f.name in ALWAYS for s in f.header.samples]
@@ -260,6 +272,19 @@ def _rarest(text: bytes, common: bytes) -> bytes:
 
 
 OWN_STAMPS = (b"\n20", b"| 20", b" F 20", b" P 20")
+# A stamp, and then no host and program: "2026-11-23 10:00:01 ...", "2026-11-23T10:00:01Z INFO ...", "2026-11-23T10:00:01Z smtp: ..."
+_OWN = rb"20[0-9-]{8}(?: |T[0-9:.]{8,18}(?:Z|[+-][0-9]{2}:?[0-9]{2})?[ \t]+(?:[A-Z]{4,6} |\[[A-Z]{2,8}\] |[a-z_./]{2,30}: ))"
+OWN_LINE = re.compile(rb"^" + _OWN, re.MULTILINE)
+_WITH_OWN = re.compile(_OWN)
+_WRAPPED = re.compile(rb"(?:[A-Za-z0-9_.-]{1,60} *\| |\S{1,40} std(?:out|err) [FP] )" + _OWN)
+
+
+def has_own_stamp(block: bytes, at: int) -> bool:
+    """Whether the line at *at* has a format's own stamp."""
+    if block.startswith(b"20", at):
+        return (block[at + 10 : at + 11] == b" " and block[at + 4 : at + 5] == b"-") or _WITH_OWN.match(block, at) is not None
+    return b" 20" in block[at : at + 104] and _WRAPPED.match(block, at) is not None
+
 
 _MOST_TEXTS, _MOST_QUIET = 20, 40  # the fewer, the faster the search
 

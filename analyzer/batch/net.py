@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from analyzer.batch.deliveries import line_from, way_of
-from analyzer.batch.needles import ARRIVED, FAIL, INFO, OWN_STAMPS, QUIET, SENT, WEAK, Part, merged
+from analyzer.batch.needles import ARRIVED, FAIL, INFO, OWN_LINE, OWN_STAMPS, QUIET, SENT, WEAK, Part, has_own_stamp, merged
 from analyzer.expressions import compiled, re
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ class Awake:
         woken = {i for n in seen for i in self.of[texts[n]][1]}
         for text in self.shared:
             woken |= self.of[text][1] if text in block else set()
-        if self.own and _OWN_LINE.search(block):
+        if self.own and OWN_LINE.search(block):
             woken |= self.own
         if block.startswith(b"{"):
             woken |= set(range(len(self.k.parts)))
@@ -229,24 +229,10 @@ class Awake:
         return True
 
 
-# A stamp, and then no host and program: "2026-11-23 10:00:01 ...", "2026-11-23T10:00:01Z INFO ...", "2026-11-23T10:00:01Z smtp: ..."
-_OWN = rb"20[0-9-]{8}(?: |T[0-9:.]{8,18}(?:Z|[+-][0-9]{2}:?[0-9]{2})?[ \t]+(?:[A-Z]{4,6} |\[[A-Z]{2,8}\] |[a-z_./]{2,30}: ))"
-_OWN_LINE = re.compile(rb"^" + _OWN, re.MULTILINE)
-_WITH_OWN = re.compile(_OWN)
-_WRAPPED = re.compile(rb"(?:[A-Za-z0-9_.-]{1,60} *\| |\S{1,40} std(?:out|err) [FP] )" + _OWN)
-
-
 # The stamp, and behind it a message's id or a field: no other format's line.
 _OF_EXIM = re.compile(
     rb"20[0-9-]{8} [0-9:]{8}(?:\.[0-9]{1,9})?(?: [+-][0-9]{4})? (?:\[[0-9]{1,10}\] )?(?:[0-9][0-9A-Za-z]{5}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} |H=)"
 )
-
-
-def has_own_stamp(block: bytes, at: int) -> bool:
-    """Whether the line at *at* has a format's own stamp."""
-    if block.startswith(b"20", at):
-        return block[at + 10 : at + 11] == b" " or _WITH_OWN.match(block, at) is not None
-    return b" 20" in block[at : at + 104] and _WRAPPED.match(block, at) is not None
 
 
 def told_apart(hits: Hits, letters: bytes) -> Iterator[int]:
