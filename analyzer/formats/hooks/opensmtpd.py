@@ -28,9 +28,9 @@ def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
     found, missed = events_of(segment, fmt)
     clients: dict[tuple[str | None, str], ClientConnected] = {}
     called: dict[tuple[str | None, str], Trouble] = {}
-    last_sent = max((e.place.line for e in found if isinstance(e, Attempt) and e.status == "sent" and e.relay_ip), default=0)
+    last_sent = max((n for n, e in enumerate(found) if isinstance(e, Attempt) and e.status == "sent" and e.relay_ip), default=-1)
     told: list[Event] = []
-    for event in found:
+    for n, event in enumerate(found):
         match event:
             case ClientConnected(session=str() as session):
                 clients[event.host, session] = event
@@ -47,7 +47,7 @@ def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
                 told.append(event)
             case Trouble(session=str() as session, text=str() as text) if peer := called.get((event.host, session)):
                 # Another host, or another try, may yet take the message: then this was a detour.
-                told.append(event if event.place.line < last_sent else _cut_short(event, peer, text))
+                told.append(event if n < last_sent else _cut_short(event, peer, text))
             case Attempt(text=str() as text) if len(text) < _MOST_TEXT:
                 told.append(_attempt(event, text))
             case _:
