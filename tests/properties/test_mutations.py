@@ -17,7 +17,7 @@ EVERY = [p for p in sorted(SAMPLES.rglob("*")) if p.suffix in {".txt", ".log"} a
 CAPTURES = EVERY[::6]
 HEALTHY = [p for p in EVERY if "verdict: healthy" in p.with_name(p.stem + ".expected.yaml").read_text(encoding="utf-8")]
 LEAST_KEPT = 0.98
-LEAST_OF = {"wrapped": 0.95, "addresses_hidden": 0.96}  # a broken reply has lost its end, a blotted address its neighbours
+LEAST_OF = {"wrapped": 0.94, "addresses_hidden": 0.96}  # a broken reply has lost its end, a blotted address its neighbours
 
 
 def quoted(text):
