@@ -66,7 +66,11 @@ def _stranger(p: Problem, home: Household, providers: Providers) -> str:
     """*yes*: nothing about it is as with a mail server or a user of this house; *perhaps*: a mail server without a name of its own;
     *named*: one with a name; *claims*: it writes under a domain of this house; *no*: it belongs here, or to a large provider.
     """
-    if (p.client_ip and is_private(p.client_ip)) or p.client_ip in home.clients or (p.user and p.kind != "auth-failure"):
+    if (
+        (p.client_ip and is_private(p.client_ip))
+        or (p.client_ip in home.clients and any(map(str.isdigit, p.client_ip or "")))
+        or (p.user and p.kind != "auth-failure")
+    ):
         return "no"
     name = (p.client_name or "").strip("<>").rstrip(".").lower()
     generic = _generic(name, p.client_ip)
