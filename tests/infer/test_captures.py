@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from analyzer.diagnose import case_of
+from analyzer.diagnose import case_of, diagnose
 from analyzer.infer.conditions import NO, UNKNOWN, YES
 from analyzer.infer.engine import judge, try_rule
 from analyzer.model.capture import Source
@@ -47,3 +47,13 @@ def test_the_capture_decides(name, book, formats):
         no |= {r for r, a in after.items() if a == NO and before[r] == UNKNOWN}
     assert yes
     assert no or name in ONLY_YES
+
+
+def test_what_one_finding_asks_for_is_asked_for_by_nothing_else(book, formats):
+    session = (
+        b"220 mx.example.net ESMTP\nEHLO pc.example.org\n250 mx.example.net\nMAIL FROM:<a@example.net>\n250 Ok\nRCPT TO:<b@example.net>\n"
+    )
+    refused = session + b"550 5.1.0 <a@example.net>: Sender address rejected: User unknown in local recipient table\n"
+    report = diagnose([Source("session", refused)], book, formats)
+    assert report.next
+    assert {c.capture for c in report.next}.isdisjoint(name for rule in book.rules for name in rule.asks)
