@@ -178,7 +178,10 @@ def score(fmt: Format, line: Line) -> float:
     if not may_be(fmt, line):
         return _MISS
     weigh = fmt.hook("weight")
-    weight = weigh(line, fmt) if weigh else fmt.weight(line.body)
+    if "claim" in fmt.head.hooks:
+        weight = 0.0  # it takes whole ranges, and no line by itself
+    else:
+        weight = weigh(line, fmt) if weigh else fmt.weight(line.body)
     if weight:
         return 2.0 * weight + 0.01 * fmt.header.rank
     return _OWN_PROGRAM if line.envelope is not None and fmt.header.over == "log" else _MISS

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from analyzer.model.place import Place
 
 GREETING, DOT = "GREETING", "END-OF-MESSAGE"
-# No server greets so: these answer a command (RFC 5321 4.2.2, RFC 4954), which stood before what was pasted.
 _HOST_FIRST = re.compile(r"(?i)\s*(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?:\s|$)")
+# No server greets so: these answer a command (RFC 5321 4.2.2, RFC 4954), which stood before what was pasted.
 _NO_GREETING = frozenset({211, 214, 221, 235, 250, 251, 252, 334, 354, 432, 454, 503, 530, 534, 535, 538})
 _VERBS = re.compile(r"(?i)(HELO|EHLO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|NOOP|VRFY|EXPN|HELP|STARTTLS|AUTH|BDAT|ETRN|XCLIENT|XFORWARD)\b\s*(.*)")
 _PATH = re.compile(r"(?i)^\s*(?:FROM|TO)\s*:\s*<?([^<>\s]*)>?")

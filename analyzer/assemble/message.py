@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer import resources
 from analyzer.assemble.authentication import Check, aligned, checks_in, domain_of, organisation, received_spf
+from analyzer.assemble.names import in_private_network
 from analyzer.expressions import re
 from analyzer.model.case import Message
 from analyzer.model.events import Attempt, Event, Header, Reported
@@ -275,11 +276,7 @@ def _public(text: str) -> bool:
     except ValueError:
         return False
     special = address.is_loopback or address.is_link_local or address.is_unspecified
-    private = any(address in network for network in _PRIVATE if network.version == address.version)
-    return not special and not private
-
-
-_PRIVATE = tuple(ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
+    return not special and not in_private_network(address)
 
 
 def _in_words(seconds: int) -> str:

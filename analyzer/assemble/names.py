@@ -17,6 +17,7 @@ _PLAIN_STRINGS = re.compile(r'(?:"[ !#-\[\]-~]{0,255}"[ \t]*){1,64}')  # without
 _STRING = re.compile(r'"([^"]*)"')
 ADDRESSES = frozenset({"A", "AAAA"})
 _NIBBLES = 32
+_PRIVATE = tuple(ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
 
 
 def plain_name(text: str) -> str:
@@ -40,6 +41,14 @@ def address_of(text: str) -> str | None:
         return str(ipaddress.ip_address(text.strip("[]").partition("%")[0]))
     except ValueError:
         return None
+
+
+def in_private_network(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether *address* is of a network without a route in the public Internet (RFC 1918, RFC 6598, RFC 4193).
+
+    Not `is_private`, which counts the addresses of documentation, too.
+    """
+    return any(address in network for network in _PRIVATE if network.version == address.version)
 
 
 def backwards(labels: Sequence[str]) -> tuple[str, int] | None:

@@ -9,6 +9,8 @@ import msgspec
 
 from analyzer.assemble.delivery import GOOD
 from analyzer.assemble.facts import provider_of
+from analyzer.assemble.names import in_private_network
+from analyzer.assemble.problems import domain_of
 from analyzer.expressions import re
 from analyzer.model import events as ev
 
@@ -46,12 +48,12 @@ def household_of(deliveries: Sequence[Delivery], events: Iterable[ev.Event]) -> 
     for d in deliveries:
         clients.add(d.client_ip)
         if d.user:
-            domains |= {_domain(d.mail_from), _domain(d.user)}
+            domains |= {domain_of(d.mail_from), domain_of(d.user)}
         elif d.client_ip and is_private(d.client_ip):
-            domains.add(_domain(d.mail_from))
+            domains.add(domain_of(d.mail_from))
         for a in d.attempts:
             if a.status in GOOD and (a.relay_ip is None or is_private(a.relay_ip)):
-                domains |= {_domain(a.rcpt_to), _domain(a.orig_to)}
+                domains |= {domain_of(a.rcpt_to), domain_of(a.orig_to)}
     return Household(frozenset(d for d in domains if d), frozenset(c for c in clients if c))
 
 
@@ -95,10 +97,7 @@ def is_private(address: str) -> bool:
         found = ipaddress.ip_address(address.removeprefix("IPv6:"))
     except ValueError:
         return False
-    return found.is_loopback or found.is_link_local or any(found in net for net in _OWN if net.version == found.version)
-
-
-_OWN = tuple(ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
+    return found.is_loopback or found.is_link_local or in_private_network(found)
 
 
 def _generic(name: str, address: str | None) -> bool:
@@ -112,7 +111,3 @@ def _generic(name: str, address: str | None) -> bool:
 def _related(name: str, domain: str) -> bool:
     """Whether *name* and *domain* share their last two labels."""
     return name.split(".")[-2:] == domain.split(".")[-2:]
-
-
-def _domain(address: str | None) -> str | None:
-    return address.rpartition("@")[2].strip("<>[] ").rstrip(".").lower() or None if address and "@" in address else None

@@ -1,16 +1,13 @@
-"""Compiled expressions, kept: Python takes a third of a second to compile a large format's, and a millisecond to load it.
-
-What is kept is the regular expression engine's own code; it is keyed by the very version of Python, checked by the engine
-when loaded, and compiled anew where anything is amiss.
-"""
+"""Compiled expressions of formats, kept: Python takes a third of a second to compile a large format's, and a millisecond to load it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from analyzer import cache
+from analyzer.expressions import Code, code_of, from_code
 
 if TYPE_CHECKING:
     import re
@@ -18,48 +15,21 @@ if TYPE_CHECKING:
     from analyzer.formats.load import Format
 
 
-class Code(msgspec.Struct, frozen=True):
-    code: list[int]
-    flags: int
-    groups: int
-    index: dict[str, int]
-    names: list[str | None]
-
-
 def regex_of(fmt: Format) -> re.Pattern[bytes]:
-    """`Format.regex_bytes`, faster."""
-    key = cache.key(fmt.compiled.pattern, "code-1")
-    name = f"code-{fmt.name}"
-    packed = cache.load(name, key)
+    """`Format.regex_bytes`, faster: each format's code is kept by itself, as it is large and few are needed at a time."""
     pattern = fmt.compiled.pattern.encode("utf-8")
+    key, name = cache.key(pattern, "code-2"), f"code-{fmt.name}"
+    packed = cache.load(name, key)
     if packed is not None:
         try:
-            return _loaded(pattern, msgspec.msgpack.decode(packed, type=Code))
-        except (ImportError, msgspec.MsgspecError, RuntimeError, TypeError, ValueError, OverflowError):
-            pass  # an optimisation only
-    try:
-        code = _code(pattern)
-        found = _loaded(pattern, code)
-    except (ImportError, AttributeError, RuntimeError, TypeError):
+            found = from_code(pattern, msgspec.msgpack.decode(packed, type=Code))
+        except msgspec.MsgspecError:
+            found = None  # an optimisation only
+        if found is not None:
+            return found
+    code = code_of(pattern)
+    found = None if code is None else from_code(pattern, code)
+    if found is None:
         return fmt.regex_bytes
     cache.save(name, key, msgspec.msgpack.encode(code))
-    return found
-
-
-def _code(pattern: bytes) -> Code:
-    import re._compiler as compiler  # type: ignore[import-not-found]
-    import re._parser as parser  # type: ignore[import-not-found]
-
-    tree: Any = parser.parse(pattern, 0)
-    index = tree.state.groupdict
-    names: list[str | None] = [None] * tree.state.groups
-    for name, number in index.items():
-        names[number] = name
-    return Code([int(c) for c in compiler._code(tree, 0)], int(tree.state.flags), tree.state.groups - 1, dict(index), names)  # noqa: SLF001
-
-
-def _loaded(pattern: bytes, code: Code) -> re.Pattern[bytes]:
-    import _sre  # type: ignore[import-not-found]
-
-    found: re.Pattern[bytes] = _sre.compile(pattern, code.flags, code.code, code.groups, code.index, tuple(code.names))
     return found

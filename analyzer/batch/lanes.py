@@ -98,9 +98,10 @@ _SENDER = ("tag", "id", "sender")
 Key = tuple[bytes, ...]
 
 
-# What a lane tells of a line: its key, which is the same in all lines that are alike and begins with host and program; the stamp;
-# where the line ends in its block; queue id, recipient, sender, client.
-Taken = tuple[Key, bytes, int, bytes | None, bytes | None, bytes | None, bytes | None]
+Told = tuple[bytes, bytes | None, bytes | None, bytes | None, bytes | None]  # of a failure: stamp, queue id, recipient, sender, client
+# What a lane tells of a line: its key, which is the same in all lines that are alike and begins with host and program; where the
+# line ends in its block; and the failure.
+Taken = tuple[Key, int, Told]
 
 
 Way = tuple[Callable[[bytes, int], Any], tuple[int, ...]] | None  # the match, and its groups in the order that is wanted
@@ -137,14 +138,14 @@ class Lanes:
             stamp, tag, queue_id, rcpt, domain, place, ip, rest, sender = found.group(*self._attempt[1])
             if ip:
                 rest, place = rest.replace(b"[%b]" % ip, b"[]"), place.replace(ip, b"")
-            return (tag, place, rest.replace(rcpt, b"\0"), domain), stamp, found.end(), queue_id, rcpt, sender or None, None
+            return (tag, place, rest.replace(rcpt, b"\0"), domain), found.end(), (stamp, queue_id, rcpt, sender or None, None)
         if self._refusal is not None and (found := self._refusal[0](block, at)):
             stamp, tag, text, verb, proto, rcpt, sender, ip, name, helo, queue_id = found.group(*self._refusal[1])
             key = tag, verb + proto, without(text, (ip, rcpt, sender, name, helo)), b""
-            return key, stamp, found.end(), queue_id or None, rcpt, sender or None, ip
+            return key, found.end(), (stamp, queue_id or None, rcpt, sender or None, ip)
         if self._login is not None and (found := self._login[0](block, at)):
             stamp, tag, text, name, ip = found.group(*self._login[1])
-            return (tag, b"", without(text, (ip, name)), b""), stamp, found.end(), None, None, None, ip
+            return (tag, b"", without(text, (ip, name)), b""), found.end(), (stamp, None, None, None, ip)
         return None
 
 

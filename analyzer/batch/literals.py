@@ -65,7 +65,12 @@ def _required(fmt: Format) -> dict[int, list[list[str]]]:
 def best_of(expression: str) -> list[str]:
     """Texts of which one stands in whatever *expression* finds: the set whose shortest is longest."""
     found = candidates(list(sre.parse(expression)))
-    return sorted(max(found, key=lambda s: (min(map(len, s)), sorted(s)), default=()))
+    return sorted(_longest(found)) if found else []
+
+
+def _longest(sets: set[AnyOf]) -> AnyOf:
+    """The set whose shortest text is longest."""
+    return max(sets, key=lambda s: (min(map(len, s)), sorted(s)))
 
 
 def path_to(items: Any, marker: int) -> list[Any] | None:
@@ -180,7 +185,7 @@ def _of(op: Any, value: Any) -> set[AnyOf]:
         each = [candidates(branch) for branch in value[1]]
         if not all(each):
             return set()
-        best = frozenset().union(*(max(c, key=lambda s: (min(map(len, s)), sorted(s))) for c in each))
+        best = frozenset().union(*(_longest(c) for c in each))
         return {best} if len(best) <= _MOST else set()
     if op in _REPEATS and value[0] >= 1:
         return candidates(value[2])

@@ -13,13 +13,13 @@ from zlib import crc32
 import msgspec
 
 from analyzer.batch.deliveries import DASH, hosts, line_from, shortened, token
-from analyzer.batch.lanes import WITH_LANES, Lanes, Taken, loosely, without
+from analyzer.batch.lanes import WITH_LANES, Lanes, Taken, Told, loosely, without
 from analyzer.batch.needles import ARRIVED, EXPIRED, SENT, arrival, parts_of
 from analyzer.batch.net import ARRIVED_LETTER, NOT_TOLD, Awake, Net, told_apart
 from analyzer.batch.reader import Read, Reader, failed
 from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
-from analyzer.batch.tally import SKETCH, Group, Sent, Tally, Task, Wanted, least_of
+from analyzer.batch.tally import SKETCH, Group, Key, Sent, Tally, Task, Wanted, least_of
 from analyzer.expressions import re
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ _NO_ID = frozenset({None, b"NOQUEUE", b"000000"})
 _MOST_SHAPES = 100_000
 _MOST_TOLD = 50_000
 _MOST_WAITING = 4_000
+_NEVER = float("inf")
 _MOST_USERS = 100_000
 _ACCOUNT = re.compile(rb"(?:[A-Za-z0-9_-]{1,40}:)?([^\s,;:\"<>]{1,200})")
 
@@ -48,7 +49,7 @@ class Slot(msgspec.Struct, eq=False):
 
     group: Group
     host: bytes
-    rows: list[tuple[Taken, int, bytes]] = []
+    rows: list[tuple[Told, int, bytes]] = []
 
 
 def shape(text: str) -> str:
@@ -154,6 +155,8 @@ def _read(counter: Counter_, awake: Awake, tally: Tally, task: Task, progress: C
         tally.ends[task.source] = (offset + len(block), counter.clock.seconds(counter.k.reader.split(tail)[1]) if tail else None)
         if progress:
             progress(len(block), counter.failures - before)
+        if counter.failures - counter.placed >= _MOST_WAITING:
+            counter.flush()
         if not block.endswith(b"\n") and len(block) < (1 << 20):
             tally.notes.append(f"{task.item.name}: the last line has no end; it may be cut")
 
@@ -174,8 +177,9 @@ class Counter_:  # noqa: N801
         self.fast = task.use_lanes and not self.filtered
         self.lanes: list[Lanes] = []  # of the formats of which the range has lines
         self.slots: dict[tuple[Any, ...], Slot] = {}  # by what the lanes tell
+        self.of_groups: dict[Key, Slot] = {}
         self.touched: list[Slot] = []
-        self.waiting = 0
+        self.placed = 0  # of the failures
         self.counted: dict[tuple[Way, bytes | None], Counter[Any]] = {}
         self.stamp, self.time = b"", self.clock.seconds(b"")
 
@@ -240,15 +244,13 @@ class Counter_:  # noqa: N801
             for lanes in self.lanes:
                 if (taken := lanes.take(block, at)) is None:
                     continue
-                key = taken[0]
+                key, end, told = taken
                 slot = slots.get(key)
                 if slot is None and (loose := loosely(key)) is not key:
                     slot = slots.get(loose)
-                line = block[at : taken[2]]
+                line = block[at:end]
                 if slot is not None:
-                    if not slot.rows:
-                        self.touched.append(slot)
-                    slot.rows.append((taken, offset + at, line))
+                    self.put(slot, told, offset + at, line)
                 else:
                     self.line(offset + at, line, taken, lanes)
                 break
@@ -259,34 +261,31 @@ class Counter_:  # noqa: N801
         if read and arrived:
             joined = b"\n".join(read)
             self.received -= sum(map(joined.count, arrived))
-        self.waiting += len(read)
-        if self.waiting >= _MOST_WAITING:
-            self.flush()
+
+    def put(self, slot: Slot, told: Told, offset: int, line: bytes) -> None:
+        """A failure to be placed with others."""
+        if not slot.rows:
+            self.touched.append(slot)
+        slot.rows.append((told, offset, line))
+        self.failures += 1
 
     def flush(self) -> None:
-        """The failures that lanes told into their groups."""
-        self.waiting = 0
+        """The failures that were put by into their groups."""
+        self.placed = self.failures
         for slot in self.touched:
             rows, group, host = slot.rows, slot.group, slot.host
             slot.rows = []
-            when = [self.time_of(taken[1]) for taken, _, _ in rows]
-            times = [t for t in when if t is not None]
-            if len(times) < len(rows):
-                for time, (taken, offset, line) in zip(when, rows, strict=True):
-                    self.place(group, time, host, taken[3], taken[4], taken[5], taken[6], offset, line)
-                continue
-            self.failures += len(rows)
+            when = [self.time_of(told[0]) for told, _, _ in rows]
+            dated = [t for t in when if t is not None]
+            times: Sequence[float] = dated if len(dated) == len(rows) else [_NEVER if t is None else t for t in when]
             self.sketch(map(crc32, [line for _, _, line in rows]))
             group.count += len(rows)
-            first, last = min(times), max(times)
-            if group.first is None or first < group.first:
-                group.first = first
-            if group.last is None or last > group.last:
-                group.last = last
+            group.first = min((t for t in (group.first, *dated) if t is not None), default=None)
+            group.last = max((t for t in (group.last, *dated) if t is not None), default=None)
             hours, of = group.hours, group.of
-            for hour, count in Counter([t // 3600 for t in times]).items():
+            for hour, count in Counter([t // 3600 for t in dated]).items():
                 hours[hour] = hours.get(hour, 0) + count
-            for time, ((_, _, _, queue_id, rcpt, sender, client), _, _) in zip(times, rows, strict=True):
+            for time, ((_, queue_id, rcpt, sender, client), _, _) in zip(times, rows, strict=True):
                 name = b"%b %b %b" % (host, queue_id or b"", rcpt or b"")
                 if of.get(name, time) >= time:
                     of[name] = time
@@ -294,10 +293,11 @@ class Counter_:  # noqa: N801
                     group.senders.add(sender)
                 if client and not queue_id:
                     group.clients.add(client)
-            taken, offset, line = rows[times.index(first)]
+            first = min(times)
+            told, offset, line = rows[times.index(first)]
             if group.sample is None or (first, self.task.source, offset) < group.sample[:3]:
                 group.sample = (first, self.task.source, offset, line)
-                group.example = (host, taken[3])
+                group.example = (host, told[1])
         self.touched.clear()
 
     def sketch(self, checks: Iterable[int]) -> None:
@@ -434,9 +434,9 @@ class Counter_:  # noqa: N801
         if read is None:
             return
         if failed(read):
-            group = self.add(offset, line, read)
-            if taken is not None and lanes is not None and group is not None and head.formats[0] == lanes.format:
-                self.learn_failure(taken, read, group)
+            slot = self.add(offset, line, read)
+            if taken is not None and lanes is not None and slot is not None and head.formats[0] == lanes.format:
+                self.learn_failure(taken, read, slot)
         elif read.plan.kind == "attempt":
             if read.values[6] is not None and self.is_wanted(*self.asked(read)):
                 told = self.sent_of(read, line)
@@ -446,17 +446,16 @@ class Counter_:  # noqa: N801
         elif read.plan.kind == "finished" and read.values[11] in EXPIRED and read.values[0] and self.is_wanted(*self.asked(read)):
             self.tally.expired.add(b"%b %b" % (read.host, read.values[0]))
 
-    def learn_failure(self, taken: Taken, read: Read, group: Group) -> None:
-        """Lines like this one are failures of *group*, where the lane tells the same as the grammar."""
+    def learn_failure(self, taken: Taken, read: Read, slot: Slot) -> None:
+        """Lines like this one are failures of *slot*, where the lane tells the same as the grammar."""
         v = read.values
-        key, stamp, _, queue_id, rcpt, sender, client = taken
+        key, _, (stamp, queue_id, rcpt, sender, client) = taken
         told = None if v[0] in _NO_ID else v[0], v[1], v[2], None if queue_id else v[15]
         host = key[0].partition(b" ")[0]
         if told == (queue_id, rcpt, sender, client) and (host, stamp) == (read.host, read.stamp):
             if len(self.slots) > _MOST_SHAPES:
-                self.flush()
                 self.slots.clear()
-            self.slots[loosely(key)] = Slot(group, host)
+            self.slots[loosely(key)] = slot
 
     def time_of(self, stamp: bytes) -> int | None:
         """Seconds since 1970; neighbours have the same stamp."""
@@ -470,14 +469,13 @@ class Counter_:  # noqa: N801
         queue_id = None if v[0] in _NO_ID else v[0]
         return self.clock.seconds(read.stamp) if self.filtered else None, read.host, v[1], v[2], queue_id
 
-    def add(self, offset: int, line: bytes, read: Read) -> Group | None:
-        """A failure into its group; the group, where the filters let it pass."""
+    def add(self, offset: int, line: bytes, read: Read) -> Slot | None:
+        """A failure into its group's slot; the slot, where the filters let it pass."""
         v, plan, host = read.values, read.plan, read.host
         queue_id, rcpt, sender = v[0], v[1], v[2]
         if queue_id in _NO_ID:
             queue_id = None
-        time = self.time_of(read.stamp)
-        if not self.is_wanted(time, host, rcpt, sender, queue_id):
+        if not self.is_wanted(self.time_of(read.stamp), host, rcpt, sender, queue_id):
             return None
         if queue_id and plan.format not in self.checked and not self.tally.odd:
             self.checked.add(plan.format)
@@ -488,49 +486,11 @@ class Counter_:  # noqa: N801
         else:
             shape = self.k.shape(text, rcpt) if text else ""
         key = (plan.format, plan.alias, host, v[6], v[8], v[7], v[5], v[10], v[11], v[12], v[13], shape, self.remote_of(read))
-        group = self.tally.groups.get(key)
-        if group is None:
-            group = self.tally.groups[key] = Group()
-        self.place(group, time, host, queue_id, rcpt, sender, v[15], offset, line)
-        return group
-
-    def place(
-        self,
-        group: Group,
-        time: int | None,
-        host: bytes,
-        queue_id: bytes | None,
-        rcpt: bytes | None,
-        sender: bytes | None,
-        client: bytes | None,
-        offset: int,
-        line: bytes,
-    ) -> None:
-        """One failure more in *group*."""
-        self.failures += 1
-        self.sketch([crc32(line)])
-        group.count += 1
-        when: float = float("inf")
-        if time is not None:
-            when = time
-            if group.first is None or time < group.first:
-                group.first = time
-            if group.last is None or time > group.last:
-                group.last = time
-            hour = time // 3600
-            group.hours[hour] = group.hours.get(hour, 0) + 1
-        of = group.of
-        name = b"%b %b %b" % (host, queue_id or b"", rcpt or b"")
-        if of.get(name, when) >= when:
-            of[name] = when
-        if client and not queue_id:
-            group.clients.add(client)
-        if sender is not None:
-            group.senders.add(sender)
-        old = group.sample
-        if old is None or (when <= old[0] and (when, self.task.source, offset) < old[:3]):
-            group.sample = (when, self.task.source, offset, line)
-            group.example = (host, queue_id)
+        slot = self.of_groups.get(key)
+        if slot is None:
+            slot = self.of_groups[key] = Slot(self.tally.groups.setdefault(key, Group()), host)
+        self.put(slot, (read.stamp, queue_id, rcpt, sender, v[15]), offset, line)
+        return slot
 
     def is_wanted(self, time: int | None, host: bytes, rcpt: bytes | None, sender: bytes | None, queue_id: bytes | None) -> bool:
         """Whether the failure passes the filters."""

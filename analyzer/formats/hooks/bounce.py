@@ -116,11 +116,6 @@ _RETURNED = frozenset({"message/rfc822", "message/global", "text/rfc822-headers"
 
 
 # ---- which lines -----------------------------------------------------------------------------------------------------
-def weight(_line: Line, _fmt: Format) -> float:
-    """No single line is a message: only `claim` takes any."""
-    return 0.0
-
-
 def claim(lines: Sequence[Line], fmt: Format) -> list[tuple[int, int]]:
     """The ranges of *lines* that are messages: a header with at least two known fields, to the next message or the end."""
     ranges: list[tuple[int, int]] = []

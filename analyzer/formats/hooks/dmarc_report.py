@@ -21,11 +21,6 @@ _NEAR = 60  # lines within which a report shows itself
 _FORWARDED = frozenset({"forwarded", "mailing_list", "trusted_forwarder"})
 
 
-def weight(_line: Line, _fmt: Format) -> float:
-    """No single line is a report: only `claim` takes any."""
-    return 0.0
-
-
 def claim(lines: Sequence[Line], _fmt: Format) -> list[tuple[int, int]]:
     """The ranges of *lines* that are reports, or pieces of one."""
     ranges: list[tuple[int, int]] = []

@@ -19,11 +19,6 @@ _MEMBER = re.compile(r'"([a-z-]{2,60})"\s*:\s*(?:"((?:[^"\\]|\\.){0,500})"|([0-9
 _NEAR = 60  # lines within which a report shows itself
 
 
-def weight(_line: Line, _fmt: Format) -> float:
-    """No single line is a report: only `claim` takes any."""
-    return 0.0
-
-
 def claim(lines: Sequence[Line], _fmt: Format) -> list[tuple[int, int]]:
     """The ranges of *lines* that are reports: from a brace to the one that closes it, or to the end."""
     ranges: list[tuple[int, int]] = []

@@ -30,11 +30,6 @@ _LONGEST = 2_000
 _SHOWN = 24  # so much of a reason tells its line
 
 
-def weight(_line: Line, _fmt: Format) -> float:
-    """No single line is a record: only `claim` takes any."""
-    return 0.0
-
-
 def claim(lines: Sequence[Line], _fmt: Format) -> list[tuple[int, int]]:
     """The ranges of *lines* that are whole JSON values with a record in them."""
     ranges: list[tuple[int, int]] = []
