@@ -61,7 +61,7 @@ def keep() -> None:
 def code_of(pattern: str | bytes, flags: int = 0) -> Code | None:
     """What `re` makes of *pattern*; None where this Python does not let us see it."""
     try:
-        from re import _compiler, _parser
+        from re import _compiler, _parser  # type: ignore[attr-defined]
 
         tree = _parser.parse(pattern, flags)
         words = array("I", _compiler._code(tree, flags)).tobytes()  # noqa: SLF001 - `_loaded` checks what comes of it
