@@ -10,13 +10,14 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 from datetime import UTC
 
 import pytest
 
-from analyzer.batch import sources
-from analyzer.batch.engines import Local
-from analyzer.batch.run import Options, batch
+from analyzer.batch import interrupt, scan, sources
+from analyzer.batch.engines import Interrupted, Local
+from analyzer.batch.run import Options, batch, tasks_of, years_of
 from analyzer.render.batch_json import json_of
 from analyzer.rulebook import load_rules
 from tests.bench.generate import postfix
@@ -77,6 +78,32 @@ def test_progress_and_a_partial_report_when_interrupted(log, tmp_path):
         assert process.returncode == 130, (jobs, out[:300])
         assert "(partial: interrupted)" in out.splitlines()[0]
         assert " 0 lines" not in out
+
+
+@pytest.mark.parametrize("at", [1, 2, 50])
+def test_an_interrupt_in_the_middle_of_a_sum_waits_for_its_end(log, monkeypatch, at):
+    sums = 0
+
+    def press_ctrl_c(data):
+        nonlocal sums
+        sums += 1
+        if sums == at:
+            signal.raise_signal(signal.SIGINT)
+        return zlib.crc32(data)
+
+    monkeypatch.setattr(scan, "crc32", press_ctrl_c)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        interrupt.listen()
+        engine = Local(1, KEY)
+        items, _ = sources.find([str(log)])
+        with pytest.raises(Interrupted) as found:
+            engine.scan(tasks_of(items, years_of(items), Options(zone=UTC, block=65_536)), None)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    tally = found.value.result
+    assert 0 < tally.lines <= log.read_bytes().count(b"\n")
+    assert sum(g.count for g in tally.groups.values()) >= at
 
 
 def test_no_progress_where_nobody_looks(log):

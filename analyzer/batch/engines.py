@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.batch.gather import Gathered, Sought, gather, merge_gathered
 from analyzer.batch.incidents import Judgement, judgements
+from analyzer.batch.interrupt import whole
 from analyzer.batch.scan import Knowledge, scan
 from analyzer.batch.spread import spread
 from analyzer.batch.tally import Group, Key, Tally, Task, merge
@@ -50,6 +51,13 @@ def _gather(task: Task, sought: Sought, key: tuple[Any, ...]) -> Gathered:
     return gather(task, sought, knowledge(*key))
 
 
+def _add(total: Tally, part: Tally, progress: Progress | None) -> None:
+    with whole():
+        merge(total, part)
+        if progress:
+            progress(part.bytes, sum(g.count for g in part.groups.values()))
+
+
 _FEW_SHAPES = 8  # of fewer, processes take longer to start than to judge
 
 
@@ -70,12 +78,11 @@ class Local:
                     try:
                         scan(task, self.known, progress, part)
                     finally:
-                        merge(total, part)
+                        with whole():
+                            merge(total, part)
             else:
                 for tally in spread(lambda task: scan(task, self.known), tasks, self.jobs):
-                    merge(total, tally)
-                    if progress:
-                        progress(tally.bytes, sum(g.count for g in tally.groups.values()))
+                    _add(total, tally, progress)
         except KeyboardInterrupt:
             raise Interrupted(total) from None
         return total
@@ -86,10 +93,13 @@ class Local:
         try:
             if self.jobs < 2 or len(tasks) < 2:
                 for task in tasks:
-                    merge_gathered(total, gather(task, sought, self.known, progress))
+                    found = gather(task, sought, self.known, progress)
+                    with whole():
+                        merge_gathered(total, found)
             else:
                 for found in spread(lambda task: gather(task, sought, self.known), tasks, self.jobs):
-                    merge_gathered(total, found)
+                    with whole():
+                        merge_gathered(total, found)
         except KeyboardInterrupt:
             raise Interrupted(total) from None
         return total
@@ -143,32 +153,34 @@ class Dask:
     def scan(self, tasks: Sequence[Task], progress: Progress | None) -> Tally:
         """The sum over *tasks*.  Raises `Interrupted` with what is known."""
         total = Tally()
-        for tally in self._results([self.client.submit(_scan, task, self.key, pure=False) for task in tasks], total):
-            merge(total, tally)
-            if progress:
-                progress(tally.bytes, sum(g.count for g in tally.groups.values()))
+        try:
+            for tally in self._results([self.client.submit(_scan, task, self.key, pure=False) for task in tasks]):
+                _add(total, tally, progress)
+        except KeyboardInterrupt:
+            raise Interrupted(total) from None
         return total
 
     def gather(self, tasks: Sequence[Task], sought: Sought, progress: Progress | None) -> Gathered:  # noqa: ARG002  (as `Local.gather`)
         """The sum over *tasks*.  Raises `Interrupted` with what is known."""
         total = Gathered()
-        shared = self.client.scatter(sought, broadcast=True, hash=False)  # type: ignore[no-untyped-call]
-        for found in self._results([self.client.submit(_gather, task, shared, self.key, pure=False) for task in tasks], total):
-            merge_gathered(total, found)
+        try:
+            shared = self.client.scatter(sought, broadcast=True, hash=False)  # type: ignore[no-untyped-call]
+            for found in self._results([self.client.submit(_gather, task, shared, self.key, pure=False) for task in tasks]):
+                with whole():
+                    merge_gathered(total, found)
+        except KeyboardInterrupt:
+            raise Interrupted(total) from None
         return total
 
     def judge(self, chosen: dict[Key, Group], gathered: Gathered, book: RuleBook) -> dict[Key, Judgement]:
         """What the rules say of each shape."""
         return judgements(chosen, gathered, knowledge(*self.key).reader, book)
 
-    def _results(self, futures: list[Any], total: Any) -> Iterator[Any]:
+    def _results(self, futures: list[Any]) -> Iterator[Any]:
         from distributed import as_completed as completed
 
-        try:
-            for _, result in completed(futures, with_results=True):  # type: ignore[no-untyped-call]
-                yield result
-        except KeyboardInterrupt:
-            raise Interrupted(total) from None
+        for _, result in completed(futures, with_results=True):  # type: ignore[no-untyped-call]
+            yield result
 
     def close(self) -> None:
         """Leave the cluster; end it where it is our own."""

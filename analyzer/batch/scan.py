@@ -13,6 +13,7 @@ from zlib import crc32
 import msgspec
 
 from analyzer.batch.deliveries import DASH, hosts, line_from, shortened, token
+from analyzer.batch.interrupt import whole
 from analyzer.batch.lanes import WITH_LANES, Lanes, Taken, Told, loosely, without
 from analyzer.batch.needles import ARRIVED, EXPIRED, SENT, arrival, parts_of
 from analyzer.batch.net import ARRIVED_LETTER, NOT_TOLD, Awake, Net, told_apart
@@ -131,34 +132,38 @@ def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] 
     counter = Counter_(tally, task, knowledge)
     awake = Awake(knowledge, automaton=task.use_automaton)
     try:
-        _read(counter, awake, tally, task, progress)
+        for offset, block in blocks(task.item, task.start, task.end, task.size, tally.notes):
+            with whole():
+                _count(counter, awake, offset, block, progress)
     finally:
-        counter.close()
-        tally.formats = set(awake.on)
+        with whole():
+            counter.close()
+            tally.formats = set(awake.on)
     return tally
 
 
-def _read(counter: Counter_, awake: Awake, tally: Tally, task: Task, progress: Callable[[int, int], None] | None) -> None:
-    for offset, block in blocks(task.item, task.start, task.end, task.size, tally.notes):
-        before = counter.failures
-        hits, others, unknown = awake.find(block)
-        if counter.fast:
-            counter.lanes = awake.lanes
-        if awake.net.needles.every:
-            counter.all_lines(offset, block)
-        else:
-            counter.hits(offset, block, awake.net, hits, others, unknown)
-        tally.blocks[task.source, offset] = lines = block.count(b"\n") + (not block.endswith(b"\n"))
-        tally.lines += lines
-        tally.bytes += len(block)
-        tail = block[block.rfind(b"\n", 0, -1) + 1 :].rstrip(b"\r\n")
-        tally.ends[task.source] = (offset + len(block), counter.clock.seconds(counter.k.reader.split(tail)[1]) if tail else None)
-        if progress:
-            progress(len(block), counter.failures - before)
-        if counter.failures - counter.placed >= _MOST_WAITING:
-            counter.flush()
-        if not block.endswith(b"\n") and len(block) < (1 << 20):
-            tally.notes.append(f"{task.item.name}: the last line has no end; it may be cut")
+def _count(counter: Counter_, awake: Awake, offset: int, block: bytes, progress: Callable[[int, int], None] | None) -> None:
+    """What the *block* at *offset* tells."""
+    tally, task = counter.tally, counter.task
+    before = counter.failures
+    hits, others, unknown = awake.find(block)
+    if counter.fast:
+        counter.lanes = awake.lanes
+    if awake.net.needles.every:
+        counter.all_lines(offset, block)
+    else:
+        counter.hits(offset, block, awake.net, hits, others, unknown)
+    tally.blocks[task.source, offset] = lines = block.count(b"\n") + (not block.endswith(b"\n"))
+    tally.lines += lines
+    tally.bytes += len(block)
+    tail = block[block.rfind(b"\n", 0, -1) + 1 :].rstrip(b"\r\n")
+    tally.ends[task.source] = (offset + len(block), counter.clock.seconds(counter.k.reader.split(tail)[1]) if tail else None)
+    if progress:
+        progress(len(block), counter.failures - before)
+    if counter.failures - counter.placed >= _MOST_WAITING:
+        counter.flush()
+    if not block.endswith(b"\n") and len(block) < (1 << 20):
+        tally.notes.append(f"{task.item.name}: the last line has no end; it may be cut")
 
 
 class Counter_:  # noqa: N801

@@ -12,6 +12,7 @@ import signal
 import struct
 from typing import TYPE_CHECKING, Any
 
+from analyzer.batch.interrupt import whole
 from analyzer.errors import MailwhyError
 
 if TYPE_CHECKING:
@@ -31,12 +32,13 @@ def spread(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> I
     workers: dict[int, int] = {}  # where a process writes: its id
     try:
         for _ in range(min(jobs, len(bundles))):
-            source, sink = os.pipe()
-            pid = os.fork()
-            if pid == 0:
-                _work(function, bundles, todo, sink)
-            os.close(sink)
-            workers[source] = pid
+            with whole():
+                source, sink = os.pipe()
+                pid = os.fork()
+                if pid == 0:
+                    _work(function, bundles, todo, sink)
+                os.close(sink)
+                workers[source] = pid
         yield from _results(workers, len(tasks))
     finally:
         os.close(todo)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import signal
 import sys
 import time
 from datetime import datetime
@@ -67,7 +66,7 @@ def options_of(options: argparse.Namespace, **wanted: Any) -> Any:
 
 def run(options: argparse.Namespace) -> int:
     """Read, print, and answer with the exit status."""
-    from analyzer.batch import sources
+    from analyzer.batch import interrupt, sources
     from analyzer.batch.engines import Dask, Local
     from analyzer.batch.run import batch, compared, worst
     from analyzer.render.batch_text import text_of
@@ -75,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
 
     for name in (options.json, options.html):
         spare(name)
-    _ctrl_c()
+    interrupt.listen()
     gc.set_threshold(500_000, 50, 100)  # millions of small values without cycles: looking for some costs a fifth of the time
     lower = {n: (v.lower() if (v := getattr(options, n)) else None) for n in ("sender", "recipient", "host")}
     how = options_of(options, **lower)
@@ -116,11 +115,6 @@ def run(options: argparse.Namespace) -> int:
     if options.fail_on:
         return 1 if worst(report, options.fail_on) else 0
     return EXIT_STATUS[report.verdict]
-
-
-def _ctrl_c() -> None:
-    """Interrupts as `KeyboardInterrupt`, also where a shell started us with them ignored."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _baseline(name: str | None) -> dict[str, Any] | None:
