@@ -11,6 +11,7 @@ from analyzer.assemble.dialogue import DOT, GREETING
 from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.case import Problem
+from analyzer.model.moment import between, duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -408,6 +409,7 @@ def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, res
         router=a.router or a.transport,
         queue_id=d.queue_id,
         time=a.time,
+        waited=duration(a.delay),
         places=(a.place,),
         resolved="yes" if resolved else "no",
         unresolved=name[1] if (name := _UNRESOLVED.search(a.text or "")) else None,
@@ -664,15 +666,20 @@ def _as_one(group: Sequence[Problem]) -> Problem:
     first = group[0]
     if len(group) == 1:
         return first
+    recipients, senders = _different(group, "rcpt_to"), _different(group, "mail_from")
+    waits = [p.waited for p in group]
+    if recipients < 2 and senders < 2:  # one message, as far as can be told
+        waits.append(between(first.time, group[-1].time))
     return msgspec.structs.replace(
         first,
         count=len(group),
+        waited=max((s for s in waits if s is not None), default=None),
         places=tuple(x for p in group[:_MOST_CITED] for x in p.places),
         minor=all(p.minor for p in group),
         queue_id=first.queue_id if all(p.queue_id == first.queue_id for p in group) else None,
         clients=_different(group, "client_ip"),
-        recipients=_different(group, "rcpt_to"),
-        senders=_different(group, "mail_from"),
+        recipients=recipients,
+        senders=senders,
         users=_different(group, "user"),
     )
 

@@ -285,8 +285,13 @@ def _needed(name: str, texts: dict[str, str]) -> list[str]:
         here = todo.pop()
         if here not in found and here in texts:
             found[here] = texts[here]
-            todo += re.findall(r"(?m)^%import ([\w-]+)\.", texts[here])
+            todo += [_imported(n, texts) for n in re.findall(r"(?m)^%import (\w+)\.", texts[here])]
     return [part for pair in sorted(found.items()) for part in pair]
+
+
+def _imported(name: str, texts: dict[str, str]) -> str:
+    """The grammar that `%import` names, in which Lark knows no hyphens: `exim_main` is exim-main.lark."""
+    return name if name in texts else name.replace("_", "-")
 
 
 @lru_cache(maxsize=1)
@@ -344,7 +349,7 @@ class _Finder:
         self.texts = texts
 
     def __call__(self, _base: object, path: str) -> tuple[str, str]:
-        name = path.removesuffix(".lark")
+        name = _imported(path.removesuffix(".lark"), self.texts)
         if name not in self.texts:
             raise OSError(path)
         return path, self.texts[name]

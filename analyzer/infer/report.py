@@ -187,6 +187,8 @@ def _by_weight(diagnoses: Sequence[r.Diagnosis], live: Sequence[int], judged: Ju
 
 def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, lines: _Lines, view: str | None) -> r.Diagnosis:
     p: Problem = judged.case.problems[index]
+    if fault.later and (p.waited or 0) > fault.after * 3600:
+        fault = fault.later
     voices = [o for o in judged.outcomes if index in o.problems and not o.superseded and fault.fault in o.rule.suggests]
     voices.sort(key=lambda o: -o.rule.suggests[fault.fault])
     values = problem_values(p)

@@ -220,6 +220,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     tls: str | None = None
     authenticated: str | None = None
     time: str | None = None
+    waited: float | None = None  # seconds: for how long the message had waited, or from the first to the last of these events
     complaint: str | None = None  # what the same process complained about just before
     unresolved: str | None = None  # the name that a failed name look-up was about
     count: int = 1  # events of this shape

@@ -171,6 +171,8 @@ class Fault(msgspec.Struct, frozen=True):
     message: str | None = None
     refs: tuple[str, ...] = ()
     area: str = ""
+    after: float = 0.0  # hours after which it is told as `later`
+    later: Fault | None = None
 
 
 class CaptureHint(msgspec.Struct, frozen=True):

@@ -7,12 +7,12 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from analyzer.model.moment import between
 from analyzer.read import read
 from analyzer.render.safe import visible_block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from analyzer.model.capture import Source
     from analyzer.model.report import Report, Step
@@ -195,29 +195,12 @@ def ladder(report: Report) -> dict[str, Any] | None:
 def _waits(steps: Sequence[Step]) -> list[str]:
     """How long nothing was heard before each step, where that was five seconds and more."""
     found = []
-    before: datetime | None = None
+    before: str | None = None
     for step in steps:
-        now = _moment(step.time)
-        seconds = (now - before).total_seconds() if now and before and (now.tzinfo is None) == (before.tzinfo is None) else 0
+        seconds = between(before, step.time) or 0
         found.append(_long(seconds) if seconds >= _GAP else "")
-        before = now or before
+        before = step.time or before
     return found
-
-
-def _moment(stamp: str | None) -> datetime | None:
-    """When, by an ISO 8601 or a traditional syslog stamp (of no known year: for differences only)."""
-    from datetime import datetime
-
-    if not stamp:
-        return None
-    try:
-        return datetime.fromisoformat(stamp)
-    except ValueError:
-        pass
-    try:
-        return datetime.strptime(f"2000 {' '.join(stamp.split())}", "%Y %b %d %H:%M:%S")  # noqa: DTZ007
-    except ValueError:
-        return None
 
 
 def _long(seconds: float) -> str:

@@ -46,7 +46,8 @@ RULE_KEYS = (
 _REQUIRED = ("rule", "title", "about", "when", "examples")
 _PATTERN_KEYS = ("id", "says", "matches", "when", "suggests", "against", "tier", "example", "steps", "refs", "note", "title", "harmless")
 _DIALECT_KEYS = ("dialect", "title", "tier", "patterns", "refs", "about")
-_FAULT_KEYS = ("fault", "title", "kind", "severity", "fixed_by", "summary", "steps", "verify", "message", "refs")
+_FAULT_KEYS = ("fault", "title", "kind", "severity", "fixed_by", "summary", "steps", "verify", "message", "refs", "lasting")
+_LASTING_KEYS = ("hours", "title", "severity", "fixed_by", "summary")
 _CAPTURE_KEYS = ("capture", "title", "yields", "ask", "where", "tells", "refs")
 _ADJUST_KEYS = ("adjust", "off", "suggests", "against", "unless", "reason", "since")
 _TIERS = {"provider": 0, "software": 1, "common": 2, "code": 3}
@@ -364,7 +365,9 @@ def _fault(d: Document, at: tuple[str | int, ...], item: dict[str, Any], c: _Col
     if slug in c.faults:
         c.mistakes.append(d.mistake((*at, "fault"), f"there is a fault `{slug}` already"))
         return
-    c.faults[slug] = m.Fault(
+    lasting = item.get("lasting") or {}
+    _known_keys(d, (*at, "lasting"), lasting, _LASTING_KEYS, c)
+    fault = m.Fault(
         fault=slug,
         title=str(item["title"]).strip().rstrip("."),
         kind=str(item["kind"]),
@@ -377,6 +380,10 @@ def _fault(d: Document, at: tuple[str | int, ...], item: dict[str, Any], c: _Col
         refs=words(item.get("refs", [])),
         area=d.path.rpartition("/")[2].removesuffix(".yaml"),
     )
+    if lasting:
+        told = {key: str(value).strip() for key, value in lasting.items() if key != "hours"}
+        fault = msgspec.structs.replace(fault, after=float(lasting.get("hours", 0)), later=msgspec.structs.replace(fault, **told))
+    c.faults[slug] = fault
 
 
 def _capture(d: Document, at: tuple[str | int, ...], item: dict[str, Any], c: _Collector) -> None:
