@@ -33,6 +33,8 @@ SERVERS = {
     "sendmail": ["sendmail-bin", "sendmail-cf", "sensible-mda", "m4", "procmail", "bsd-mailx"],
     "opensmtpd": ["opensmtpd", "bsd-mailx"],
     "haraka": ["nodejs", "npm"],
+    "dma": ["dma", "bsd-mailx"],
+    "ssmtp": ["ssmtp"],
 }
 # A layer on top of another than the tools.
 OVER = {"companions": "postfix"}
@@ -106,6 +108,7 @@ def build(folder: Path, below: list[Path], packages: list[str], modules: list[st
         mount -t proc proc {root}/proc
         mount --rbind /dev {root}/dev
         cp /etc/resolv.conf {root}/etc/resolv.conf
+        grep -q "[[:blank:]]$(hostname)" {root}/etc/hosts 2>/dev/null || echo "127.0.1.1 $(hostname)" >> {root}/etc/hosts
         cp /etc/ssl/certs/ca-certificates.crt {root}/run/ca.crt
         chroot {root} sh -ec '{install}'
     """
