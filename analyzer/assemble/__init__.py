@@ -61,6 +61,8 @@ def assemble(
     if not found and not dialogues and not any(a.status in GOOD for d in deliveries for a in d.attempts):
         found = of_remarks(events, software, views)
         owners = [None] * len(found)
+    alone = _alone(formats)
+    found = [msgspec.structs.replace(p, hearsay="yes") if p.format in alone and p.server is None else p for p in found]
     client = _only_client(lookups)
     found = [_linked(p, dialogues, deliveries, providers, events, back) for p in found]
     if client is not None:
@@ -92,9 +94,14 @@ def assemble(
     return msgspec.structs.replace(case, facts=facts_of(case, providers))
 
 
+def _alone(formats: Formats) -> set[str]:
+    """The formats of sentences that are believed only where nothing else is read."""
+    return {f.name for f in formats.prose if f.header.alone}
+
+
 def _without_hearsay(parsed: Sequence[Parsed], formats: Formats) -> Sequence[Parsed]:
     """*parsed* without what is believed only where nothing else is read."""
-    alone = {f.name for f in formats.prose if f.header.alone}
+    alone = _alone(formats)
     if all(e.format in alone for p in parsed for e in p.events):
         return parsed
     return [_unread(p, alone) if any(e.format in alone for e in p.events) else p for p in parsed]

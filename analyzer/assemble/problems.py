@@ -108,6 +108,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
         "port": d.port,
         "banner": d.banner,
         "tls": d.tls,
+        "tls_first": d.tls_first,
         "authenticated": d.authenticated,
     }
     found: list[Problem] = []
