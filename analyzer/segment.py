@@ -8,9 +8,9 @@ import msgspec
 
 from analyzer.expressions import re
 from analyzer.formats.journal import opened
-from analyzer.formats.prose import is_prose
 from analyzer.marks import speakers
 from analyzer.model.capture import Envelope, Segment
+from analyzer.read.prose import is_prose
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -10,7 +10,7 @@ from analyzer.assemble.certificate import certificates_of
 from analyzer.assemble.delivery import GOOD, deliveries_of
 from analyzer.assemble.dialogue import dialogues_of
 from analyzer.assemble.facts import facts_of, provider_of
-from analyzer.assemble.problems import complaints_of, domain_of, merged, of_deliveries, of_dialogue, of_events, of_remarks
+from analyzer.assemble.problems import complaints_of, domain_of, merged, of_deliveries, of_dialogue, of_events, of_remarks, with_named
 from analyzer.assemble.stranger import household_of, with_stranger
 from analyzer.model import events as ev
 from analyzer.model.case import Case, Delivery, Dialogue, Message, Problem
@@ -62,6 +62,7 @@ def assemble(
         found = of_remarks(events, software, views)
         owners = [None] * len(found)
     alone = _alone(formats)
+    found = [with_named(p) for p in found]
     found = [msgspec.structs.replace(p, hearsay="yes") if p.format in alone and p.server is None else p for p in found]
     client = _only_client(lookups)
     found = [_linked(p, dialogues, deliveries, providers, events, back) for p in found]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.model.case import Facts
-from analyzer.model.events import ClientConnected, MessageInfo
+from analyzer.model.events import ClientConnected, Fact, MessageInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,6 +60,9 @@ def facts_of(case: Case, providers: Providers) -> Facts:
             values.setdefault("mail_from", m.return_path)
         if m.to and not recipients:
             recipients.append(m.to)
+    for e in case.events:
+        if isinstance(e, Fact):  # listed beside an error that is quoted
+            _fill(values, e, ("server", "server_ip", "port"))
     provider = provider_of(values.get("server") or values.get("banner"), providers)
     return Facts(**values, rcpt_to=tuple(_whole(_unique(recipients)))[:20], provider=provider)
 

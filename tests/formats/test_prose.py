@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.diagnose import diagnose
-from analyzer.formats.prose import is_prose
+from analyzer.read.prose import is_prose
 from analyzer.model.capture import Source
 
 if TYPE_CHECKING:
