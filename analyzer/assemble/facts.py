@@ -60,6 +60,9 @@ def facts_of(case: Case, providers: Providers) -> Facts:
             values.setdefault("mail_from", m.return_path)
         if m.to and not recipients:
             recipients.append(m.to)
+    asked = {lookup.dnsbl_of for lookup in case.lookups if lookup.dnsbl_of and lookup.dnsbl_of.replace(".", "").isdigit()}
+    if len(asked) == 1:  # whoever asks a blocklist means the client
+        values.setdefault("client_ip", *asked)
     for e in case.events:
         if isinstance(e, Fact):  # listed beside an error that is quoted
             _fill(values, e, ("server", "server_ip", "port"))

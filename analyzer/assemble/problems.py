@@ -53,6 +53,7 @@ _NEXT_HOP = re.compile(
 _ABOUT = re.compile(
     r"<(?P<at>[^<>\s]{3,320})>: (?:(?P<rcpt_to>Recipient address rejected|Relay access denied|User unknown)|(?P<mail_from>Sender address rejected)|(?P<helo>Helo command rejected))"
 )
+_CLIENT = re.compile(r"(?i)\bclient host(?: rejected:[^\[\]]{0,80})? \[([0-9A-Fa-f.:]{7,45})\]")  # the address that a server says it sees
 _FORWARDED = re.compile(r"forwarded as ([A-Za-z0-9]{4,30})")
 _LEAST_PERMANENT = 500
 _DIGITS = re.compile(r"[0-9]+")
@@ -626,6 +627,8 @@ _LOG: dict[type[ev.Event], Callable[[Any, str | None, str | None], Problem | Non
 
 def with_named(p: Problem) -> Problem:
     """*p* with the address or name that its reply names in front of the reason, where nothing else told it."""
+    if p.client_ip is None and p.by == "server" and (client := _CLIENT.search(p.text or "")) is not None:
+        p = msgspec.structs.replace(p, client_ip=client[1], where={**p.where, "client_ip": p.where.get("text") or p.places})
     found = _ABOUT.match(p.text or "")
     if found is None:
         return p
