@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.formats.lines import events_of
-from analyzer.formats.prose import is_prose
 from analyzer.model.capture import Parsed
+from analyzer.read.prose import is_prose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,11 +8,12 @@ import msgspec
 
 from analyzer.expressions import re
 from analyzer.formats.journal import opened
-from analyzer.formats.prose import is_prose
+from analyzer.marks import speakers
 from analyzer.model.capture import Envelope, Segment
+from analyzer.read.prose import is_prose
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from analyzer.formats.load import Format, Formats
     from analyzer.model.capture import Capture, Line
@@ -37,13 +38,36 @@ def segment(capture: Capture, formats: Formats) -> list[Segment]:
     """*capture* cut into segments, in the order of their first lines; prose has the format None.  A segment's lines
     are in the order of time.
     """
-    lines = [enveloped(line, formats) for line in capture.lines]
+    lines = prepared(capture, formats)
     taken, segments = _claimed(capture, lines, formats)
     rest = [line for i, line in enumerate(lines) if i not in taken]
-    labels, scores = label(rest, formats)
+    runs = _runs(rest, *label(rest, formats), formats)
+    if silent := _silent(runs, formats):
+        runs = _runs(rest, *label(rest, formats, silent), formats)  # another format may have something to say there
+        silent |= _silent(runs, formats)
+    segments += [Segment(capture.source, None if name in silent else name, tuple(found), score) for name, found, score in runs]
+    if capture.newest_first:
+        segments = [msgspec.structs.replace(s, lines=s.lines[::-1]) for s in segments]
+    return sorted(segments, key=lambda s: s.lines[0].number if s.lines else 0)
+
+
+def prepared(capture: Capture, formats: Formats) -> list[Line]:
+    """The lines of *capture*, what was written around them told apart."""
+
+    def known() -> list[Format]:
+        return [fmt for fmt in awake([enveloped(line, formats) for line in capture.lines], formats) if "claim" not in fmt.head.hooks]
+
+    told = speakers(capture.lines, known, lambda line: enveloped(line, formats))
+    return [enveloped(line, formats) for line in told]
+
+
+def _runs(
+    lines: Sequence[Line], labels: Sequence[str | None], scores: Sequence[float], formats: Formats
+) -> list[tuple[str | None, list[Line], float]]:
+    """Lines that belong together, with their format and score."""
     runs: list[tuple[str | None, list[Line], float]] = []
     logs: dict[str, int] = {}
-    for line, name, score in zip(rest, labels, scores, strict=True):
+    for line, name, score in zip(lines, labels, scores, strict=True):
         if name is not None and formats[name].header.over == "log":
             # Log lines of one program belong together, however they are interleaved.
             if name not in logs:
@@ -56,11 +80,7 @@ def segment(capture: Capture, formats: Formats) -> list[Segment]:
             runs.append((name, [], 0.0))
             at = len(runs) - 1
         runs[at] = (name, [*runs[at][1], line] if not runs[at][1] else _push(runs[at][1], line), runs[at][2] + score)
-    silent = _silent(runs, formats)
-    segments += [Segment(capture.source, None if name in silent else name, tuple(found), score) for name, found, score in runs]
-    if capture.newest_first:
-        segments = [msgspec.structs.replace(s, lines=s.lines[::-1]) for s in segments]
-    return sorted(segments, key=lambda s: s.lines[0].number if s.lines else 0)
+    return runs
 
 
 def _silent(runs: Sequence[tuple[str | None, list[Line], float]], formats: Formats) -> set[str]:
@@ -187,9 +207,9 @@ def score(fmt: Format, line: Line) -> float:
     return _OWN_PROGRAM if line.envelope is not None and fmt.header.over == "log" else _MISS
 
 
-def label(lines: Sequence[Line], formats: Formats) -> tuple[list[str | None], list[float]]:
-    """The best format of each line, None for prose, and its score there."""
-    candidates = awake(lines, formats)
+def label(lines: Sequence[Line], formats: Formats, without: Collection[str] = ()) -> tuple[list[str | None], list[float]]:
+    """The best format of each line, None for prose, and its score there; not one of *without*."""
+    candidates = [fmt for fmt in awake(lines, formats) if fmt.name not in without]
     names: list[str | None] = [None, *(f.name for f in candidates)]
     table: list[list[float]] = []
     for line in lines:

@@ -10,7 +10,7 @@ from analyzer.assemble.certificate import certificates_of
 from analyzer.assemble.delivery import GOOD, deliveries_of
 from analyzer.assemble.dialogue import dialogues_of
 from analyzer.assemble.facts import facts_of, provider_of
-from analyzer.assemble.problems import complaints_of, domain_of, merged, of_deliveries, of_dialogue, of_events, of_remarks
+from analyzer.assemble.problems import complaints_of, domain_of, merged, of_deliveries, of_dialogue, of_events, of_remarks, with_named
 from analyzer.assemble.stranger import household_of, with_stranger
 from analyzer.model import events as ev
 from analyzer.model.case import Case, Delivery, Dialogue, Message, Problem
@@ -61,6 +61,9 @@ def assemble(
     if not found and not dialogues and not any(a.status in GOOD for d in deliveries for a in d.attempts):
         found = of_remarks(events, software, views)
         owners = [None] * len(found)
+    alone = _alone(formats)
+    found = [_as_set(with_named(p), events, {f.name for f in formats.prose}) for p in found]
+    found = [msgspec.structs.replace(p, hearsay="yes") if p.format in alone and p.server is None else p for p in found]
     client = _only_client(lookups)
     found = [_linked(p, dialogues, deliveries, providers, events, back) for p in found]
     if client is not None:
@@ -92,9 +95,24 @@ def assemble(
     return msgspec.structs.replace(case, facts=facts_of(case, providers))
 
 
+def _alone(formats: Formats) -> set[str]:
+    """The formats of sentences that are believed only where nothing else is read."""
+    return {f.name for f in formats.prose if f.header.alone}
+
+
+def _as_set(p: Problem, events: Sequence[ev.Event], prose: set[str]) -> Problem:
+    """*p* with the server and port that a mail program lists beside its error."""
+    if p.server is not None or p.view == "receiving":
+        return p
+    stated = [e for e in events if isinstance(e, ev.Fact) and e.format in prose]
+    server = next((e.server for e in stated if e.server), None)
+    port = next((e.port for e in stated if e.port), None)
+    return msgspec.structs.replace(p, server=server, port=p.port or port) if server or port else p
+
+
 def _without_hearsay(parsed: Sequence[Parsed], formats: Formats) -> Sequence[Parsed]:
     """*parsed* without what is believed only where nothing else is read."""
-    alone = {f.name for f in formats.prose if f.header.alone}
+    alone = _alone(formats)
     if all(e.format in alone for p in parsed for e in p.events):
         return parsed
     return [_unread(p, alone) if any(e.format in alone for e in p.events) else p for p in parsed]

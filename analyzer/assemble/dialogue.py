@@ -84,6 +84,7 @@ class _Replay:
         self.closed: Closing | None = None
         self.quit = False
         self.tls: str | None = None
+        self.tls_first: str | None = None
         self.failed_dials: list[ev.ConnectFailed] = []
         self.stated: dict[str, str] = {}
         self.other_words: str | None = None
@@ -130,6 +131,7 @@ class _Replay:
                     self.connected = "no"
                     self._cite("connected", event.place)
             case ev.Reply():
+                self._learn(event)
                 self._reply(event)
             case ev.Command():
                 self._command(event)
@@ -157,7 +159,7 @@ class _Replay:
         self.where.setdefault(field, []).append(place)
 
     def _learn(self, event: ev.Event) -> None:
-        for field in ("server", "server_ip", "port", "client_ip", "client_name"):
+        for field in ("server", "server_ip", "port", "tls_first", "client_ip", "client_name"):
             value = getattr(event, field, None)
             if value not in (None, ""):
                 setattr(self, field, value.rstrip(".") if field == "server" else value)
@@ -314,6 +316,7 @@ class _Replay:
             greeted_as=(said_hello.text or "").split(" ")[0] if said_hello else None,
             extensions=_extensions(said_hello) if said_hello and said_hello.to != "HELO" else None,
             tls=self.tls,
+            tls_first=self.tls_first,
             authenticated=None if auth is None else "yes" if auth.code == 235 else "failed",
             mail_from=_path(mail.argument) if mail else self.stated.get("mail_from"),
             rcpt_to=tuple(rcpt) or ((self.stated["rcpt_to"],) if "rcpt_to" in self.stated else ()),

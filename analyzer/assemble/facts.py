@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.model.case import Facts
-from analyzer.model.events import ClientConnected, MessageInfo
+from analyzer.model.events import ClientConnected, Fact, MessageInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,6 +60,12 @@ def facts_of(case: Case, providers: Providers) -> Facts:
             values.setdefault("mail_from", m.return_path)
         if m.to and not recipients:
             recipients.append(m.to)
+    asked = {lookup.dnsbl_of for lookup in case.lookups if lookup.dnsbl_of and lookup.dnsbl_of.replace(".", "").isdigit()}
+    if len(asked) == 1:  # whoever asks a blocklist means the client
+        values.setdefault("client_ip", *asked)
+    for e in case.events:
+        if isinstance(e, Fact):  # listed beside an error that is quoted
+            _fill(values, e, ("server", "server_ip", "port"))
     provider = provider_of(values.get("server") or values.get("banner"), providers)
     return Facts(**values, rcpt_to=tuple(_whole(_unique(recipients)))[:20], provider=provider)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.assemble.answers import Answer, PrintedRecord, answers_of
 from analyzer.assemble.blocklists import blocklist_answer, blocklist_question
-from analyzer.assemble.names import ADDRESSES, address_of, plain_name, reversed_address
+from analyzer.assemble.names import ADDRESSES, address_of, made_of_address, plain_name, reversed_address
 from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.lookup import Lookup
@@ -375,6 +375,8 @@ class _Finished:
         fields |= purpose_of(of, kind)
         if answered == "yes":
             fields["doubled"] = next((n for n in (of, *(fields.get("names") or ())) if n and _DOUBLED.search(n)), "no")
+        if kind == "PTR" and of and fields.get("names"):
+            fields["generic"] = "yes" if all(made_of_address(n, of) for n in fields["names"]) else "no"
         if fields.get("zone"):
             fields |= blocklist_answer(fields["zone"], kind, status, answered, fields.get("addresses"), fields.get("texts"))
         if main:

@@ -43,6 +43,24 @@ def address_of(text: str) -> str | None:
         return None
 
 
+_NUMBERS = re.compile(r"[0-9]{1,12}")
+_LEAST_OCTETS = 3  # of the four, one behind the other
+
+
+def made_of_address(name: str, address: str) -> bool:
+    """Whether *name* is made of the IPv4 *address*, as providers name the lines of their customers: ``host-192-0-2-7.pool.example.net``."""
+    octets = address.split(".")
+    if len(octets) != 4:
+        return False
+    numbers = [str(int(n)) for n in _NUMBERS.findall(name) if len(n) < 4]
+    for way in (octets, octets[::-1]):
+        if "".join(n.zfill(3) for n in way) in name or "".join(f"{int(n):02x}" for n in way) in name.lower():
+            return True
+        if any(numbers[i : i + _LEAST_OCTETS] == way[at : at + _LEAST_OCTETS] for i in range(len(numbers)) for at in (0, 1)):
+            return True
+    return False
+
+
 def in_private_network(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     """Whether *address* is of a network without a route in the public Internet (RFC 1918, RFC 6598, RFC 4193).
 

@@ -50,6 +50,11 @@ _UNRESOLVED = re.compile(
 _NEXT_HOP = re.compile(
     r"(?:connect to|lost connection with|conversation with|host) (?P<server>[^\s\[\]:]{1,255})\[(?P<server_ip>[0-9A-Fa-f.:]{3,45})\](?::(?P<port>[0-9]{1,5}))?"
 )
+# Whom a reply in Postfix's manner is about: "<b@example.net>: Recipient address rejected: ...".
+_ABOUT = re.compile(
+    r"<(?P<at>[^<>\s]{3,320})>: (?:(?P<rcpt_to>Recipient address rejected|Relay access denied|User unknown)|(?P<mail_from>Sender address rejected)|(?P<helo>Helo command rejected))"
+)
+_CLIENT = re.compile(r"(?i)\bclient host(?: rejected:[^\[\]]{0,80})? \[([0-9A-Fa-f.:]{7,45})\]")  # the address that a server says it sees
 _FORWARDED = re.compile(r"forwarded as ([A-Za-z0-9]{4,30})")
 _LEAST_PERMANENT = 500
 _DIGITS = re.compile(r"[0-9]+")
@@ -109,6 +114,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
         "port": d.port,
         "banner": d.banner,
         "tls": d.tls,
+        "tls_first": d.tls_first,
         "authenticated": d.authenticated,
     }
     found: list[Problem] = []
@@ -134,7 +140,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
                 rcpt_to=rcpt,
                 domain=domain_of(rcpt),
                 where=_where(d, e.places),
-                resolved="yes" if _repeated(e, later) else "no",
+                resolved="yes" if _repeated(e, later) or (e.to == "STARTTLS" and d.accepted == "yes") else "no",  # went without
                 what="",
                 minor=e.to in {"QUIT", "NOOP", "HELP", "VRFY", "EXPN", "RSET"}
                 or _is_retry_of_ehlo(e, later)
@@ -619,6 +625,22 @@ _LOG: dict[type[ev.Event], Callable[[Any, str | None, str | None], Problem | Non
     ev.AuthResult: _login,
     ev.ConnectFailed: _no_connection,
 }
+
+
+def with_named(p: Problem) -> Problem:
+    """*p* with the address or name that its reply names in front of the reason, where nothing else told it."""
+    if p.client_ip is None and p.by == "server" and (client := _CLIENT.search(p.text or "")) is not None:
+        p = msgspec.structs.replace(p, client_ip=client[1], where={**p.where, "client_ip": p.where.get("text") or p.places})
+    found = _ABOUT.match(p.text or "")
+    if found is None:
+        return p
+    field = str(found.lastgroup)
+    if getattr(p, field) is not None or (field != "helo" and "@" not in found["at"]):
+        return p
+    places = {**p.where, field: p.where.get("text") or p.places}
+    changed = msgspec.structs.replace(p, where=places, **{field: found["at"]})
+    domains = {"rcpt_to": "domain", "mail_from": "sender_domain"}
+    return msgspec.structs.replace(changed, **{domains[field]: domain_of(found["at"])}) if field in domains else changed
 
 
 # ---- alike problems together -----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.read import read
 from analyzer.render.safe import visible
-from analyzer.segment import awake, enveloped, score, segment
+from analyzer.segment import awake, prepared, score, segment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ def explain(sources: Sequence[Source], formats: Formats) -> str:
     out = []
     for index, source in enumerate(sources):
         capture = read(source, index)
-        candidates = awake([enveloped(line, formats) for line in capture.lines], formats)
+        candidates = awake(prepared(capture, formats), formats)
         rows = []
         for s in segment(capture, formats):
             for line in s.lines:

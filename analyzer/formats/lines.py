@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.formats.prose import is_prose
 from analyzer.model.events import Command, Content, DataEnd, Event, Reply
 from analyzer.model.place import Place
+from analyzer.read.prose import is_prose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

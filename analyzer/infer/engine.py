@@ -25,6 +25,7 @@ SURE = 0.6
 _CLEAR = 0.4  # the share from which on a reply speaks for a fault
 _HOME = 0.1  # what its own dialect's reading of a server's own words is worth more than another's
 ANY_REPLY = "reply"  # in `refines`: whatever a dialect reads in the words of the reply
+_HEARSAY = 0.75  # what words are worth that stand alone: nobody knows who said them to whom, at which step
 _OF_WORDS = frozenset(
     {"refusal", "delivery-failure", "tls-failure", "local-failure", "auth-failure", "connect-failure", "hang-up", "timeout"}
 )
@@ -245,7 +246,10 @@ def _voices(case: Case, outcomes: list[Outcome]) -> dict[int, list[Voice]]:
             own = set(case.problems[index].places)
             own |= {p for places in case.problems[index].where.values() for p in places}
             rests_on = frozenset(set(places_of(o)) - own)
-            voices.setdefault(index, []).append(Voice(o.rule.rule, rests_on, o.rule.suggests, o.rule.against))
+            suggests = o.rule.suggests
+            if case.problems[index].hearsay == "yes":
+                suggests = {fault: share * _HEARSAY for fault, share in suggests.items()}
+            voices.setdefault(index, []).append(Voice(o.rule.rule, rests_on, suggests, o.rule.against))
     return voices
 
 

@@ -69,6 +69,7 @@ class Dialogue(msgspec.Struct, frozen=True, kw_only=True):
     greeted_as: str | None = None  # what the server called the client in its reply to EHLO
     extensions: tuple[str, ...] | None = None
     tls: str | None = None  # yes | failed | None
+    tls_first: str | None = None  # yes: the client was told to speak TLS from the first byte on; no: in the clear, at first
     authenticated: str | None = None  # yes | failed
     mail_from: str | None = None
     rcpt_to: tuple[str, ...] = ()
@@ -218,6 +219,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     queue_id: str | None = None
     user: str | None = None
     tls: str | None = None
+    tls_first: str | None = None
     authenticated: str | None = None
     time: str | None = None
     waited: float | None = None  # seconds: for how long the message had waited, or from the first to the last of these events
@@ -228,6 +230,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     recipients: int = 0
     senders: int = 0
     users: int = 0
+    hearsay: str = "no"  # yes: a sentence stands for it alone, with no code, command or server beside it
     resolved: str = "no"  # yes: the same succeeded later in the case
     minor: bool = False  # needs no explanation where no rule has one
     forwarded: str = "no"  # yes: the message was forwarded from an address here

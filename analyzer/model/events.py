@@ -30,6 +30,7 @@ class Dial(Event, frozen=True, tag="dial"):
     server: str | None = None  # the name dialled
     server_ip: str | None = None
     port: int | None = None
+    tls_first: str | None = None  # yes: the client speaks TLS from the first byte on; no: in the clear, at first
 
 
 class Connected(Event, frozen=True, tag="connected"):
@@ -63,6 +64,8 @@ class Reply(Event, frozen=True, tag="reply"):
     tls: str | None = None  # said under TLS ("yes"), where the format marks it
     unexpected: str | None = None  # the client marked it as an error
     to: str | None = None  # the stage that it answers, where the line itself tells
+    mail_from: str | None = None  # where the line itself tells whom the reply was about
+    rcpt_to: str | None = None
     again: str | None = None  # yes: the client's error message repeats it; the reply itself may stand above
 
 

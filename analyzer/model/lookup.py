@@ -46,6 +46,7 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None  # what cannot be read in a record, or why there was no answer
     referral: str | None = None  # yes: the server pointed elsewhere; upward: to the root
     doubled: str | None = None  # a name, asked for or answered, that ends in the same domain twice; no: none does
+    generic: str | None = None  # of a reverse name: yes: it is made of the address, as providers name their customers' lines
     short: str | None = None  # yes: only the data was printed (+short)
     negative_of: str | None = None  # the zone whose SOA record came with a negative answer
     zone: str | None = None  # the blocklist asked

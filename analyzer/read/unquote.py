@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from analyzer.expressions import re
+from analyzer.read.prose import is_prose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,7 @@ _DASH = re.compile(
     r"(?<=[ \t])[\u2012-\u2015](?=(?:all|a|mx|ptr|include|ip[46]|exists)\b)"
 )  # what a word processor made of the "-" of a mechanism
 _ASIDE = re.compile(
-    r"(?<=\S)[ \t]{1,40}(?:<[-=]{1,8}|\u2190|[#/]{1,2} ?<?[-=]{2,8})[ \t]+(?=[^\W\d_])(?!(?:EHLO|HELO|MAIL|RCPT|DATA|QUIT|AUTH|STARTTLS)\b)[^\n]{2,200}$"
+    r"(?<=\S)[ \t]{1,40}(?:<[-=]{1,8}|\u2190|[#/]{1,2} ?<?[-=]{2,8})[ \t]+(?=[^\W\d_])(?!(?:EHLO|HELO|MAIL|RCPT|DATA|QUIT|AUTH|STARTTLS)\b|b['\"])[^\n]{2,200}$"
 )  # what somebody wrote behind a line
 _LITERAL_END = re.compile(r"(?:\\r)?\\n$")
 _TRANSLATED = str.maketrans(
@@ -299,6 +300,36 @@ def _indent(lines: list[Line]) -> list[Line] | None:
     return _changed(lines, lambda text: text[least:])
 
 
+_CAPTURED = re.compile(  # how a line of a capture begins
+    r"[2-5][0-9]{2}[ -]|(?:EHLO|HELO|ehlo|helo) \S|(?i:MAIL FROM:|RCPT TO:)|[^\s$#>%]{0,60}[$#>%] (?:\S+/)?(?:telnet|nc|ncat|dig|host|nslookup|drill|swaks|openssl|curl) "
+    r"|(?:telnet|dig|nslookup|swaks|openssl s_client) \S|; <<>>|;; |Trying [0-9a-f]|=== (?:Trying|Connected)|Traceback \(|<[-~*]{1,2} {1,2}[2-5][0-9]{2}"
+)
+
+
+def _indented_blocks(lines: list[Line]) -> list[Line] | None:
+    """The indent of blocks between a person's words, as Markdown marks code with it."""
+    found = list(lines)
+    at = 0
+    changed = False
+    while at < len(lines):
+        if not lines[at].text.startswith(("    ", "\t")) or not lines[at].text.strip():
+            at += 1
+            continue
+        end = at
+        while end < len(lines) and (not lines[end].text.strip() or lines[end].text.startswith(("    ", "\t"))):
+            end += 1
+        block = [line.text for line in lines[at:end] if line.text.strip()]
+        before = next((line.text for line in reversed(lines[:at]) if line.text.strip()), "")
+        after = next((line.text for line in lines[end:] if line.text.strip()), "")
+        least = min(len(t) - len(t.lstrip(" \t")) for t in block)
+        begins = any(_CAPTURED.match(t[least:]) or _STAMP.match(t[least:]) for t in block[:_LEAST_MARKED])
+        if begins and all(not words or is_prose(words) for words in (before, after)):
+            found[at:end] = [_with(line, line.text[least:]) if line.text.strip() else line for line in lines[at:end]]
+            changed = True
+        at = end
+    return found if changed else None
+
+
 def _asides(lines: list[Line]) -> list[Line] | None:
     """What somebody wrote behind a few lines of a dialogue: ``550 5.7.1 Relaying denied   <-- this one``."""
     marked = (line.text for line in lines if "--" in line.text or "<-" in line.text or "==" in line.text or "\u2190" in line.text)
@@ -363,6 +394,7 @@ _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
     (_grep, "file names before the lines were removed"),
     (_numbers, "line numbers before the lines were removed"),
     (_indent, "the common indent was removed"),
+    (_indented_blocks, "the indent of blocks was removed"),
     (_asides, "remarks behind lines were removed"),
     (_blank_lines, "blank lines between the lines were removed"),
     (_wraps, "wrapped lines were joined"),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analyzer.diagnose import diagnose
-from analyzer.formats.prose import is_prose
 from analyzer.model.capture import Source
+from analyzer.read.prose import is_prose
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Formats
