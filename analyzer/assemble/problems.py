@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -671,6 +672,7 @@ def _as_one(group: Sequence[Problem]) -> Problem:
         minor=all(p.minor for p in group),
         queue_id=first.queue_id if all(p.queue_id == first.queue_id for p in group) else None,
         clients=_different(group, "client_ip"),
+        tries=max(Counter(p.client_ip for p in group).values()),
         recipients=_different(group, "rcpt_to"),
         senders=_different(group, "mail_from"),
         users=_different(group, "user"),
