@@ -554,13 +554,45 @@ def _tls(e: ev.TlsFailed, software: str | None, view: str | None) -> Problem:
     )
 
 
+# "SMTP error from remote mail server after RCPT TO:<b@example.net>: host mx.example.net [192.0.2.1]: 550 ...", "550 ... (in reply to RCPT TO command)"
+_HANDED_ON = re.compile(
+    r"(?:SMTP error from remote (?:mail server|mailer) after (?:pipelined )?(?:sending )?"
+    r"(?P<after>initial connection|end of data|data block|MAIL FROM|RCPT TO|[A-Z]{4,8})(?::? ?[^\s:][^\s]{0,600}(?: SIZE=[0-9]+)?)?: "
+    r"(?:host (?P<server>[^\s\[]{1,255}) \[(?P<server_ip>[^\]\s]{2,45})\]: )?)?"
+    r"(?P<code>[45][0-9]{2})[ -](?:(?P<enhanced>[245]\.[0-9]{1,3}\.[0-9]{1,3}) )?"
+    r"(?P<text>(?:(?! \(in reply to ).)+)(?: \(in reply to (?P<to>[A-Za-z ]{2,30}?)(?: command)?\))?$"
+)
+
+
 def of_remarks(events: Iterable[ev.Event], software: dict[str, str | None], views: dict[str, str | None]) -> list[Problem]:
     """What companions remark on a message in passing, for a capture that shows nothing else: it is all there is to go by."""
-    return [
-        Problem(**_fields(e, software.get(e.format), views.get(e.format)) | {"kind": "local-failure", "by": "local", "severity": "info"})
-        for e in events
-        if isinstance(e, ev.Trouble) and e.severity == "info" and e.text
-    ]
+    return [_remark(e, software, views) for e in events if isinstance(e, ev.Trouble) and e.severity == "info" and e.text]
+
+
+def _remark(e: ev.Trouble, software: dict[str, str | None], views: dict[str, str | None]) -> Problem:
+    """A remark as a complaint of its software, or, where it hands on what the next hop said, as that refusal."""
+    from analyzer.formats.hooks.postfix import without_codes
+
+    fields = _fields(e, software.get(e.format), views.get(e.format))
+    said = _HANDED_ON.match(e.text or "")
+    if said is None:
+        return Problem(**fields | {"kind": "local-failure", "by": "local", "severity": "info"})
+    code = int(said["code"])
+    return Problem(
+        **fields
+        | {
+            "kind": "refusal",
+            "by": "server",
+            "stage": stage_of(said["to"] or said["after"]),
+            "code": code,
+            "enhanced": said["enhanced"],
+            "text": without_codes(said["text"], code, said["enhanced"]),
+            "temporary": _temporary(code, said["enhanced"], None),
+            "server": said["server"] or fields.get("server"),
+            "server_ip": said["server_ip"] or fields.get("server_ip"),
+            "view": "sending",
+        }
+    )
 
 
 def _trouble(e: ev.Trouble, software: str | None, view: str | None) -> Problem | None:

@@ -290,6 +290,7 @@ class _Reader:
         if not self.body_at and _BREAKS.search(raw := "\n".join(line.raw for line in self.lines)):
             text = _plain(raw)  # copied as HTML: its line breaks are not those of the lines
         self.message: Message = email.message_from_string(text if self.body_at else f"\n{text}", policy=email.policy.compat32)
+        self.report = self.message  # the report itself, which may be attached to somebody's own message
 
     def events(self) -> list[Event]:
         """Everything that the message says, in the order of its lines."""
@@ -328,6 +329,9 @@ class _Reader:
             if inner and speaks_as_machine("\n".join(f"{k}: {v}" for k, v in inner[0].items()), self.fmt):
                 return inner[0]
         return None
+
+    def _is_report_itself(self, message: Message) -> bool:
+        return message.is_multipart() and speaks_as_machine("\n".join(f"{k}: {v}" for k, v in message.items()), self.fmt)
 
     def _place(self, told: Told) -> Place:
         """The line below the header that says it: the words first, and those that stand behind the recipient's name."""
@@ -393,7 +397,10 @@ class _Reader:
                 original = _fields(email.message_from_string(_decoded(part)))
             elif kind in _RETURNED and not original:
                 returned = _messages(part.get_payload())
-                original = _fields(returned[0]) if returned else {}
+                if returned and self._is_report_itself(returned[0]):
+                    self.report = returned[0]  # somebody attached it: what it returns follows inside
+                else:
+                    original = _fields(returned[0]) if returned else {}
         if not groups:
             groups = _pasted_report(until_original([line.text for line in self.lines[self.body_at :][:MOST_BODY]], self.fmt.words))
         return [
@@ -407,7 +414,7 @@ class _Reader:
 
     def _attempt(self, told: Told, original: dict[str, str]) -> Attempt:
         sender = original.get("return-path") or original.get("from")
-        found = ADDRESS.search(sender or told.mail_from or self.message.get("To") or "")
+        found = ADDRESS.search(sender or told.mail_from or self.report.get("To") or "")
         return Attempt(
             place=self._place(told),
             format="bounce",
