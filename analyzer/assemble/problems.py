@@ -452,8 +452,9 @@ def of_events(
     return found
 
 
-def _got_through(events: Iterable[ev.Event]) -> set[Place]:
-    """Failed connections of a delivery agent whose next attempt succeeded: another address of the host took the message."""
+def _got_through(events: Sequence[ev.Event]) -> set[Place]:
+    """Failed connections of a delivery agent whose next attempt succeeded, or whose message did in the end: another address took it."""
+    done = {(e.queue_id, e.rcpt_to) for e in events if isinstance(e, ev.Attempt) and e.status in GOOD and e.queue_id}
     waiting: dict[tuple[object, ...], list[Place]] = {}
     found: set[Place] = set()
     for e in events:
@@ -461,7 +462,7 @@ def _got_through(events: Iterable[ev.Event]) -> set[Place]:
             waiting.setdefault((e.place.source, e.host, e.pid), []).append(e.place)
         elif isinstance(e, ev.Attempt) and e.pid:
             before = waiting.pop((e.place.source, e.host, e.pid), ())
-            if e.status in GOOD and e.relay not in {None, "none"}:
+            if e.relay not in {None, "none"} and (e.status in GOOD or (e.queue_id, e.rcpt_to) in done):
                 found.update(before)
     return found
 
@@ -569,12 +570,28 @@ def of_remarks(events: Iterable[ev.Event], software: dict[str, str | None], view
     return [_remark(e, software, views) for e in events if isinstance(e, ev.Trouble) and e.severity == "info" and e.text]
 
 
+_NO_CONNECTION = re.compile(
+    r"(?:.{0,60}(?:IO Error|failed): )?(?:(?P<refused>Connection refused)|(?P<unreachable>No route to host|Network is (?:unreachable|down)|Host is down)|"
+    r"(?P<timed_out>(?:Connection|Operation) timed out))\.?$"
+)
+
+
+def _reason_of(e: ev.Trouble) -> str | None:
+    """Why there was no connection to the next hop, where a remark says nothing else."""
+    found = _NO_CONNECTION.match(e.text or "")
+    if found is None or not (e.server or e.server_ip or "IO Error" in (e.text or "")):
+        return None
+    return str(found.lastgroup).replace("_", "-")
+
+
 def _remark(e: ev.Trouble, software: dict[str, str | None], views: dict[str, str | None]) -> Problem:
     """A remark as a complaint of its software, or, where it hands on what the next hop said, as that refusal."""
     from analyzer.formats.hooks.postfix import without_codes
 
     fields = _fields(e, software.get(e.format), views.get(e.format))
     said = _HANDED_ON.match(e.text or "")
+    if (reason := _reason_of(e)) is not None:
+        return Problem(**fields | {"kind": "connect-failure", "stage": "CONNECT", "by": "client", "reason": reason, "view": "sending"})
     if said is None:
         return Problem(**fields | {"kind": "local-failure", "by": "local", "severity": "info"})
     code = int(said["code"])
