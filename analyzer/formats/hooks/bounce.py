@@ -290,6 +290,7 @@ class _Reader:
         if not self.body_at and _BREAKS.search(raw := "\n".join(line.raw for line in self.lines)):
             text = _plain(raw)  # copied as HTML: its line breaks are not those of the lines
         self.message: Message = email.message_from_string(text if self.body_at else f"\n{text}", policy=email.policy.compat32)
+        self.envelope_sender: str | None = None  # of the message returned, where Postfix's report names it
         self.report = self.message  # the report itself, which may be attached to somebody's own message
 
     def events(self) -> list[Event]:
@@ -403,6 +404,7 @@ class _Reader:
                     original = _fields(returned[0]) if returned else {}
         if not groups:
             groups = _pasted_report(until_original([line.text for line in self.lines[self.body_at :][:MOST_BODY]], self.fmt.words))
+        self.envelope_sender = next((g["x-postfix-sender"].partition(";")[2] for g in groups if "x-postfix-sender" in g), None)
         return [
             _report(g)
             for g in groups
@@ -414,7 +416,7 @@ class _Reader:
 
     def _attempt(self, told: Told, original: dict[str, str]) -> Attempt:
         sender = original.get("return-path") or original.get("from")
-        found = ADDRESS.search(sender or told.mail_from or self.report.get("To") or "")
+        found = ADDRESS.search(sender or told.mail_from or self.envelope_sender or self.report.get("To") or "")
         return Attempt(
             place=self._place(told),
             format="bounce",
