@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -459,8 +460,9 @@ def of_events(
     return found
 
 
-def _got_through(events: Iterable[ev.Event]) -> set[Place]:
-    """Failed connections of a delivery agent whose next attempt succeeded: another address of the host took the message."""
+def _got_through(events: Sequence[ev.Event]) -> set[Place]:
+    """Failed connections of a delivery agent whose next attempt succeeded, or whose message did in the end: another address took it."""
+    done = {(e.queue_id, e.rcpt_to) for e in events if isinstance(e, ev.Attempt) and e.status in GOOD and e.queue_id}
     waiting: dict[tuple[object, ...], list[Place]] = {}
     found: set[Place] = set()
     for e in events:
@@ -468,7 +470,7 @@ def _got_through(events: Iterable[ev.Event]) -> set[Place]:
             waiting.setdefault((e.place.source, e.host, e.pid), []).append(e.place)
         elif isinstance(e, ev.Attempt) and e.pid:
             before = waiting.pop((e.place.source, e.host, e.pid), ())
-            if e.status in GOOD and e.relay not in {None, "none"}:
+            if e.relay not in {None, "none"} and (e.status in GOOD or (e.queue_id, e.rcpt_to) in done):
                 found.update(before)
     return found
 
@@ -561,13 +563,61 @@ def _tls(e: ev.TlsFailed, software: str | None, view: str | None) -> Problem:
     )
 
 
+# "SMTP error from remote mail server after RCPT TO:<b@example.net>: host mx.example.net [192.0.2.1]: 550 ...", "550 ... (in reply to RCPT TO command)"
+_HANDED_ON = re.compile(
+    r"(?:SMTP error from remote (?:mail server|mailer) after (?:pipelined )?(?:sending )?"
+    r"(?P<after>initial connection|end of data|data block|MAIL FROM|RCPT TO|[A-Z]{4,8})(?::? ?[^\s:][^\s]{0,600}(?: SIZE=[0-9]+)?)?: "
+    r"(?:host (?P<server>[^\s\[]{1,255}) \[(?P<server_ip>[^\]\s]{2,45})\]: )?)?"
+    r"(?P<code>[45][0-9]{2})[ -](?:(?P<enhanced>[245]\.[0-9]{1,3}\.[0-9]{1,3}) )?"
+    r"(?P<text>(?:(?! \(in reply to ).)+)(?: \(in reply to (?P<to>[A-Za-z ]{2,30}?)(?: command)?\))?$"
+)
+
+
 def of_remarks(events: Iterable[ev.Event], software: dict[str, str | None], views: dict[str, str | None]) -> list[Problem]:
     """What companions remark on a message in passing, for a capture that shows nothing else: it is all there is to go by."""
-    return [
-        Problem(**_fields(e, software.get(e.format), views.get(e.format)) | {"kind": "local-failure", "by": "local", "severity": "info"})
-        for e in events
-        if isinstance(e, ev.Trouble) and e.severity == "info" and e.text
-    ]
+    return [_remark(e, software, views) for e in events if isinstance(e, ev.Trouble) and e.severity == "info" and e.text]
+
+
+_NO_CONNECTION = re.compile(
+    r"(?:.{0,60}(?:IO Error|failed): )?(?:(?P<refused>Connection refused)|(?P<unreachable>No route to host|Network is (?:unreachable|down)|Host is down)|"
+    r"(?P<timed_out>(?:Connection|Operation) timed out))\.?$"
+)
+
+
+def _reason_of(e: ev.Trouble) -> str | None:
+    """Why there was no connection to the next hop, where a remark says nothing else."""
+    found = _NO_CONNECTION.match(e.text or "")
+    if found is None or not (e.server or e.server_ip or "IO Error" in (e.text or "")):
+        return None
+    return str(found.lastgroup).replace("_", "-")
+
+
+def _remark(e: ev.Trouble, software: dict[str, str | None], views: dict[str, str | None]) -> Problem:
+    """A remark as a complaint of its software, or, where it hands on what the next hop said, as that refusal."""
+    from analyzer.formats.hooks.postfix import without_codes
+
+    fields = _fields(e, software.get(e.format), views.get(e.format))
+    said = _HANDED_ON.match(e.text or "")
+    if (reason := _reason_of(e)) is not None:
+        return Problem(**fields | {"kind": "connect-failure", "stage": "CONNECT", "by": "client", "reason": reason, "view": "sending"})
+    if said is None:
+        return Problem(**fields | {"kind": "local-failure", "by": "local", "severity": "info"})
+    code = int(said["code"])
+    return Problem(
+        **fields
+        | {
+            "kind": "refusal",
+            "by": "server",
+            "stage": stage_of(said["to"] or said["after"]),
+            "code": code,
+            "enhanced": said["enhanced"],
+            "text": without_codes(said["text"], code, said["enhanced"]),
+            "temporary": _temporary(code, said["enhanced"], None),
+            "server": said["server"] or fields.get("server"),
+            "server_ip": said["server_ip"] or fields.get("server_ip"),
+            "view": "sending",
+        }
+    )
 
 
 def _trouble(e: ev.Trouble, software: str | None, view: str | None) -> Problem | None:
@@ -700,6 +750,7 @@ def _as_one(group: Sequence[Problem]) -> Problem:
         minor=all(p.minor for p in group),
         queue_id=first.queue_id if all(p.queue_id == first.queue_id for p in group) else None,
         clients=_different(group, "client_ip"),
+        tries=max(Counter(p.client_ip for p in group).values()),
         recipients=recipients,
         senders=senders,
         users=_different(group, "user"),

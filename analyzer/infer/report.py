@@ -50,7 +50,7 @@ def report_of(judged: Judged, book: RuleBook, view: str | None, *, events: bool)
         next=_next(verdict, judged, book, voices),
         open=open_rules(judged, book),
         findings=findings,
-        facts={k: list(v) if isinstance(v, tuple) else v for k, v in msgspec.structs.asdict(case.facts).items() if v not in (None, ())},
+        facts=_facts(judged, book),
         events=tuple(_event(e) for e in case.events) if events else (),
         ladder=ladder_of(case, _by_weight(diagnoses, live, judged)),
         coverage=_coverage(case),
@@ -86,6 +86,18 @@ class _Lines:
             at = text.find(focus) if focus else -1
         column, length = (at, len(focus)) if focus and at >= 0 else (0, 0)
         return r.Evidence(self.names.get(place.source, "?"), place.line, text, note, role, column, length)
+
+
+def _facts(judged: Judged, book: RuleBook) -> dict[str, Any]:
+    """The facts about the mail in question: not about clients that everyday noise tells of, where there is mail beside it."""
+    from analyzer.assemble.facts import facts_of
+
+    case: Case = judged.case
+    facts = case.facts
+    if judged.harmless and case.deliveries:
+        serious = tuple(p for i, p in enumerate(case.problems) if i not in judged.harmless)
+        facts = facts_of(msgspec.structs.replace(case, problems=serious), book.providers)
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in msgspec.structs.asdict(facts).items() if v not in (None, ())}
 
 
 def _silent(judged: Judged, index: int) -> bool:

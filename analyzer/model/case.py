@@ -227,6 +227,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     unresolved: str | None = None  # the name that a failed name look-up was about
     count: int = 1  # events of this shape
     clients: int = 0  # different clients, recipients, senders and users among them
+    tries: int = 1  # events of this shape by the client that came most often
     recipients: int = 0
     senders: int = 0
     users: int = 0

@@ -290,6 +290,8 @@ class _Reader:
         if not self.body_at and _BREAKS.search(raw := "\n".join(line.raw for line in self.lines)):
             text = _plain(raw)  # copied as HTML: its line breaks are not those of the lines
         self.message: Message = email.message_from_string(text if self.body_at else f"\n{text}", policy=email.policy.compat32)
+        self.envelope_sender: str | None = None  # of the message returned, where Postfix's report names it
+        self.report = self.message  # the report itself, which may be attached to somebody's own message
 
     def events(self) -> list[Event]:
         """Everything that the message says, in the order of its lines."""
@@ -328,6 +330,9 @@ class _Reader:
             if inner and speaks_as_machine("\n".join(f"{k}: {v}" for k, v in inner[0].items()), self.fmt):
                 return inner[0]
         return None
+
+    def _is_report_itself(self, message: Message) -> bool:
+        return message.is_multipart() and speaks_as_machine("\n".join(f"{k}: {v}" for k, v in message.items()), self.fmt)
 
     def _place(self, told: Told) -> Place:
         """The line below the header that says it: the words first, and those that stand behind the recipient's name."""
@@ -393,9 +398,13 @@ class _Reader:
                 original = _fields(email.message_from_string(_decoded(part)))
             elif kind in _RETURNED and not original:
                 returned = _messages(part.get_payload())
-                original = _fields(returned[0]) if returned else {}
+                if returned and self._is_report_itself(returned[0]):
+                    self.report = returned[0]  # somebody attached it: what it returns follows inside
+                else:
+                    original = _fields(returned[0]) if returned else {}
         if not groups:
             groups = _pasted_report(until_original([line.text for line in self.lines[self.body_at :][:MOST_BODY]], self.fmt.words))
+        self.envelope_sender = next((g["x-postfix-sender"].partition(";")[2] for g in groups if "x-postfix-sender" in g), None)
         return [
             _report(g)
             for g in groups
@@ -407,7 +416,7 @@ class _Reader:
 
     def _attempt(self, told: Told, original: dict[str, str]) -> Attempt:
         sender = original.get("return-path") or original.get("from")
-        found = ADDRESS.search(sender or told.mail_from or self.message.get("To") or "")
+        found = ADDRESS.search(sender or told.mail_from or self.envelope_sender or self.report.get("To") or "")
         return Attempt(
             place=self._place(told),
             format="bounce",

@@ -172,7 +172,8 @@ def said(text: str, words: Words, subject: str = "", sender: str | None = None) 
     common = Told(status="deferred" if late else "bounced", mail_from=_labelled_address(lines, words("sender")))
     transcript = list(_transcript(lines))
     if transcript:
-        return [msgspec.structs.replace(t, status=common.status) for t in transcript]
+        named = _named(lines, sender, words) if len(transcript) == 1 else None  # the session does not show whom it was for
+        return [msgspec.structs.replace(t, status=common.status, rcpt_to=t.rcpt_to or named) for t in transcript]
     server = next((value for value in _labelled(lines, words("server")) if first_name(value)), None)
     common = msgspec.structs.replace(common, relay=first_name(server or ""), said_by_ip=server)
     return _by_block(lines, common, words, sender) or _as_a_whole(lines, common, words, sender)

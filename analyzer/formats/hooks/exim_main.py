@@ -46,7 +46,7 @@ _FATAL = re.compile(
     r"|pid \d+: exec of .{1,200} failed|pid file path|TCP port |invalid SMTP port|backtrace$"
 )
 _INFO = re.compile(
-    r"Warning: |no (?:host name|IP address) found for|DKIM: (?!signing failed|message could not)|ignoring AUTH=|spam acl condition: warning|SPF: "
+    r"SMTP error from remote |Warning: |no (?:host name|IP address) found for|DKIM: (?!signing failed|message could not)|ignoring AUTH=|spam acl condition: warning|SPF: "
     r"|DMARC |IP address lookup|Host is ignored|no MX|all relevant MX|\S+ \[\S*\] (?:Warning|is )|all hosts for |Delivery deferred by system filter"
     r"|PRDR |rescind the above|DNS list lookup defer|dnslists domain|ARC: |dnssec fail |(?:regex|MIME|mime_regex) acl condition warning"
     r"|Setting IPV6_V6ONLY|Failed to create IPv6 socket|bmi warning: |DCC: (?:warning|Couldn't shutdown)|WARNING: deprecated|Message abandoned: "
