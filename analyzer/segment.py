@@ -64,10 +64,17 @@ def segment(capture: Capture, formats: Formats) -> list[Segment]:
 
 
 def _silent(runs: Sequence[tuple[str | None, list[Line], float]], formats: Formats) -> set[str]:
-    """The text formats of which nothing but noise was found: a "Name: value" in prose looks like many a program's heading."""
+    """The text formats of which nothing but noise was found: a "Name: value" in prose looks like many a program's heading.
+
+    A log line that names its program is that program's, whatever it says.
+    """
     headers = {name: formats[name].header for name, _, _ in runs if name is not None}
     names = {name for name, header in headers.items() if header.over == "text" and not header.distinct}
-    said = {name for name, lines, _ in runs if name in names and any(formats[name].says(line.body) for line in lines)}
+    said = {
+        name
+        for name, lines, _ in runs
+        if name in names and any((line.envelope and line.envelope.program) or formats[name].says(line.body) for line in lines)
+    }
     return names - said
 
 
