@@ -38,7 +38,7 @@ def segment(capture: Capture, formats: Formats) -> list[Segment]:
     are in the order of time.
     """
     lines = [enveloped(line, formats) for line in capture.lines]
-    taken, segments = _claimed(capture, lines, formats)
+    taken, segments = claimed(capture, lines, formats)
     rest = [line for i, line in enumerate(lines) if i not in taken]
     labels, scores = label(rest, formats)
     runs: list[tuple[str | None, list[Line], float]] = []
@@ -132,7 +132,7 @@ def _has_own_stamp(text: str, program: str, formats: Formats) -> bool:
     return any(f.header.over == "text" and f.weight(text) for f in of_programs)
 
 
-def _claimed(capture: Capture, lines: list[Line], formats: Formats) -> tuple[set[int], list[Segment]]:
+def claimed(capture: Capture, lines: list[Line], formats: Formats) -> tuple[set[int], list[Segment]]:
     """Line ranges that a format's own module takes whole (messages, JSON), before any scoring."""
     taken: set[int] = set()
     segments: list[Segment] = []
