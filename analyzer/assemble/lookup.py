@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.assemble.answers import Answer, PrintedRecord, answers_of
 from analyzer.assemble.blocklists import blocklist_answer, blocklist_question
-from analyzer.assemble.names import ADDRESSES, address_of, plain_name, reversed_address
+from analyzer.assemble.names import ADDRESSES, address_of, is_hidden, plain_name, reversed_address
 from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.lookup import Lookup
@@ -460,6 +460,8 @@ def _shape(text: str) -> tuple[str, ...]:
     """Which types of record a bare datum can be, likeliest first."""
     if address_of(text) is not None:
         return ("AAAA",) if ":" in text else ("A",)
+    if is_hidden(text):
+        return ("A",)
     if text.startswith('"'):
         return ("TXT", "SPF")
     words = text.split()
