@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from analyzer import cache, resources
-from analyzer.assemble.names import backwards, is_hidden
+from analyzer.assemble.names import backwards
 from analyzer.expressions import re
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ def blocklist_answer(
     if texts:
         listing = _listing_in(known, " ".join(texts).lower())
         return {"meaning": "; ".join(texts)} | ({"listing": listing} if listing else {})
-    addresses = [address for address in addresses or () if not is_hidden(address)]
     if not addresses:
         return {}
     listings, meanings = [], []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.assemble.answers import Answer, PrintedRecord, answers_of
 from analyzer.assemble.blocklists import blocklist_answer, blocklist_question
-from analyzer.assemble.names import ADDRESSES, address_of, is_hidden, plain_name, reversed_address
+from analyzer.assemble.names import ADDRESSES, address_of, plain_name, reversed_address
 from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.lookup import Lookup
@@ -263,7 +263,8 @@ class _Finished:
         values: dict[str, Any] = {}
         read = [r.read() for r in own]
         if kind in ADDRESSES:
-            values["addresses"] = tuple(v[0] for v in read if not _UNREADABLE.fullmatch(v[0]))
+            legible = tuple(v[0] for v in read if not _UNREADABLE.fullmatch(v[0]))
+            values["addresses"] = None if read and not legible else legible
         elif kind == "MX":
             ordered = sorted(((int(v[0]) if v[0] else None, v[1]) for v in read if len(v) == 2), key=lambda v: v[0] or 0)
             values["exchanges"] = tuple(v[1] for v in ordered)
@@ -460,7 +461,7 @@ def _shape(text: str) -> tuple[str, ...]:
     """Which types of record a bare datum can be, likeliest first."""
     if address_of(text) is not None:
         return ("AAAA",) if ":" in text else ("A",)
-    if is_hidden(text):
+    if _UNREADABLE.fullmatch(text):
         return ("A",)
     if text.startswith('"'):
         return ("TXT", "SPF")

@@ -43,14 +43,6 @@ def address_of(text: str) -> str | None:
         return None
 
 
-_HIDDEN = re.compile(r"(?=[0-9.]*[xX*])[0-9xX*]{1,3}(?:\.[0-9xX*]{1,3}){3}")
-
-
-def is_hidden(text: str) -> bool:
-    """Whether *text* is an IPv4 address that somebody made unreadable, wholly or in part."""
-    return _HIDDEN.fullmatch(text) is not None
-
-
 def in_private_network(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     """Whether *address* is of a network without a route in the public Internet (RFC 1918, RFC 6598, RFC 4193).
 
