@@ -105,7 +105,7 @@ class _Joiner:
     def _stands_alone(self, lines: Sequence[Line], at: int, first: Sequence[float]) -> float | None:
         """How surely the line *at* is one by itself; None where it must be."""
         before, line = lines[at - 1], lines[at]
-        if _ENDS.search(before.text) and is_prose(line.text) and line.text[:1].isupper():
+        if line.text[:1].isupper() and (line.text.rstrip().endswith("?") or _ENDS.search(before.text)) and is_prose(line.text):
             return None  # somebody's remark
         if _beginning(line.text) == _beginning(lines[0].text):
             return None

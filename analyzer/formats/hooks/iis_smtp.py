@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from analyzer.formats.load import Format
     from analyzer.model.capture import Segment
 
-_SERVER = re.compile(r"\S+ \S+ (?P<ip>[0-9A-Fa-f.:]+) OutboundConnection\S+ \S+ \S+ \S+ (?P<port>[0-9]+) ")
+_SERVER = re.compile(r"\S+ \S+ (?P<ip>\S+) OutboundConnection\S+ \S+ \S+ \S+ (?P<port>[0-9]+) ")
 
 
 def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
