@@ -8,6 +8,7 @@ from analyzer.assemble import assemble
 from analyzer.infer import infer
 from analyzer.parse import parse
 from analyzer.read import read
+from analyzer.rejoin import rejoined
 from analyzer.segment import segment
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def diagnose(sources: Iterable[Source], book: RuleBook, formats: Formats, view: 
 
 def case_of(sources: Iterable[Source], book: RuleBook, formats: Formats) -> Case:
     """Everything pasted or named, as a case."""
-    captures = [read(source, i) for i, source in enumerate(sources)]  # bytes   -> Capture
+    captures = [rejoined(read(source, i), formats) for i, source in enumerate(sources)]  # bytes   -> Capture
     segments = [s for c in captures for s in segment(c, formats)]  # Capture -> Segment
     parsed = [parse(s, formats) for s in segments]  # Segment -> Parsed
     return assemble(captures, parsed, formats, book.providers)  # Events  -> Case

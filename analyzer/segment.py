@@ -39,7 +39,7 @@ def segment(capture: Capture, formats: Formats) -> list[Segment]:
     are in the order of time.
     """
     lines = prepared(capture, formats)
-    taken, segments = _claimed(capture, lines, formats)
+    taken, segments = claimed(capture, lines, formats)
     rest = [line for i, line in enumerate(lines) if i not in taken]
     runs = _runs(rest, *label(rest, formats), formats)
     if silent := _silent(runs, formats):
@@ -84,10 +84,17 @@ def _runs(
 
 
 def _silent(runs: Sequence[tuple[str | None, list[Line], float]], formats: Formats) -> set[str]:
-    """The text formats of which nothing but noise was found: a "Name: value" in prose looks like many a program's heading."""
+    """The text formats of which nothing but noise was found: a "Name: value" in prose looks like many a program's heading.
+
+    A log line that names its program is that program's, whatever it says.
+    """
     headers = {name: formats[name].header for name, _, _ in runs if name is not None}
     names = {name for name, header in headers.items() if header.over == "text" and not header.distinct}
-    said = {name for name, lines, _ in runs if name in names and any(formats[name].says(line.body) for line in lines)}
+    said = {
+        name
+        for name, lines, _ in runs
+        if name in names and any((line.envelope and line.envelope.program) or formats[name].says(line.body) for line in lines)
+    }
     return names - said
 
 
@@ -145,7 +152,7 @@ def _has_own_stamp(text: str, program: str, formats: Formats) -> bool:
     return any(f.header.over == "text" and f.weight(text) for f in of_programs)
 
 
-def _claimed(capture: Capture, lines: list[Line], formats: Formats) -> tuple[set[int], list[Segment]]:
+def claimed(capture: Capture, lines: list[Line], formats: Formats) -> tuple[set[int], list[Segment]]:
     """Line ranges that a format's own module takes whole (messages, JSON), before any scoring."""
     taken: set[int] = set()
     segments: list[Segment] = []

@@ -7,6 +7,8 @@ import pytest
 from tests.labelled import Labelled, labelled
 
 CONFIDENT = 0.7
+LEAST_READ = 0.995  # of the lines of each sample; what no reader could make out, its expected file names (`unread`)
+MOST_WORDS = 0.002  # of the lines of all samples may be taken for a person's words: a line not understood is none
 ALL = labelled()
 
 
@@ -17,6 +19,9 @@ def test_sample(sample: Labelled) -> None:
     accounted = report.coverage.recognised + sum(len(n) for n in report.coverage.by_source.values())
     assert accounted == report.coverage.lines
     assert not report.coverage.errors
+    unread = set(report.coverage.unrecognised) - set(wanted.get("unread", ()))
+    assert len(unread) <= (1 - LEAST_READ) * report.coverage.lines, sorted(unread)
+    assert set(wanted.get("unread", ())) <= set(report.coverage.unrecognised), "a line said to be unreadable is read"
     if wanted.get("wrong"):
         # A debt: what is said here is wrong, and known to be. Mending it fails this line, which then goes.
         assert told[0][0] == wanted["wrong"], told
@@ -38,6 +43,11 @@ def test_sample(sample: Labelled) -> None:
         # A capture need not show every fact of its scenario; what it is said to show must be right.
         shown = report.facts.get(name)
         assert shown is None or shown == value or (isinstance(value, list) and set(value) & set(shown)), (name, shown)
+
+
+def test_hardly_a_line_is_taken_for_somebody_s_words() -> None:
+    lines = sum(sample.report.coverage.lines for sample in ALL)
+    assert sum(sample.report.coverage.prose for sample in ALL) <= MOST_WORDS * lines
 
 
 def test_there_are_samples_enough() -> None:

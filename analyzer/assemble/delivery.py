@@ -50,7 +50,7 @@ def _rounds(found: Sequence[Delivery]) -> dict[tuple[str | None, str | None], in
     on: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
     for d in found:
         for a in d.attempts:
-            near = not a.relay_ip or a.relay_ip.startswith("127.") or a.relay_ip == "::1"  # a filter's way, which ends
+            near = is_near(a)
             ids = [] if near or a.status not in GOOD else [a.next_id, *(a.text or "")[:_ID_WITHIN].split()]
             given = next(((d.host, i) for i in ids if (d.host, i) in named and i != d.queue_id), None)
             if given is not None and any(b.rcpt_to == a.rcpt_to for b in named[given].attempts):
@@ -63,6 +63,16 @@ def _rounds(found: Sequence[Delivery]) -> dict[tuple[str | None, str | None], in
         for d_id in chain:
             counts[d_id] = max(counts.get(d_id, 1), len(chain) - 1)
     return counts
+
+
+_FILTER_PORTS = frozenset(range(10020, 10050))
+
+
+def is_near(a: ev.Attempt) -> bool:
+    """Whether the message went to a filter on this very host, a way which ends; its address may have been made unreadable."""
+    if not a.relay_ip or a.relay_ip.startswith("127.") or a.relay_ip == "::1":
+        return True
+    return a.relay_port in _FILTER_PORTS and not any(map(str.isdigit, a.relay_ip))
 
 
 def _ways(d: Delivery) -> set[tuple[object, ...]]:

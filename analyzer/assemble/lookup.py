@@ -263,7 +263,8 @@ class _Finished:
         values: dict[str, Any] = {}
         read = [r.read() for r in own]
         if kind in ADDRESSES:
-            values["addresses"] = tuple(v[0] for v in read if not _UNREADABLE.fullmatch(v[0]))
+            legible = tuple(v[0] for v in read if not _UNREADABLE.fullmatch(v[0]))
+            values["addresses"] = None if read and not legible else legible
         elif kind == "MX":
             ordered = sorted(((int(v[0]) if v[0] else None, v[1]) for v in read if len(v) == 2), key=lambda v: v[0] or 0)
             values["exchanges"] = tuple(v[1] for v in ordered)
@@ -462,6 +463,8 @@ def _shape(text: str) -> tuple[str, ...]:
     """Which types of record a bare datum can be, likeliest first."""
     if address_of(text) is not None:
         return ("AAAA",) if ":" in text else ("A",)
+    if _UNREADABLE.fullmatch(text):
+        return ("A",)
     if text.startswith('"'):
         return ("TXT", "SPF")
     words = text.split()

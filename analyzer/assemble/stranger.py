@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from analyzer.assemble.delivery import GOOD
+from analyzer.assemble.delivery import GOOD, is_near
 from analyzer.assemble.facts import provider_of
 from analyzer.assemble.names import in_private_network
 from analyzer.assemble.problems import domain_of
@@ -52,7 +52,7 @@ def household_of(deliveries: Sequence[Delivery], events: Iterable[ev.Event]) -> 
         elif d.client_ip and is_private(d.client_ip):
             domains.add(domain_of(d.mail_from))
         for a in d.attempts:
-            if a.status in GOOD and (a.relay_ip is None or is_private(a.relay_ip)):
+            if a.status in GOOD and (is_near(a) or is_private(a.relay_ip or "")):
                 domains |= {domain_of(a.rcpt_to), domain_of(a.orig_to)}
     return Household(frozenset(d for d in domains if d), frozenset(c for c in clients if c))
 

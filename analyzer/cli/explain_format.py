@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.read import read
+from analyzer.rejoin import rejoined
 from analyzer.render.safe import visible
 from analyzer.segment import awake, prepared, score, segment
 
@@ -23,7 +24,7 @@ def explain(sources: Sequence[Source], formats: Formats) -> str:
     """
     out = []
     for index, source in enumerate(sources):
-        capture = read(source, index)
+        capture = rejoined(read(source, index), formats)
         candidates = awake(prepared(capture, formats), formats)
         rows = []
         for s in segment(capture, formats):

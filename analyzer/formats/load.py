@@ -137,7 +137,7 @@ class Format:
 
     def may_read(self, lines: Iterable[Line]) -> bool:
         """Whether one of *lines* may be this format's, told by how it begins."""
-        return self._begins is None or any(self._begins.match(line.body) for line in lines)
+        return self._begins is None or any(self._begins.match(shown(line.body)) for line in lines)
 
     def hook(self, name: str) -> Any:
         """The function *name* of the module that does what the grammar cannot say; None where there is none."""
@@ -153,14 +153,25 @@ class Format:
 
     def alias_of(self, text: str) -> str | None:
         """The alias that reads *text*, or None."""
-        found = self.regex.match(text)
+        found = self._read(text)
         return self.compiled.kinds[found.lastindex][0] if found and found.lastindex else None
+
+    def _read(self, text: str) -> re.Match[str] | None:
+        """The expression's match on *text*, or where that says nothing on *text* with its hidden addresses filled in."""
+        found = self.regex.match(text)
+        filled = shown(text)
+        if filled is text or (found and found.lastindex and not self._is_noise(self.compiled.kinds[found.lastindex][0])):
+            return found
+        again = self.regex.match(filled)
+        return again if again and again.lastindex else found
+
+    def _is_noise(self, alias: str) -> bool:
+        return self.header.kinds.get(alias, {}).get("kind", alias) == "noise"
 
     def says(self, text: str) -> bool:
         """Whether *text* is a line of this format that is more than noise, and no mere continuation of one."""
         alias = self.alias_of(text)
-        kind = self.header.kinds.get(alias or "", {})
-        return alias is not None and kind.get("kind", alias) != "noise" and kind.get("rtype") != "more"
+        return alias is not None and not self._is_noise(alias) and self.header.kinds.get(alias, {}).get("rtype") != "more"
 
     def is_bare(self, text: str) -> bool:
         """Whether *text* is a log line of this format that stands there without its stamp and program."""
@@ -175,25 +186,27 @@ class Format:
 
     def fields(self, text: str) -> tuple[str, dict[str, str]] | None:
         """The alias and the fields that the fused expression reads in *text*."""
-        found = self.regex.match(text)
+        found = self._read(text)
         if not found or not found.lastindex:
             return None
         alias, groups = self.compiled.kinds[found.lastindex]
         values: dict[str, str] = {}
         for group, name in groups:
-            if name not in values and (value := found.group(group)):
+            if name not in values and (value := text[slice(*found.span(group))] if found.start(group) >= 0 else None):
                 values[name] = value
         return alias, values
 
     def event(self, line: Line, source: int) -> Event | None:
         """The event on *line*, or None where this format cannot read it."""
-        found = self.regex.match(line.body)
+        text = line.body
+        found = self._read(text)
         if not found or not found.lastindex:
             return None
         _alias, cls, constants, groups = self._plans[found.lastindex]
         values: dict[str, Any] = dict(constants)
         for group, name, number in groups:
-            value = found.group(group)
+            start, end = found.span(group)
+            value = text[start:end] if start >= 0 else ""
             if value and name not in values:
                 values[name] = _integer(value) if number else "" if value == NULL_ADDRESS else value
         if self.header.pairs:
@@ -209,6 +222,20 @@ class Format:
             values.setdefault("pid", envelope.pid)
         last = line.last if line.last != line.number else None
         return cls(place=Place(source, line.number), last_line=last, format=self.name, **values)
+
+
+# An IPv4 address that somebody made unreadable, wholly or in part: "x.x.x.x", "203.0.113.xxx", "***.***.***.***".
+_HIDDEN = re.compile(
+    r"(?<![\w.*-])(?=[0-9.]{0,12}[xX*])(?:[0-9]{1,3}|[xX]{1,3}|\*{1,3})(?:\.(?:[0-9]{1,3}|[xX]{1,3}|\*{1,3})){3}(?![\w*]|\.\w)"
+)
+_ZEROS = str.maketrans("xX*", "000")
+
+
+def shown(text: str) -> str:
+    """*text* with zeros in hidden addresses, letter for letter: it is read as it was, and its fields are cut from *text* itself."""
+    if "x." not in text and "X." not in text and "*." not in text and ".x" not in text and ".X" not in text and ".*" not in text:
+        return text
+    return _HIDDEN.sub(lambda found: found[0].translate(_ZEROS), text)
 
 
 NULL_ADDRESS = "<>"  # the null sender is an empty address, which is not an unknown one

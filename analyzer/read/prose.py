@@ -18,6 +18,13 @@ _BULLET = re.compile(r"\s*(?:[-*+•]|[0-9]{1,2}[.)])\s+(?=\S)")
 _REMARK = re.compile(
     r"\s*(?:(?:#{1,4}|//|-{2,8}>?|<?-{2,8}|\.{3}|\(|\[|\*{1,3}|<[-=]{1,4}|[-=]{1,4}>)\s{0,8}){1,2}(?=[^\W\d_])"
 )  # what opens a remark beside a capture
+# What somebody typed at a shell, and what a mail program leaves of a picture: neither says anything of the mail.
+_TYPED = re.compile(
+    r"\s{0,8}(?:(?:\[?[\w.-]{1,60}@[\w.-]{1,80}[: ]\S{0,80}\s?|PS [A-Z]:\\[^>\n]{0,100}|[A-Z]:\\[^>\n]{0,100})[$#%>]\s?|[$#%] )(?=[\w./~\\\"'(-])[^\n]*\Z"
+)
+_PICTURE = re.compile(
+    r"\s*[\[<](?:cid:|image: |(?:https?|file)://[^\s<>\[\]]{1,300}\.(?:png|gif|jpe?g|svg)\b)[^\n]{0,200}[\]>]\s*\Z", re.IGNORECASE
+)
 _FAILS = re.compile(
     r"(?i)\b(?:errors?|fail(?:s|ed|ure|ures)?|refused|denied|reject(?:ed|s)?|timed? ?out|can(?:not|'t)|could(?:n't| not)|unable|expired|invalid|"
     r"fatal|unexpected(?:ly)?|aborted|not found|unreachable|unknown)\b"
@@ -34,8 +41,10 @@ _SHORT = 8  # words: a program's complaint is no longer, mostly
 def is_prose(text: str) -> bool:
     """Whether *text* reads as what a person wrote around or beside a capture: mostly plain words, nothing that only programs print."""
     bare = text[:_MOST_LOOKED_AT].strip()
+    if _PICTURE.match(bare) or (_TYPED.match(bare) and not (bare.startswith(("#", "%")) and _FAILS.search(bare))):
+        return True
     opened = _REMARK.match(bare)
-    said = bare[opened.end() :] if opened else bare
+    said = bare[opened.end() :].rstrip("-=*# ") if opened else bare
     if not any(c.isalpha() for c in said):
         return False
     if not opened and _PRINTED.search(_BULLET.sub("", bare, count=1)):

@@ -43,7 +43,7 @@ _GREP = re.compile(
     r"|(?:(?:exim_?)?(?:main|reject|panic)log|maillog|syslog|messages)(?:[.-][0-9]{1,8})?(?=:(?:[0-9]{1,9}:)?(?:[0-9]{4}-|[A-Z][a-z]{2} ))):"
 )
 _STAMP = re.compile(
-    r"(?:<[0-9]{1,3}>)?(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}|(?<!(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2})"
+    r"(?<!=)(?<!=\")(?:<[0-9]{1,3}>)?(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}|(?<!(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )[A-Z][a-z]{2} [ 0-9]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2})"
 )
 _TAGGED = re.compile(r"(?:^|\s)[A-Za-z][\w./-]{1,60}\[[0-9]{1,10}\]: ")  # a log line that lost its stamp
 # Where another log line begins inside a line, as where a web page lost its line ends.
@@ -85,7 +85,11 @@ _TRANSLATED = str.maketrans(
         "\u2212": "-",
     }
 )
-_MOST_JOINED = 12
+_OBJECT = re.compile(r"(?:^|(?<=[\t :|]))[{\[](?=\s*(?:[{\[]\s*)*(?:\"[^\"\\\n]{1,80}\"\s*:|$))")  # where a JSON value begins
+_CLOSES = re.compile(r"\s*[\]}]+,?\s*$")
+_MARKS = re.compile(r'\\.|["{}\[\]]')
+_LEAST_FLAT = 40  # so much of an object on one line is not its first line only
+_MOST_JOINED = 40
 _MOST_LEVELS = 4
 _MOST_LOOKED_AT = 2_000
 _MOST_FILES = 20
@@ -235,7 +239,10 @@ _ROW = re.compile(r"\"?[0-9][0-9T:.+/ -]{15,34}Z?\"?,")
 
 def _commas(lines: list[Line]) -> list[Line] | None:
     """A comma after each log line: elements of a list."""
-    stamped = [line.text.rstrip() for line in lines if _STAMP.search(line.text[:60]) and not _MEMBER.match(line.text)]
+    full = [line.text.rstrip() for line in lines if line.text.strip()]
+    stamped = [text for text in full if _STAMP.search(text[:60]) and not _MEMBER.match(text)]
+    if 2 * len(stamped) < len(full):
+        return None  # they go on in the next line
     if len(stamped) < 2 or sum(text.endswith(",") for text in stamped) < 0.8 * len(stamped):
         return None
     if sum(_ROW.match(text) is not None for text in stamped) > len(stamped) / 2:
@@ -347,6 +354,49 @@ def _blank_lines(lines: list[Line]) -> list[Line] | None:
     return lines[::2]
 
 
+def _objects(lines: list[Line]) -> list[Line] | None:
+    """JSON that was broken where it may not be, inside a string, or between the members of an object on one line."""
+    if not any(_OBJECT.search(line.text) for line in lines):
+        return None
+    joined: list[Line] = []
+    depth, string, flat = 0, False, False  # of the value that is open: its brackets, a string in it, whether it stood on one line
+    count = 0
+    for line in lines:
+        last = joined[-1] if joined else None
+        goes_on = string or (depth > 0 and flat and line.text[:1] not in {" ", "\t", ""} and not _CLOSES.match(line.text))
+        if last is not None and goes_on and line.text.strip() and count < _MOST_JOINED:
+            joined[-1] = msgspec.structs.replace(last, text=f"{last.text.rstrip()} {line.text.strip()}", last=line.last)
+            count += 1
+            text = line.text
+        else:
+            joined.append(line)
+            begin = None if depth > 0 and not string else _OBJECT.search(line.text)
+            if begin is None and (depth <= 0 or string):
+                depth, string, flat = 0, False, False
+                continue
+            if begin is not None:
+                depth, string = 0, False
+                flat = len(line.text) - begin.start() > _LEAST_FLAT
+            count = 0
+            text = line.text[begin.start() :] if begin is not None else line.text
+        change, string = _brackets(text, inside=string)
+        depth += change
+        if depth <= 0:
+            depth, string = 0, False
+    return joined if len(joined) < len(lines) else None
+
+
+def _brackets(text: str, *, inside: bool) -> tuple[int, bool]:
+    """How many brackets *text* leaves open, and whether a string; it begins *inside* one or not."""
+    depth = 0
+    for mark in _MARKS.finditer(text):
+        if mark[0] == '"':
+            inside = not inside
+        elif not inside and len(mark[0]) == 1:
+            depth += 1 if mark[0] in "{[" else -1
+    return depth, inside
+
+
 def _wraps(lines: list[Line]) -> list[Line] | None:
     """Log lines that a mail client wrapped, as one line again."""
     stamped = [bool(_STAMP.search(line.text[:60]) or _TAGGED.search(line.text[:80])) for line in lines]
@@ -397,5 +447,6 @@ _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
     (_indented_blocks, "the indent of blocks was removed"),
     (_asides, "remarks behind lines were removed"),
     (_blank_lines, "blank lines between the lines were removed"),
+    (_objects, "JSON that was broken was joined"),
     (_wraps, "wrapped lines were joined"),
 )

@@ -165,3 +165,18 @@ def test_a_block_within_a_list_is_indented_as_its_fence_is(report_of) -> None:
         "   Address: 192.0.2.53#53\n   Aliases: \n\n   Host example.org not found: 2(SERVFAIL)\n   ```\n"
     )
     assert [d.fault for d in report.diagnoses[:1]] == ["dns-server-failure"]
+
+
+SENTENCES = (
+    "We use SMTPSVC1 on a 2019 server, and the OutboundConnectionResponse is 550",
+    "The log of the gateway says Info: MID 6 was bounced, but I cannot find ICID 5 in it.",
+    "Info: my message with the MID 12 never arrived",
+    "Someone told me to look for the DCID 8, what is that?",
+)
+
+
+@pytest.mark.parametrize("text", SENTENCES)
+def test_a_sentence_about_a_log_is_none(text: str, book: RuleBook, formats: Formats) -> None:
+    report = diagnose([Source("capture", text.encode())], book, formats)
+    assert not report.diagnoses
+    assert not {"cisco-esa", "iis-smtp"} & set(report.coverage.formats)

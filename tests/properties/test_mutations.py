@@ -17,7 +17,6 @@ EVERY = [p for p in sorted(SAMPLES.rglob("*")) if p.suffix in {".txt", ".log"} a
 CAPTURES = EVERY[::6]
 HEALTHY = [p for p in EVERY if "verdict: healthy" in p.with_name(p.stem + ".expected.yaml").read_text(encoding="utf-8")]
 LEAST_KEPT = 0.98
-LEAST_OF = {"wrapped": 0.94, "addresses_hidden": 0.96}  # a broken reply has lost its end, a blotted address its neighbours
 
 
 def quoted(text):
@@ -99,9 +98,11 @@ def local_parts_hidden(text):
 
 
 def addresses_hidden(text):
+    """The addresses by which somebody is known; those of every house (127.0.0.1, 10.0.0.1) nobody hides."""
     if "in-addr.arpa" in text or " -x " in text:
         return text  # a question about an address: without it there is no question
-    return re.sub(r"\b[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\b", "x.x.x.x", text)
+    own = r"(?!127\.|10\.|192\.168\.|172\.(?:1[6-9]|2[0-9]|3[01])\.|0\.0\.0\.0)"
+    return re.sub(rf"\b{own}[0-9]{{1,3}}\.[0-9]{{1,3}}\.[0-9]{{1,3}}\.[0-9]{{1,3}}\b", "x.x.x.x", text)
 
 
 LOG_LINE = re.compile(r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} |[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]")
@@ -133,7 +134,7 @@ def test_a_mutation_keeps_the_answer(mutate, book, formats):
         if before != after:
             changed.append((path.name, before, after))
     assert done > 100
-    assert len(changed) <= (1 - LEAST_OF.get(mutate.__name__, LEAST_KEPT)) * done, changed
+    assert len(changed) <= (1 - LEAST_KEPT) * done, changed
 
 
 @pytest.mark.parametrize("mutate", MUTATIONS, ids=lambda m: m.__name__)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _LINE = re.compile(
     r"(?P<time>[0-9T:.-]{19,30}Z?),(?:\"(?:[^\"]|\"\")*\"|[^,]*),(?P<session>[0-9A-Fa-f]{16}),[0-9]+,(?P<local>[^,]*),(?P<remote>[^,]*),"
 )
-_TABS = re.compile(r"\"SMTP[DC]\"\t(?P<thread>[0-9]+)\t(?P<session>[0-9]+)\t\"(?P<time>[^\"]*)\"\t\"(?P<remote>[^\"]*)\"\t")
+_TABS = re.compile(
+    r"\"SMTP[DC]\"[ \t]+(?P<thread>[0-9]+)[ \t]+(?P<session>[0-9]+)[ \t]+\"(?P<time>[^\"]*)\"[ \t]+\"(?P<remote>[^\"]*)\"[ \t]+"
+)
 _ENDPOINT = re.compile(r"\[?(?P<ip>[0-9A-Fa-f.]{3,15}|[0-9A-Fa-f:.%]{2,60}?)\]?(?::(?P<port>[0-9]{1,5}))?\Z")
 _WINSOCK = re.compile(r"Winsock error code: (?P<code>[0-9]{4,5})")
 _REASONS = {
