@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import re
 from datetime import UTC
 
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 
 from analyzer.batch import sources
 from analyzer.batch.engines import Local, knowledge
+from analyzer.batch.heads import Heads, linear, other_than
 from analyzer.batch.run import Options, batch, tasks_of, years_of
 from analyzer.batch.scan import scan
 from analyzer.render.batch_json import json_of
@@ -25,6 +27,19 @@ def report(paths, engine=None, **how):
     items, notes = sources.find([str(p) for p in paths])
     options = Options(zone=UTC, **how)
     return json_of(batch(items, notes, load_rules(()), options, engine or Local(options.jobs, KEY)))
+
+
+def with_iso_stamps(lines):
+    """As rsyslog writes them now, some from another host, some delivered on this machine, with other programs' in between."""
+    for n, line in enumerate(lines):
+        stamp = f"2026-11-{line[4:6]}T{line[7:15]}.{n:06d}+01:00"
+        rest = line[15:].replace(" mx1 ", " mx2 ") if n % 17 == 0 else line[15:]
+        if n % 3 == 0 and "status=sent" in rest:
+            rest = re.sub(r"relay=[^ ]+,", "relay=virtual,", rest)
+        yield stamp + rest
+        if n % 50 == 0:
+            yield f"{stamp} mx1 dovecot: imap-login: Aborted login (auth failed, 1 attempts in 2 secs): user=<bob>, method=PLAIN, rip=192.0.2.1\n"
+            yield f"{stamp} mx\n"
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +63,7 @@ def logs(tmp_path_factory):
     (folder / "mail.log").write_text("".join(lines[half:])[:-20], encoding="latin-1")
     with gzip.open(folder / "mail.log.2.gz", "wt") as file:
         file.writelines(postfix(30_000, 0.5, 4))
+    (folder / "iso.log").write_text("".join(with_iso_stamps(postfix(60_000, 0.3, 8))))
     (folder / "mainlog").write_text("".join(exim(60_000, 0.3, 5)))
     (folder / "maillog").write_text("".join(sendmail(60_000, 0.3, 6)) + "".join(opensmtpd(60_000, 0.3, 7)))
     known = knowledge(*KEY).reader
@@ -147,3 +163,30 @@ def test_a_servers_log_is_searched_for_the_texts_of_its_own_format_alone(tmp_pat
     known = knowledge(*KEY)
     tally = scan(task, known)
     assert {known.reader.logs[i].name for i in tally.formats} == formats
+
+
+def test_a_line_whose_head_is_unknown_is_found_wherever_it_differs():
+    known = [b" mx1 postfix/smtp[", b" mx1 postfix/smtpd[", b" mx1 dovecot:"]
+    search = linear(rb"\n[^\n]{3}" + (other_than(known) or b"")).search
+    good = b"\nabc mx1 postfix/smtpd[1]: x\nabc mx1 dovecot: x\nabc mx1 postfix/smtp[2]: x"
+    assert search(good + b"\n") is None
+    for bad in (
+        b"\nabc mx1 postfix/smt",
+        b"\nabc",
+        b"\nabc mx2 dovecot: x",
+        b"\nabc mx1 postfix/smtpx[",
+        b"\nabc mx1 dovecot[",
+        b"\nabc\xff",
+    ):
+        assert search(good + bad + b"\n" + good[1:]).start() == len(good), bad
+
+
+@pytest.mark.parametrize("last", [b"Nov 20 00:00:09 mx1 spamd[7]: spamd: x\n", b'{"a": 1}\n', b"2026-11-20T00:00:00Z INFO x\n"])
+def test_heads_are_known_only_where_all_lines_have_them(last):
+    heads = Heads(knowledge(*KEY).reader)
+    block = "".join(postfix(5_000, 0.3, 2)).encode()
+    on = frozenset(i for i, f in enumerate(heads.reader.logs) if f.name.startswith("postfix"))
+    assert heads.known(block, on)
+    assert heads.host == b"mx1"
+    assert not heads.known(block + last, on)
+    assert heads.host is None

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Rows = list[tuple[tuple[int, int, int], int]]  # what was found, and where its line begins
-    Way = Callable[[bytes, Rows], list[bytes]]
+    from analyzer.batch.net import Hits
+
+    Way = Callable[[bytes, Hits, list[int]], list[bytes]]  # of a block, what was found in it, and before what its lines begin
 
 DASH = b"-"[0]
 
@@ -19,24 +20,28 @@ def line_from(block: bytes, at: int) -> bytes:
     return block[at : len(block) if end < 0 else end]
 
 
-def behind(block: bytes, rows: Rows) -> list[bytes]:
+def behind(block: bytes, hits: Hits, begins: list[int]) -> list[bytes]:
     """What stands between recipient and relay, of Postfix: ``... to=<greta@example.com>, relay=mx.example.com[192.0.2.1]:25, ..., status=sent``"""
     find = block.find
-    return [block[a : find(b"[", a) + 2] if 0 <= (a := find(b"@", find(b"to=", b + 1))) < s else b"" for (_, s, _), b in rows]
+    # A relay of this machine has no address: relay=virtual, delay=...
+    return [
+        block[a : e + 2 if (e := find(b"[", a)) < s else find(b", delay", a)] if 0 <= (a := find(b"@", find(b"to=", b + 1))) < s else b""
+        for (_, s, _), b in zip(hits, begins, strict=True)
+    ]
 
 
-def between(block: bytes, rows: Rows) -> list[bytes]:
+def between(block: bytes, hits: Hits, begins: list[int]) -> list[bytes]:
     """The same of Sendmail: ``to=<greta@example.com>, delay=..., mailer=esmtp, pri=120000, relay=mx.example.com. [192.0.2.1], ..., stat=Sent``"""
     find = block.find
     return [
         block[a : find(b",", a)] + b"," + block[r : find(b"[", r) + 2]
         if 0 <= (a := find(b"@", find(b"to=", b + 1))) < (r := find(b" relay=", a)) < s
         else b""
-        for (_, s, _), b in rows
+        for (_, s, _), b in zip(hits, begins, strict=True)
     ]
 
 
-def ahead(block: bytes, rows: Rows) -> list[bytes]:
+def ahead(block: bytes, hits: Hits, begins: list[int]) -> list[bytes]:  # noqa: ARG001  (a `Way`)
     """The same of Exim: ``1aspm4-000001-G7 => greta@example.com R=dnslookup T=remote_smtp H=mx.example.com [192.0.2.1]``"""
     find = block.find
     # The arrow stands behind the message's id; anything else is a stranger's text.
@@ -45,32 +50,32 @@ def ahead(block: bytes, rows: Rows) -> list[bytes]:
         block[at if (at := find(b"@", e, find(b" ", e))) > 0 else e : find(b" [", e)]
         if s > 5 and (block[s - 4] == DASH or block[s - 6] == DASH)
         else b""
-        for (_, s, e), _ in rows
+        for _, s, e in hits
     ]
 
 
-def beyond(block: bytes, rows: Rows) -> list[bytes]:
+def beyond(block: bytes, hits: Hits, begins: list[int]) -> list[bytes]:  # noqa: ARG001  (a `Way`)
     """The same of OpenSMTPD: ``mta delivery evpid=... to=<greta@example.com> ... relay="192.0.2.1 (mx.example.com)" delay=0s``"""
     find = block.find
-    ats = [find(b"@", find(b" to=<", h[2])) for h, _ in rows]
-    ends = [find(b" delay=", h[2]) for h, _ in rows]
-    stops = [find(b"\n", h[2]) for h, _ in rows]
+    ats = [find(b"@", find(b" to=<", h[2])) for h in hits]
+    ends = [find(b" delay=", h[2]) for h in hits]
+    stops = [find(b"\n", h[2]) for h in hits]
     return [block[a:z] if 0 <= a < z < n else b"" for a, z, n in zip(ats, ends, stops, strict=True)]
 
 
-def hosts(block: bytes, rows: Rows) -> bytes | list[bytes]:
-    """The word behind the stamp of each row's line, or the one of all; a line with another stamp than most gets what is no host."""
+def hosts(block: bytes, begins: list[int]) -> bytes | list[bytes]:
+    """The word behind the stamp of each line, or the one of all; a line with another stamp than most gets what is no host."""
     find = block.find
     first = block[:1]
     if first.isalpha():  # Nov 20 00:00:00 mx1 postfix/smtp[7]: ...
-        one = block[rows[0][1] + 17 : find(b" ", rows[0][1] + 17)]
+        one = block[begins[0] + 17 : find(b" ", begins[0] + 17)]
         length = 18 + len(one)
-        if {block[b + 16 : b + length] for _, b in rows} == {b" %b " % one}:
+        if {block[b + 16 : b + length] for b in begins} == {b" %b " % one}:
             return one
-        return [block[b + 17 : find(b" ", b + 17)] for _, b in rows]
+        return [block[b + 17 : find(b" ", b + 17)] for b in begins]
     if block[10:11] == b"T":  # 2026-11-20T00:00:00+01:00 mx1 ...
-        return [block[(at := find(b" ", b + 1) + 1) : find(b" ", at)] for _, b in rows]
-    firsts = list(map(block.__getitem__, [b + 1 for _, b in rows]))
+        return [block[(at := find(b" ", b + 1) + 1) : find(b" ", at)] for b in begins]
+    firsts = list(map(block.__getitem__, [b + 1 for b in begins]))
     return b"" if _NUMBERS.issuperset(firsts) else [b"" if first in _NUMBERS else b"?" for first in firsts]
 
 

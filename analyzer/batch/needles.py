@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
 from analyzer import cache
+from analyzer.batch.heads import linear
 from analyzer.batch.literals import behind_ids, best_of, required
 from analyzer.batch.reader import ALWAYS, GOOD_STATUS, PASSED, Plan, Reader
 from analyzer.expressions import re
@@ -274,9 +275,20 @@ def _rarest(text: bytes, common: bytes) -> bytes:
 OWN_STAMPS = (b"\n20", b"| 20", b" F 20", b" P 20")
 # A stamp, and then no host and program: "2026-11-23 10:00:01 ...", "2026-11-23T10:00:01Z INFO ...", "2026-11-23T10:00:01Z smtp: ..."
 _OWN = rb"20[0-9-]{8}(?: |T[0-9:.]{8,18}(?:Z|[+-][0-9]{2}:?[0-9]{2})?[ \t]+(?:[A-Z]{4,6} |\[[A-Z]{2,8}\] |[a-z_./]{2,30}: ))"
-OWN_LINE = re.compile(rb"^" + _OWN, re.MULTILINE)
 _WITH_OWN = re.compile(_OWN)
 _WRAPPED = re.compile(rb"(?:[A-Za-z0-9_.-]{1,60} *\| |\S{1,40} std(?:out|err) [FP] )" + _OWN)
+
+
+def has_own_line(block: bytes) -> bool:
+    """Whether a line of *block* begins with a format's own stamp."""
+    if _WITH_OWN.match(block):
+        return True
+    if not _OWN_LINES:
+        _OWN_LINES.append(linear(rb"\n" + _OWN))
+    return _OWN_LINES[0].search(block) is not None
+
+
+_OWN_LINES: list[Any] = []  # the search, when it is first needed
 
 
 def has_own_stamp(block: bytes, at: int) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from bisect import bisect_right
+from itertools import accumulate
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from analyzer.batch.deliveries import line_from, way_of
-from analyzer.batch.needles import ARRIVED, FAIL, INFO, OWN_LINE, OWN_STAMPS, QUIET, SENT, WEAK, Part, has_own_stamp, merged
+from analyzer.batch.heads import Heads, linear, other_than
+from analyzer.batch.needles import ARRIVED, FAIL, INFO, OWN_STAMPS, QUIET, SENT, WEAK, Part, has_own_line, has_own_stamp, merged
 from analyzer.expressions import compiled, re
 
 if TYPE_CHECKING:
@@ -19,28 +21,22 @@ if TYPE_CHECKING:
 
 _MOST_FAST = 56  # patterns; with more than 60, its own four included, the search leaves its fast path
 _CHUNK = 48
+_FEW = 600  # bytes of a block to a line: with more lines than that, it is searched as a whole
 Hits = list[tuple[int, int, int]]  # which text, and from where to where
 
 
 class Finder:
-    """Where texts occur: Aho-Corasick where installed, one alternation else.  *first* texts are apart from the others.
+    """Where texts occur, or *which* of them: Aho-Corasick where installed, one alternation else.
 
     The two may differ where texts overlap, never in which lines hold one.
     """
 
-    def __init__(self, texts: tuple[bytes, ...], first: int | None = None, *, automaton: bool = True) -> None:
-        self.texts = texts
-        cut = len(texts) if first is None else first
-        self._first = _searches(list(range(cut)), texts, automaton=automaton)
-        self._rest = _searches(list(range(cut, len(texts))), texts, automaton=automaton)
+    def __init__(self, texts: tuple[bytes, ...], which: Sequence[int] | None = None, *, automaton: bool = True) -> None:
+        self._searches = _searches(list(range(len(texts)) if which is None else which), texts, automaton=automaton)
 
     def find(self, block: bytes) -> Hits:
-        """The first texts, in the order of places."""
-        return _found(self._first, block)
-
-    def others(self, block: bytes) -> Hits:
-        """The other texts, in the order of places."""
-        return _found(self._rest, block)
+        """What is found, in the order of places."""
+        return _found(self._searches, block)
 
 
 def _found(searches: list[Search], block: bytes) -> Hits:
@@ -120,13 +116,16 @@ class Net:
         rest = [t for t in fails if t not in tied]
         weak = [t for t in needles.of(WEAK) if t not in told]
         self.texts = (*first, *rest, *weak, *(w for w in wakes if w not in needles.texts))
-        self.finder = Finder(self.texts, len(first), automaton=automaton)
         self.info = len(busy[0])
         self.arrived = self.info + len(busy[1])
         self.sent = self.arrived + len(busy[2])
         self.first = len(first)
         self.fails = self.first + len(rest)
         self.weak = self.fails + len(weak)
+        self.has_weak = bool(weak)
+        self.healthy = Finder(self.texts, range(self.first), automaton=automaton)
+        self.failing = Finder(self.texts, range(self.first, self.fails), automaton=automaton)
+        self.names = Finder(self.texts, range(self.fails, len(self.texts)), automaton=automaton)
         roles = dict(zip(needles.texts, needles.roles, strict=True))
         # What is found by the search's own padding is read, to be on the safe side.
         self.letters = [_LETTERS[roles[t]] if t in roles else _END for t in first] + [_FAIL] * 4
@@ -139,14 +138,33 @@ class Net:
         # behind the message's id.
         known = [t for p in parts if p.needles.own for t in p.needles.of(ARRIVED, SENT, QUIET)]
         self.quiet = [t for t in known if t not in first]
-        self._unknown = compiled(_NO_KNOWN.replace(b"%b", b"|".join(map(re.escape, known)))).finditer if known else None
+        self._unknown = compiled(_NO_KNOWN.replace(b"%b", b"|".join(map(re.escape, known)))) if known else None
+        ways = other_than([b" " + t for t in known]) if known else None
+        self._ways = ways
+        self._forms: dict[bytes, Any] = {}
 
-    def unknown_of(self, block: bytes) -> list[int]:
-        """Before which lines of *block* these are: with a format's own stamp, and nothing known that says what they are."""
+    def not_known(self, block: bytes) -> list[int] | None:
+        """Before which lines of *block* these are: without a format's own stamp and something known that says what they are.
+
+        None where no such format is searched for.  Lines without any words may be left out.
+        """
         if self._unknown is None:
-            return []
-        first = [-1] if any(self._unknown(b"\n" + line_from(block, 0))) else []
-        return [b for b in chain(first, (m.start() for m in self._unknown(block))) if has_own_stamp(block, b + 1)]
+            return None
+        first = [-1] if self._unknown.match(b"\n" + line_from(block, 0)) else []
+        form = next((f for f in _FORMS if f.match(block)), None)
+        if form is None or self._ways is None:
+            return first + [m.start() for m in self._unknown.finditer(block)]
+        if form.pattern not in self._forms:
+            stamp, ident = _FORMS[form]
+            self._forms[form.pattern] = linear(_UNUSUAL % (stamp - 1, stamp, ident - 1, ident, self._ways))
+        search, match, at, left = self._forms[form.pattern].search, self._unknown.match, 0, len(block) // _FEW
+        while found := search(block, at):
+            at = found.start() + 1
+            if match(block, at - 1):
+                first.append(at - 1)
+            if (left := left - 1) < 0:  # another look for each line is dearer than one for all
+                return first + [m.start() for m in self._unknown.finditer(block, at)]
+        return first
 
 
 # Exim's stamp and message id, of 16 or 23 characters.
@@ -154,6 +172,9 @@ _NO_KNOWN = (
     rb"\n(?!\Z|20[^\n]{31}-[^\n]{2} (?:%b)|20[^\n]{36}-[^\n]{4} (?:%b)|"
     rb"(?:[A-Za-z0-9_.-]{1,60} *\| |\S{1,40} std(?:out|err) [FP] )?20[^\n]{17,50}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} (?:%b))"
 )
+# The two forms, with the lengths before the last dash and behind it.
+_FORMS = {re.compile(rb"20[^\n]{31}-[^\n]{2} "): (31, 2), re.compile(rb"20[^\n]{36}-[^\n]{4} "): (36, 4)}
+_UNUSUAL = rb"\n(?:[^2\n]|2[^0]|20(?:[^\n]{0,%d}\n|[^\n]{%d}(?:[^-]|-(?:[^\n]{0,%d}\n|[^\n]{%d}%b))))"
 
 
 class Awake:
@@ -162,6 +183,7 @@ class Awake:
     def __init__(self, knowledge: Knowledge, *, automaton: bool) -> None:
         self.k, self.automaton = knowledge, automaton
         self.on: frozenset[int] = frozenset()
+        self.heads = Heads(knowledge.reader)
         self.dated = False  # the lines begin with a date; which of them have a format's own stamp must be looked at
         self._sleepers()
 
@@ -187,24 +209,45 @@ class Awake:
         if not self.dated and block.startswith(b"20"):
             self.dated = True
             self._sleepers()
+        self.heads.host = None
         while True:
-            while self._wake(block, others := self.net.finder.others(block)):
-                pass
-            unknown = self.net.unknown_of(block)
+            strange = self.net.not_known(block)
+            names = self._names(block, strange)
+            if names is None:
+                continue
+            unknown = [b for b in strange or () if has_own_stamp(block, b + 1)]
             if not self._wake_by_lines(block, unknown):
-                return self.net.finder.find(block), others, unknown
+                return self.net.healthy.find(block), self.net.failing.find(block) + names, unknown
 
-    def _wake(self, block: bytes, others: Hits) -> bool:
+    def _names(self, block: bytes, strange: list[int] | None) -> Hits | None:
+        """Where *block* names programs, but for lines of which it is known what they are; None where formats were woken by that."""
+        if strange is not None and len(strange) * _FEW < len(block):
+            if not strange:
+                return []
+            lines = [line_from(block, b + 1) for b in strange]
+            part = b"\n" + b"\n".join(lines) + b"\n"
+            names = self.net.names.find(part)
+            if self._wake(part, names):
+                return None
+            begins = list(accumulate(map(len, lines), lambda at, length: at + length + 1, initial=1))
+            shifts = [b + 1 - at for b, at in zip(strange, begins, strict=False)]
+            return [(n, s + (d := shifts[max(0, bisect_right(begins, s) - 1)]), e + d) for n, s, e in names]
+        if strange is None and not self.net.has_weak and self.heads.known(block, self.on):
+            return []
+        names = self.net.names.find(block)
+        return None if self._wake(block, names) else names
+
+    def _wake(self, block: bytes, names: Hits) -> bool:
         """Wake the formats of *block*; whether some were."""
         texts, fails = self.net.texts, self.net.weak
         seen = set()
-        for n, _, end in others:
+        for n, _, end in names:
             if fails <= n < len(texts) and n not in seen and (not (behind := self.of[texts[n]][0]) or block[end : end + 1] in behind):
                 seen.add(n)
         woken = {i for n in seen for i in self.of[texts[n]][1]}
         for text in self.shared:
             woken |= self.of[text][1] if text in block else set()
-        if self.own and OWN_LINE.search(block):
+        if self.own and has_own_line(block):
             woken |= self.own
         if block.startswith(b"{"):
             woken |= set(range(len(self.k.parts)))

@@ -6,7 +6,7 @@ Everything here is a plain function of (item, range, block size): the sum over a
 from __future__ import annotations
 
 from collections import Counter
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -26,7 +26,7 @@ from analyzer.expressions import re
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from analyzer.batch.deliveries import Rows, Way
+    from analyzer.batch.deliveries import Way
     from analyzer.batch.net import Hits
     from analyzer.formats.load import Formats
     from analyzer.model.rule import RuleBook
@@ -149,6 +149,7 @@ def _count(counter: Counter_, awake: Awake, offset: int, block: bytes, progress:
     hits, others, unknown = awake.find(block)
     if counter.fast:
         counter.lanes = awake.lanes
+    counter.one_host = awake.heads.host
     if awake.net.needles.every:
         counter.all_lines(offset, block)
     else:
@@ -186,6 +187,7 @@ class Counter_:  # noqa: N801
         self.touched: list[Slot] = []
         self.placed = 0  # of the failures
         self.counted: dict[tuple[Way, bytes | None], Counter[Any]] = {}
+        self.one_host: bytes | None = None  # of all lines of the block, where that is known
         self.stamp, self.time = b"", self.clock.seconds(b"")
 
     def close(self) -> None:
@@ -351,21 +353,22 @@ class Counter_:  # noqa: N801
 
         What such a line says is known by its host and what stands between recipient and relay: of those alike, one is read.
         """
-        rows = list(zip(sent, begins, strict=True))
         if not read.isdisjoint(begins):
-            rows = [r for r in rows if r[1] not in read]
+            sent = [h for h, b in zip(sent, begins, strict=True) if b not in read]
+            begins = [b for b in begins if b not in read]
         for way in dict.fromkeys(net.ways):
-            mine = rows
+            mine, lines = sent, begins
             if len(set(net.ways)) > 1:
-                mine = [r for r in rows if net.ways[r[0][0] - net.arrived] is way]
+                of_way = [net.ways[h[0] - net.arrived] is way for h in sent]
+                mine, lines = list(compress(sent, of_way)), list(compress(begins, of_way))
             if way is None:
-                read.update(b for _, b in mine)
+                read.update(lines)
             elif mine:
-                self.alike(way, block, mine, read)
+                self.alike(way, block, mine, lines, read)
 
-    def alike(self, way: Way, block: bytes, rows: Rows, read: set[int]) -> None:
+    def alike(self, way: Way, block: bytes, sent: Hits, begins: list[int], read: set[int]) -> None:
         """Deliveries that are told apart by *way*."""
-        raws, names = way(block, rows), hosts(block, rows)
+        raws, names = way(block, sent, begins), self.one_host if self.one_host is not None else hosts(block, begins)
         keys: list[Any] = raws if isinstance(names, bytes) else list(zip(names, raws, strict=True))
         place = way, names if isinstance(names, bytes) else None
         told = self.k.told.setdefault(place, {})
@@ -376,7 +379,7 @@ class Counter_:  # noqa: N801
         unclear = self.k.unclear.setdefault(place, set())
         fresh = set(keys) - told.keys()
         if fresh:
-            where = dict(zip(keys, (b for _, b in rows), strict=True))
+            where = dict(zip(keys, begins, strict=True))
             for key in fresh:
                 host, raw = (names, key) if isinstance(names, bytes) else key
                 short = host, shortened(raw), way
@@ -387,7 +390,7 @@ class Counter_:  # noqa: N801
                     unclear.add(key)
         self.counted.setdefault(place, Counter()).update(keys)
         if unclear and not unclear.isdisjoint(keys):
-            read.update(b for key, (_, b) in zip(keys, rows, strict=True) if key in unclear)
+            read.update(b for key, b in zip(keys, begins, strict=True) if key in unclear)
 
     def sum_up(self) -> None:
         """Deliveries by what they say into the tally."""

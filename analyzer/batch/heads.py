@@ -1,0 +1,100 @@
+"""How lines begin: where all lines of a block have a host and program that are known, no name of a program is searched for.
+
+RE2 finds the first line that begins otherwise, at the speed of a search for one text; as it cannot say "not followed by", the
+expression spells out in which byte a line may differ from all that is known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from analyzer.batch.deliveries import line_from
+from analyzer.expressions import re
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from analyzer.batch.reader import Reader
+
+_MOST = 80  # heads of a range
+_PAUSE = 8  # blocks
+_STAMPS = range(15, 40)  # how long they may be
+_DATED = re.compile(rb"[A-Z][a-z]{2} [ 0-9][0-9] |20[0-9]{2}-").match
+
+
+def linear(expression: bytes) -> Any:
+    """*expression* by RE2."""
+    import re2
+
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    return re2.compile(expression, options)
+
+
+def other_than(texts: Collection[bytes]) -> bytes | None:
+    """An expression for what begins with none of *texts*, as far as it takes to see that; None where everything does."""
+    if b"" in texts:
+        return None
+    rests: dict[int, set[bytes]] = {}
+    for text in texts:
+        rests.setdefault(text[0], set()).add(text[1:])
+    ways = [b"[^%b]" % b"".join(b"\\x%02x" % c for c in sorted(rests))]
+    for byte, rest in sorted(rests.items()):
+        if (other := other_than(rest)) is not None:
+            ways.append(b"\\x%02x%b" % (byte, other))
+    return b"(?:%b)" % b"|".join(ways)
+
+
+class Heads:
+    """The heads of a range's lines, learnt as they come."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.host: bytes | None = None  # of all lines of the block last asked about, where they have the same
+        self._hosts: set[bytes] = set()
+        self._known: set[bytes] = set()
+        self._stamp = 0
+        self._search: Any = None
+        self._pause = 0
+
+    def known(self, block: bytes, on: frozenset[int]) -> bool:
+        """Whether all lines of *block* have heads that are known, and no others than the formats *on* read what has such."""
+        self.host = None
+        if self._pause:
+            self._pause -= 1
+            return False
+        if not block[self._stamp :].startswith(tuple(self._known)) and not self._learn(line_from(block, 0), on):
+            self._pause = _PAUSE
+            return False
+        while found := self._search.search(block):
+            if not self._learn(line_from(block, found.start() + 1), on):
+                self._pause = _PAUSE
+                return False
+        self.host = next(iter(self._hosts)) if len(self._hosts) == 1 else None
+        return True
+
+    def _learn(self, line: bytes, on: frozenset[int]) -> bool:
+        """Learn the head of *line*; whether that could be done."""
+        head = self.reader.split(line)[0]
+        if head.program is None or not head.host or not on.issuperset(head.formats) or len(self._known) >= _MOST:
+            return False
+        text = b" %b %b" % (head.host, head.program.encode())
+        at = line.find(text)
+        text = line[at : at + len(text) + 1]
+        if (
+            at not in _STAMPS
+            or (self._known and at != self._stamp)
+            or not _DATED(line)
+            or text[-1:] not in {b"[", b":"}
+            or b" " in line[at - 8 : at]
+        ):
+            return False
+        if text in self._known:
+            return False
+        self._known.add(text)
+        self._hosts.add(head.host)
+        self._stamp = at
+        other = other_than(self._known)
+        assert other is not None
+        self._search = linear(rb"\n(?:[^%b\n]|[^\n]{%d}%b)" % (b"A-Z" if line[:1].isalpha() else b"2", at, other))
+        return True
