@@ -356,7 +356,7 @@ def test_an_address_made_unreadable_is_an_answer_without_a_value() -> None:
         "$ host mail.example.org\nmail.example.org has address x.x.x.x\n$ host x.x.x.x\nx.x.x.x.in-addr.arpa domain name pointer a.example.org.\n"
     )
     assert {f.of for f in found} == {"mail.example.org"}
-    assert [(f.answered, f.addresses) for f in found if f.type == "A"] == [("yes", ())]
+    assert [(f.answered, f.addresses) for f in found if f.type == "A"] == [("yes", None)]
 
 
 @pytest.mark.parametrize("rdata", ["", "10", "x y z", "99999999999999999999 mail.", '"' * 300, "\\300\\999", "10 " + "a." * 2000])
