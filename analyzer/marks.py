@@ -36,9 +36,12 @@ _MOST_LOOKED_AT = 5_000
 _QUOTES = ("'", '"')
 
 
-def speakers(lines: Sequence[Line], formats: Callable[[], Iterable[Format]], enveloped: Callable[[Line], Line]) -> Sequence[Line]:
-    """*lines*, the marks of a session's two sides replaced by ``S:`` and ``C:`` where none of the *formats* knows them."""
-    found = [(line, m) for line in lines[:_MOST_LOOKED_AT] if (m := _SAID.match(line.text))]
+def speakers(lines: Sequence[Line], enveloped: Sequence[Line], formats: Callable[[], Iterable[Format]]) -> Sequence[Line]:
+    """*lines*, the marks of a session's two sides replaced by ``S:`` and ``C:`` where none of the *formats* knows them.
+
+    *enveloped* are the same lines as the formats read them; where nothing is to be replaced, the answer is *lines* itself.
+    """
+    found = [(there, m) for line, there in zip(lines[:_MOST_LOOKED_AT], enveloped, strict=False) if (m := _SAID.match(line.text))]
     replies = Counter(_shape(m["mark"]) for _, m in found if m["reply"])
     commands = Counter(_shape(m["mark"]) for _, m in found if not m["reply"])
     if not replies or not commands:
@@ -57,7 +60,7 @@ def speakers(lines: Sequence[Line], formats: Callable[[], Iterable[Format]], env
         or sum(a != b for a, b in zip(turns, turns[1:], strict=False)) + 1 < _LEAST_TURNS
     ):
         return lines
-    if any(_knows(fmt, [(enveloped(line), is_reply) for line, is_reply in marked]) for fmt in formats()):
+    if any(_knows(fmt, marked) for fmt in formats()):
         return lines
     if not server or not client:
         mark = _expression(server or client)

@@ -53,12 +53,9 @@ def segment(capture: Capture, formats: Formats) -> list[Segment]:
 
 def prepared(capture: Capture, formats: Formats) -> list[Line]:
     """The lines of *capture*, what was written around them told apart."""
-
-    def known() -> list[Format]:
-        return [fmt for fmt in awake([enveloped(line, formats) for line in capture.lines], formats) if "claim" not in fmt.head.hooks]
-
-    told = speakers(capture.lines, known, lambda line: enveloped(line, formats))
-    return [enveloped(line, formats) for line in told]
+    lines = [enveloped(line, formats) for line in capture.lines]
+    told = speakers(capture.lines, lines, lambda: [fmt for fmt in awake(lines, formats) if "claim" not in fmt.head.hooks])
+    return lines if told is capture.lines else [enveloped(line, formats) for line in told]
 
 
 def _runs(
@@ -204,10 +201,10 @@ def score(fmt: Format, line: Line) -> float:
         return 0.0
     if not may_be(fmt, line):
         return _MISS
-    weigh = fmt.hook("weight")
     if "claim" in fmt.head.hooks:
         weight = 0.0  # it takes whole ranges, and no line by itself
     else:
+        weigh = fmt.hook("weight")
         weight = weigh(line, fmt) if weigh else fmt.weight(line.body)
     if weight:
         return 2.0 * weight + 0.01 * fmt.header.rank

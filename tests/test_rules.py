@@ -28,6 +28,15 @@ def test_lint_finds_nothing(book: RuleBook) -> None:
     assert [str(m) for m in lint(book)] == []
 
 
+LASTING = """- fault: slow
+  title: Slow
+  kind: cause
+  severity: low
+  fixed_by: nobody
+  summary: It is slow.
+  lasting: {{{}}}
+  steps: [Wait.]
+"""
 GOOD = """\
 rule: acme-x
 title: X
@@ -53,6 +62,9 @@ examples:
         (GOOD + "names: {sever: of}\n", "no text of a fault uses the name 'sever'; did you mean `server`?"),
         (GOOD + "names: {server: '{{ of }}'}\n", "a name stands for a value of the finding"),
         ("rule: [", "x.yaml:"),
+        (LASTING.format("hours: 6, fixed_by: reciever"), "x.yaml:7:23: `reciever` is none of"),
+        (LASTING.format("hours: 6, severty: low"), "unknown key `severty`; did you mean `severity`?"),
+        (LASTING.format("hours: long"), "`hours` wants a number"),
         (GOOD + "refines: closed-wihtout-a-reason\n", "refines `closed-wihtout-a-reason`, which is no rule"),
     ],
 )

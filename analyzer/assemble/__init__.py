@@ -62,7 +62,8 @@ def assemble(
         found = of_remarks(events, software, views)
         owners = [None] * len(found)
     alone = _alone(formats)
-    found = [_as_set(with_named(p), events, {f.name for f in formats.prose}) for p in found]
+    stated = [e for e in events if isinstance(e, ev.Fact) and e.format in prose]
+    found = [_as_set(with_named(p), stated) for p in found]
     found = [msgspec.structs.replace(p, hearsay="yes") if p.format in alone and p.server is None else p for p in found]
     client = _only_client(lookups)
     found = [_linked(p, dialogues, deliveries, providers, events, back) for p in found]
@@ -100,11 +101,10 @@ def _alone(formats: Formats) -> set[str]:
     return {f.name for f in formats.prose if f.header.alone}
 
 
-def _as_set(p: Problem, events: Sequence[ev.Event], prose: set[str]) -> Problem:
-    """*p* with the server and port that a mail program lists beside its error."""
+def _as_set(p: Problem, stated: Sequence[ev.Fact]) -> Problem:
+    """*p* with the server and port that a mail program *stated* beside its error."""
     if p.server is not None or p.view == "receiving":
         return p
-    stated = [e for e in events if isinstance(e, ev.Fact) and e.format in prose]
     server = next((e.server for e in stated if e.server), None)
     port = next((e.port for e in stated if e.port), None)
     return msgspec.structs.replace(p, server=server, port=p.port or port) if server or port else p

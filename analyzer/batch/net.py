@@ -139,8 +139,7 @@ class Net:
         known = [t for p in parts if p.needles.own for t in p.needles.of(ARRIVED, SENT, QUIET)]
         self.quiet = [t for t in known if t not in first]
         self._unknown = compiled(_NO_KNOWN.replace(b"%b", b"|".join(map(re.escape, known)))) if known else None
-        ways = other_than([b" " + t for t in known]) if known else None
-        self._ways = ways
+        self._ways = other_than([b" " + t for t in known]) if known else None
         self._forms: dict[bytes, Any] = {}
 
     def not_known(self, block: bytes) -> list[int] | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer import __version__
+from analyzer.assemble.facts import facts_of
 from analyzer.expressions import re
 from analyzer.infer.engine import Judged, Outcome, _voices, places_of, problem_values, told, values_of
 from analyzer.infer.explain import first_captures, next_captures, open_rules
@@ -90,8 +91,6 @@ class _Lines:
 
 def _facts(judged: Judged, book: RuleBook) -> dict[str, Any]:
     """The facts about the mail in question: not about clients that everyday noise tells of, where there is mail beside it."""
-    from analyzer.assemble.facts import facts_of
-
     case: Case = judged.case
     facts = case.facts
     if judged.harmless and case.deliveries:

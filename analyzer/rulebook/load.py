@@ -351,22 +351,30 @@ def _step_list(value: Any) -> tuple[m.Step, ...]:
     return tuple(m.Step(str(s["do"]), words(s.get("for", []))) if isinstance(s, dict) else m.Step(str(s)) for s in value or ())
 
 
+def _known_words(d: Document, at: tuple[str | int, ...], item: dict[str, Any], c: _Collector) -> None:
+    for key, known in (("kind", _KINDS), ("severity", _SEVERITIES), ("fixed_by", _WHO)):
+        if key in item and item[key] not in known:
+            c.mistakes.append(d.mistake((*at, key), f"`{item[key]}` is none of {', '.join(known)}", near(str(item[key]), known)))
+
+
 def _fault(d: Document, at: tuple[str | int, ...], item: dict[str, Any], c: _Collector) -> None:
     _known_keys(d, at, item, _FAULT_KEYS, c)
     missing = [k for k in ("title", "kind", "severity", "fixed_by", "summary", "steps") if k not in item]
     if missing:
         c.mistakes.append(d.mistake(at, f"missing: {', '.join(missing)}"))
         return
-    for key, known in (("kind", _KINDS), ("severity", _SEVERITIES), ("fixed_by", _WHO)):
-        if item[key] not in known:
-            c.mistakes.append(d.mistake((*at, key), f"`{item[key]}` is none of {', '.join(known)}", near(str(item[key]), known)))
+    lasting = item.get("lasting") or {}
+    _known_words(d, at, item, c)
+    _known_keys(d, (*at, "lasting"), lasting, _LASTING_KEYS, c)
+    _known_words(d, (*at, "lasting"), lasting, c)
+    if lasting and not isinstance(lasting.get("hours"), int | float):
+        c.mistakes.append(d.mistake((*at, "lasting"), "`hours` wants a number"))
+        return
     steps = _step_list(item["steps"])
     slug = str(item["fault"])
     if slug in c.faults:
         c.mistakes.append(d.mistake((*at, "fault"), f"there is a fault `{slug}` already"))
         return
-    lasting = item.get("lasting") or {}
-    _known_keys(d, (*at, "lasting"), lasting, _LASTING_KEYS, c)
     fault = m.Fault(
         fault=slug,
         title=str(item["title"]).strip().rstrip("."),
@@ -381,8 +389,8 @@ def _fault(d: Document, at: tuple[str | int, ...], item: dict[str, Any], c: _Col
         area=d.path.rpartition("/")[2].removesuffix(".yaml"),
     )
     if lasting:
-        told = {key: str(value).strip() for key, value in lasting.items() if key != "hours"}
-        fault = msgspec.structs.replace(fault, after=float(lasting.get("hours", 0)), later=msgspec.structs.replace(fault, **told))
+        told = {key: str(value).strip() for key, value in lasting.items() if key in _LASTING_KEYS[1:]}
+        fault = msgspec.structs.replace(fault, after=float(lasting["hours"]), later=msgspec.structs.replace(fault, **told))
     c.faults[slug] = fault
 
 
