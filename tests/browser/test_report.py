@@ -69,6 +69,17 @@ def test_the_report_fits_and_is_accessible(name, browser, book, formats, tmp_pat
         context.close()
 
 
+def test_a_telephone_shows_the_list_and_a_desk_the_diagram(browser, book, formats, tmp_path):
+    name = SHOWN[2]
+    url = written(tmp_path, name, (SAMPLES / name).read_bytes(), book, formats)
+    for width, shown, hidden in ((360, "details.ladder ol", "div.ladder svg"), (1280, "div.ladder svg", "details.ladder ol")):
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        page.goto(url)
+        assert page.locator(shown).is_visible()
+        assert not page.locator(hidden).is_visible()
+        page.close()
+
+
 def test_it_prints_with_everything_opened(browser, book, formats, tmp_path):
     name = SHOWN[0]
     page = browser.new_page()
