@@ -218,10 +218,21 @@ def told(text: str) -> list[tuple[str | None, int | None, str | None, str | None
             "\u60a8\u7684\u90ae\u4ef6\u672a\u80fd\u9001\u8fbe\n\n\u6536\u4ef6\u4eba\uff1abob@example.net\n\u9000\u4fe1\u539f\u56e0\uff1a550 5.1.1 User not found\n",
             ("bob@example.net", 550, "5.1.1", None, None),
         ),
+        (  # MailMarshal's text without a header
+            "Could not be delivered because of\n\n554 5.4.4 [internal] Domain Lookup Failed\n\n"
+            "The following recipients were affected: \n   bob@example.net\n",
+            ("bob@example.net", 554, "5.4.4", None, None),
+        ),
     ],
 )
 def test_who_said_what_of_whom(text: str, expected: tuple[str | None, int | None, str | None, str | None, str | None]) -> None:
     assert told(text) == [expected]
+
+
+def test_the_recipient_may_stand_in_the_header_alone() -> None:
+    head = "From: Mail Delivery Subsystem <mailer-daemon@mx.example.com>\nTo: alice@example.com\nSubject: Delivery Status Notification (Failure)\n"
+    (found,) = attempts(f"{head}X-Failed-Recipients: bob@example.net\n\nThe group you tried to contact (bob) may not exist.\n")
+    assert found.rcpt_to == "bob@example.net"
 
 
 def test_given_up_for_what_the_last_attempt_was_told() -> None:

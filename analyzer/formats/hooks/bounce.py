@@ -312,6 +312,9 @@ class _Reader:
             reports = [r for r in told if self.body_at or r.rcpt_to or r.code or r.enhanced]
         elif not any(r.rcpt_to for r in reports) and any(r.rcpt_to or r.code for r in told):
             reports = told
+        named = ADDRESS.findall(self.message.get("X-Failed-Recipients") or "")
+        if len(reports) == len(named) == 1 and not reports[0].rcpt_to:
+            reports = [msgspec.structs.replace(reports[0], rcpt_to=named[0])]
         reports = [_led_on(_completed(r, told), text) for r in reports]
         for report in reports:
             found.append(self._attempt(report, original))
