@@ -9,7 +9,7 @@ import msgspec
 
 from analyzer.assemble.delivery import GOOD, is_near
 from analyzer.assemble.facts import provider_of
-from analyzer.assemble.names import in_private_network
+from analyzer.assemble.names import in_private_network, made_of_address
 from analyzer.assemble.problems import domain_of
 from analyzer.expressions import re
 from analyzer.model import events as ev
@@ -28,7 +28,6 @@ _GENERIC = re.compile(
 _SCANNER = re.compile(
     r"(?i)scan|shodan|censys|shadowserver|probe|measurement|stretchoid|binaryedge|onyphe|leakix|internet-?census|recyber|researchscan"
 )
-_NUMBERS = re.compile(r"[0-9]+")
 _PUBLIC_NAME = re.compile(
     r"(?i)^(?!localhost)(?=.{4,255}$)[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9])?\.(?!local$|lan$|localdomain$|home$|internal$|invalid$)[a-z][a-z0-9-]{1,62}\.?$"
 )
@@ -103,9 +102,7 @@ def is_private(address: str) -> bool:
 def _generic(name: str, address: str | None) -> bool:
     if _GENERIC.search(".".join(name.split(".")[:-2])):
         return True
-    numbers = set(_NUMBERS.findall(name))
-    parts = [x for x in (address or "").split(".") if x]
-    return len(parts) == 4 and sum(x in numbers or x.zfill(3) in numbers for x in parts) >= 3
+    return address is not None and made_of_address(name, address)
 
 
 def _related(name: str, domain: str) -> bool:

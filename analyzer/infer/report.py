@@ -8,13 +8,13 @@ import msgspec
 
 from analyzer import __version__
 from analyzer.assemble.facts import facts_of
-from analyzer.expressions import re
 from analyzer.infer.certainty import LIKELY, NEAR, contested
 from analyzer.infer.engine import Judged, Outcome, _voices, places_of, problem_values, told, values_of
 from analyzer.infer.explain import first_captures, next_captures, open_rules
 from analyzer.infer.ladder import ladder_of
 from analyzer.infer.wording import fill, look_up
 from analyzer.model import report as r
+from analyzer.read.prose import FAILURE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,12 +118,6 @@ def _verdict(judged: Judged, live: Sequence[int], diagnoses: Sequence[r.Diagnosi
     return "inconclusive"
 
 
-_SPEAKS_OF_FAILURE = re.compile(
-    r"(?i)\b(errors?|fail(s|ed|ure|ures)?|refused|denied|reject(ed|s)?|timed? ?out|can(not|'t)|could(n't| not)|unable|expired|invalid|fatal|panic|"
-    r"unexpected(ly)?|untrusted|abort(ed)?)\b"
-)
-
-
 def _unread_trouble(case: Case) -> list[Place]:
     """Lines that could not be read and speak of failure: with them nothing is called healthy.  A person may speak of it elsewhere."""
     from analyzer.model.place import Place
@@ -135,8 +129,7 @@ def _unread_trouble(case: Case) -> list[Place]:
         found += [
             Place(parsed.segment.source, line.number)
             for line in parsed.segment.lines
-            if (line.number in missed or (parsed.segment.format is None and line.envelope is not None))
-            and _SPEAKS_OF_FAILURE.search(line.text)
+            if (line.number in missed or (parsed.segment.format is None and line.envelope is not None)) and FAILURE.search(line.text)
         ]
     return found
 
