@@ -682,6 +682,13 @@ def _no_connection(e: ev.ConnectFailed, software: str | None, view: str | None) 
     )
 
 
+def _broken_off(e: ev.Closed, software: str | None, view: str | None) -> Problem | None:
+    """The last word of a client, of whose session nothing else is shown: nobody knows at which step it was."""
+    if view != "sending" or e.agent or e.by != "server":
+        return None
+    return Problem(**_fields(e, software, view), kind="hang-up", by=e.by, reason=e.how)
+
+
 _LOG: dict[type[ev.Event], Callable[[Any, str | None, str | None], Problem | None]] = {
     ev.Refused: _refused,
     ev.ClientGone: _gone,
@@ -689,6 +696,7 @@ _LOG: dict[type[ev.Event], Callable[[Any, str | None, str | None], Problem | Non
     ev.Trouble: _trouble,
     ev.AuthResult: _login,
     ev.ConnectFailed: _no_connection,
+    ev.Closed: _broken_off,
 }
 
 
