@@ -28,7 +28,7 @@ _PICTURE = re.compile(
 # Words that speak of failure, in a program's mouth or a person's.
 FAILURE = re.compile(
     r"(?i)\b(?:errors?|fail(?:s|ed|ure|ures)?|refused|denied|reject(?:ed|s)?|timed? ?out|can(?:not|'t)|could(?:n't| not)|unable|expired|invalid|"
-    r"fatal|panic|unexpected(?:ly)?|untrusted|abort(?:ed)?)\b"
+    r"fatal|panic|unexpected(?:ly)?|untrusted|abort(?:ed)?|exceeded)\b"
 )
 _MISSES = re.compile(r"(?i)\b(?:not found|unreachable|unknown)\b")  # in a program's mouth; in a person's they may say anything
 _PERSONAL = re.compile(

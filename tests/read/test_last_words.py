@@ -32,3 +32,10 @@ def test_a_command_that_could_not_hand_on_leaves_it_open(book: RuleBook, formats
     report = diagnose([Source("paste", b"mail: cannot send message: process exited with a non-zero status\n")], book, formats)
     assert report.verdict == "inconclusive"
     assert not report.coverage.unrecognised
+
+
+def test_a_quotation_may_stand_further_in(book: RuleBook, formats: Formats) -> None:
+    said = ("220 mx.example.net ESMTP", "EHLO pc.example.org", "250 mx.example.net", "MAIL FROM:<a@example.org>", "550 5.7.1 Access denied")
+    report = diagnose([Source("paste", "".join(f">  {line}\n" for line in said).encode())], book, formats)
+    assert not report.coverage.unrecognised
+    assert report.verdict == "faulty"
