@@ -246,7 +246,7 @@ def _linked(
 ) -> Problem:
     """*p* with what only the rest of the case can tell: its provider, whether the same succeeded later."""
     changes: dict[str, str] = {}
-    if provider := provider_of(p.server or p.banner, providers):
+    if provider := provider_of(p.server or p.banner or (p.unresolved if p.reason else None), providers):
         changes["provider"] = provider
     if p.resolved == "no" and (
         (p.rcpt_to and p.temporary != "no" and _succeeded(p, dialogues, deliveries, events, back))

@@ -50,7 +50,7 @@ _LEAST_OCTETS = 3  # of the four, one behind the other
 def made_of_address(name: str, address: str) -> bool:
     """Whether *name* is made of the IPv4 *address*, as providers name the lines of their customers: ``host-192-0-2-7.pool.example.net``."""
     octets = address.split(".")
-    if len(octets) != 4:
+    if len(octets) != 4 or not all(o.isascii() and o.isdigit() for o in octets):
         return False
     numbers = [str(int(n)) for n in _NUMBERS.findall(name) if len(n) < 4]
     for way in (octets, octets[::-1]):

@@ -47,6 +47,12 @@ STAGES = {
 _UNRESOLVED = re.compile(
     r"(?:name=|Name server: )([^\s;:]{1,255}?)\.?(?: type=|: (?=host not found|no data known|host name lookup failure))"
 )
+# What resolvers' callers say where no name server gave an answer, good or bad: it may be asked again.
+_NOT_TOLD = re.compile(
+    r"(?i)host not found, try again|host lookup did not complete|all host address lookups.{0,300} failed temporarily|temporary failure in MX lookup|"
+    r"host name lookup failure|CNAME lookup failed temporarily|temporary failure in name resolution|DNS lookup failure:"
+)
+_BY_ROUTE = re.compile(r"(?i)smart|relay|manual|gateway|route_list|forward")  # routers whose next hop is not the recipient's domain
 # The next hop that a reason names where no relay is shown, since there was no connection.
 _NEXT_HOP = re.compile(
     r"(?:connect to|lost connection with|conversation with|host) (?P<server>[^\s\[\]:]{1,255})\[(?P<server_ip>[0-9A-Fa-f.:]{3,45})\](?::(?P<port>[0-9]{1,5}))?"
@@ -391,6 +397,7 @@ def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, res
     sender = a.mail_from if d.mail_from is None else d.mail_from
     server = a.said_by or (a.relay if a.relay not in {"none", "local", "virtual", None} else None)
     named = _NEXT_HOP.search(a.text or "") if server is None else None
+    untold = not said and _NOT_TOLD.search(a.text or "") is not None
     return Problem(
         kind="refusal" if said else "delivery-failure",
         stage=stage_of(a.stage),
@@ -419,9 +426,17 @@ def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, res
         waited=duration(a.delay),
         places=(a.place,),
         resolved="yes" if resolved else "no",
-        unresolved=name[1] if (name := _UNRESOLVED.search(a.text or "")) else None,
+        reason="name-temporary" if untold else None if said else "other",
+        unresolved=_unresolved(a, untold=untold),
         minor=a.status in {"undeliverable", "deliverable"},  # a probe of an address, not a message
     )
+
+
+def _unresolved(a: ev.Attempt, *, untold: bool) -> str | None:
+    """The name that could not be looked up: the one that the reason names, else the recipient's domain, where mail goes by that."""
+    if name := _UNRESOLVED.search(a.text or ""):
+        return name[1]
+    return domain_of(a.rcpt_to) if untold and not _BY_ROUTE.search(a.router or "") else None
 
 
 _WARNED = frozenset({"warn", "reject_warning", "info", "prepend", "filter", "redirect", "bcc", "pass", "whitelist", "permit"})
@@ -667,6 +682,13 @@ def _no_connection(e: ev.ConnectFailed, software: str | None, view: str | None) 
     )
 
 
+def _broken_off(e: ev.Closed, software: str | None, view: str | None) -> Problem | None:
+    """The last word of a client, of whose session nothing else is shown: nobody knows at which step it was."""
+    if view != "sending" or e.agent or e.by != "server":
+        return None
+    return Problem(**_fields(e, software, view), kind="hang-up", by=e.by, reason=e.how)
+
+
 _LOG: dict[type[ev.Event], Callable[[Any, str | None, str | None], Problem | None]] = {
     ev.Refused: _refused,
     ev.ClientGone: _gone,
@@ -674,6 +696,7 @@ _LOG: dict[type[ev.Event], Callable[[Any, str | None, str | None], Problem | Non
     ev.Trouble: _trouble,
     ev.AuthResult: _login,
     ev.ConnectFailed: _no_connection,
+    ev.Closed: _broken_off,
 }
 
 
@@ -752,6 +775,7 @@ def _as_one(group: Sequence[Problem]) -> Problem:
         clients=_different(group, "client_ip"),
         tries=max(Counter(p.client_ip for p in group).values()),
         recipients=recipients,
+        domains=_different(group, "domain"),
         senders=senders,
         users=_different(group, "user"),
     )

@@ -9,7 +9,7 @@ import msgspec
 
 from analyzer.assemble.delivery import GOOD, is_near
 from analyzer.assemble.facts import provider_of
-from analyzer.assemble.names import in_private_network
+from analyzer.assemble.names import in_private_network, made_of_address
 from analyzer.assemble.problems import domain_of
 from analyzer.expressions import re
 from analyzer.model import events as ev
@@ -28,7 +28,6 @@ _GENERIC = re.compile(
 _SCANNER = re.compile(
     r"(?i)scan|shodan|censys|shadowserver|probe|measurement|stretchoid|binaryedge|onyphe|leakix|internet-?census|recyber|researchscan"
 )
-_NUMBERS = re.compile(r"[0-9]+")
 _PUBLIC_NAME = re.compile(
     r"(?i)^(?!localhost)(?=.{4,255}$)[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9])?\.(?!local$|lan$|localdomain$|home$|internal$|invalid$)[a-z][a-z0-9-]{1,62}\.?$"
 )
@@ -88,6 +87,8 @@ def _stranger(p: Problem, home: Household, providers: Providers) -> str:
     helo = (p.helo or "").lower().rstrip(".")
     if p.sender_domain and helo and _PUBLIC_NAME.match(helo) and _related(helo, p.sender_domain):
         return "perhaps"  # a mail server without a reverse name, as it seems
+    if p.kind == "auth-failure" and p.client_ip and not any(map(str.isdigit, p.client_ip)):
+        return "perhaps"  # whoever showed the line hid the address: one hides one's own
     return "yes"
 
 
@@ -103,9 +104,7 @@ def is_private(address: str) -> bool:
 def _generic(name: str, address: str | None) -> bool:
     if _GENERIC.search(".".join(name.split(".")[:-2])):
         return True
-    numbers = set(_NUMBERS.findall(name))
-    parts = [x for x in (address or "").split(".") if x]
-    return len(parts) == 4 and sum(x in numbers or x.zfill(3) in numbers for x in parts) >= 3
+    return address is not None and made_of_address(name, address)
 
 
 def _related(name: str, domain: str) -> bool:

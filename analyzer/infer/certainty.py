@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 MOST = 0.97
+LIKELY = 0.7  # from here on a cause is called likely, and the reader is told who must act
+NEAR = 0.2  # from here on a cause is shown
 
 
 class Voice(msgspec.Struct, frozen=True):
@@ -27,6 +29,14 @@ class Belief(msgspec.Struct, frozen=True):
     shares: tuple[tuple[str, float], ...]
     rest: float
     conflict: float
+
+
+def contested(belief: Belief) -> tuple[str, str] | None:
+    """The two causes that lead, where the first is less than likely and the second is near enough to be meant as well."""
+    if len(belief.shares) < 2:
+        return None
+    (one, share), (other, second) = belief.shares[:2]
+    return (one, other) if share < LIKELY and second >= NEAR else None
 
 
 def combine(voices: Sequence[Voice]) -> Belief:

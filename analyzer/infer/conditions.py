@@ -422,7 +422,7 @@ def _count(count: m.Count, thing: Any, kind: str, context: Context) -> Result:
     return Result(YES if alike > count.over else NO, f"count {alike}", places[:20])
 
 
-_MANY = {"client_ip": "clients", "rcpt_to": "recipients", "mail_from": "senders", "user": "users"}
+_MANY = {"client_ip": "clients", "rcpt_to": "recipients", "domain": "domains", "mail_from": "senders", "user": "users"}
 
 
 def describe(condition: m.AnyMatcher, known: Mapping[str, Any] = {}) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from analyzer.expressions import re
-from analyzer.infer.certainty import Voice, combine
+from analyzer.infer.certainty import Voice, combine, contested
 from analyzer.infer.conditions import NO, UNKNOWN, Result
 from analyzer.infer.engine import values_of
 from analyzer.infer.wording import fill
@@ -27,7 +27,7 @@ def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]
     """The captures that would shift the differential most, best first.
 
     The score of a capture is the sum, over the rules that it would decide, of the present belief in the outcome times
-    the total shift of the shares that the outcome would bring.
+    the total shift of the shares that the outcome would bring.  Where two causes lead, what moves them apart counts twice.
     """
     scores: dict[tuple[str, str], tuple[float, CaptureHint, set[str], dict[str, Any]]] = {}
     for o in judged.open:
@@ -56,20 +56,20 @@ def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]
             continue
         seen.add(name)
         found.append(NextCapture(ask, fill(hint.where, values), fill(hint.tells, values), tuple(sorted(faults)), name, round(score, 4)))
-    if not found:
-        found = _asked(judged, book)
+    asked = _asked(judged, book, among=not found)
+    found = [*found[: _MOST_NEXT - len(asked)], *(a for a in asked if a.name not in seen)]
     if len(found) < _MOST_NEXT:
         found += _standing(judged, book, seen, any_=not found)
     return tuple(found[:_MOST_NEXT])
 
 
-def _asked(judged: Judged, book: RuleBook) -> list[NextCapture]:
-    """What the findings themselves ask for, that left most open."""
+def _asked(judged: Judged, book: RuleBook, *, among: bool) -> list[NextCapture]:
+    """What the findings themselves ask for: those between whose causes it is open, and, *among* others, those that left most open."""
     hints = {h.capture: h for h in book.captures}
     found: dict[str, NextCapture] = {}
     for o in judged.outcomes:
-        rests = [judged.beliefs[i].rest for i in o.problems if judged.case.problems[i].resolved == "no" and i not in judged.harmless]
-        if o.superseded or max(rests, default=0.0) < _OPEN:
+        own = [judged.beliefs[i] for i in o.problems if judged.case.problems[i].resolved == "no" and i not in judged.harmless]
+        if o.superseded or not any(contested(b) or (among and b.rest >= _OPEN) for b in own):
             continue
         values = values_of(o, judged.case)
         for hint in (hints[name] for name in o.rule.asks if name in hints):
@@ -153,6 +153,9 @@ def _gain(o: Outcome, index: int, judged: Judged, voices: dict[int, list[Voice]]
     rule = o.rule
     after = dict(combine([*voices.get(index, []), Voice(rule.rule, frozenset({f"open {rule.rule}"}), rule.suggests, rule.against)]).shares)
     shift = sum(abs(after.get(f, 0.0) - before.get(f, 0.0)) for f in before.keys() | after.keys())
+    if leaders := contested(judged.beliefs[index]):
+        one, other = leaders
+        shift += abs((after.get(one, 0.0) - after.get(other, 0.0)) - (before[one] - before[other]))
     likely = sum(before.get(f, 0.02) for f in rule.suggests) or 1.0 - sum(before.get(f, 0.0) for f in rule.against)
     return max(0.0, min(1.0, likely)) * shift
 

@@ -8,23 +8,24 @@ import msgspec
 
 from analyzer import __version__
 from analyzer.assemble.facts import facts_of
-from analyzer.expressions import re
+from analyzer.infer.certainty import LIKELY, NEAR, contested
 from analyzer.infer.engine import Judged, Outcome, _voices, places_of, problem_values, told, values_of
 from analyzer.infer.explain import first_captures, next_captures, open_rules
 from analyzer.infer.ladder import ladder_of
 from analyzer.infer.wording import fill, look_up
 from analyzer.model import report as r
+from analyzer.read.prose import FAILURE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analyzer.infer.certainty import Voice
+    from analyzer.infer.certainty import Belief, Voice
     from analyzer.model.case import Case, Problem
     from analyzer.model.events import Event
     from analyzer.model.place import Place
     from analyzer.model.rule import Fault, RuleBook
 
-LEAST_SHOWN = 0.2
+LEAST_SHOWN = NEAR
 LEAST_FAULTY = 0.5
 _MOST_EVIDENCE = 12
 _MOST_STEPS = 7
@@ -117,12 +118,6 @@ def _verdict(judged: Judged, live: Sequence[int], diagnoses: Sequence[r.Diagnosi
     return "inconclusive"
 
 
-_SPEAKS_OF_FAILURE = re.compile(
-    r"(?i)\b(errors?|fail(s|ed|ure|ures)?|refused|denied|reject(ed|s)?|timed? ?out|can(not|'t)|could(n't| not)|unable|expired|invalid|fatal|panic|"
-    r"unexpected(ly)?|untrusted|abort(ed)?)\b"
-)
-
-
 def _unread_trouble(case: Case) -> list[Place]:
     """Lines that could not be read and speak of failure: with them nothing is called healthy.  A person may speak of it elsewhere."""
     from analyzer.model.place import Place
@@ -134,8 +129,7 @@ def _unread_trouble(case: Case) -> list[Place]:
         found += [
             Place(parsed.segment.source, line.number)
             for line in parsed.segment.lines
-            if (line.number in missed or (parsed.segment.format is None and line.envelope is not None))
-            and _SPEAKS_OF_FAILURE.search(line.text)
+            if (line.number in missed or (parsed.segment.format is None and line.envelope is not None)) and FAILURE.search(line.text)
         ]
     return found
 
@@ -181,7 +175,7 @@ def _diagnoses(judged: Judged, live: Sequence[int], book: RuleBook, lines: _Line
     found = []
     for fault, (share, index, _) in sorted(best.items(), key=rank):
         if share >= LEAST_SHOWN and fault in book.faults:
-            found.append(_diagnosis(book.faults[fault], share, index, judged, lines, view))
+            found.append(_diagnosis(book.faults[fault], share, index, judged, book, lines, view))
     return tuple(found)
 
 
@@ -196,7 +190,15 @@ def _by_weight(diagnoses: Sequence[r.Diagnosis], live: Sequence[int], judged: Ju
     return sorted(live, key=weight)
 
 
-def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, lines: _Lines, view: str | None) -> r.Diagnosis:
+def _settled(fault: Fault, share: float, belief: Belief, book: RuleBook) -> bool:
+    """Whether it is clear enough that whoever mends *fault* must act to write to them: no rival that somebody else mends is near."""
+    leaders = contested(belief)
+    return share >= LEAST_FAULTY and (
+        leaders is None or all(f in book.faults and book.faults[f].fixed_by == fault.fixed_by for f in leaders)
+    )
+
+
+def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, book: RuleBook, lines: _Lines, view: str | None) -> r.Diagnosis:
     p: Problem = judged.case.problems[index]
     if fault.later and (p.waited or 0) > fault.after * 3600:
         fault = fault.later
@@ -221,7 +223,7 @@ def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, lines: _L
         evidence=_evidence(p, voices, judged, lines),
         steps=_steps(fault, p, side, values, voices),
         verify=fill(fault.verify, values),
-        message=_message(fault, side, values),
+        message=_message(fault, side, values) if _settled(fault, share, judged.beliefs[index], book) else None,
         kind=fault.kind,
         refs=tuple(dict.fromkeys((*(ref for o in voices if o.rule.steps for ref in o.rule.refs), *fault.refs))),
         explains=what(p),
@@ -381,11 +383,24 @@ _WHO = {
 }
 
 
+_THEIRS = frozenset({"dns", "receiver", "network"})
+
+
+def _who(diagnoses: Sequence[r.Diagnosis]) -> str:
+    """Who must act, as far as that is decided: a near rival of the same problem may be somebody else's, and what the reader can check comes first."""
+    top = diagnoses[0]
+    rival = next((d for d in diagnoses[1:] if d.explains == top.explains), None)
+    if rival is None or top.certainty >= LIKELY or rival.fixed_by == top.fixed_by:
+        return _WHO[top.fixed_by]
+    first = "check that first" if top.fixed_by in _THEIRS and rival.fixed_by not in _THEIRS else "find out which, before anybody acts"
+    return f"It may also be: {rival.title} ({rival.certainty:.2f}); {first}."
+
+
 def _headline(verdict: str, diagnoses: Sequence[r.Diagnosis], judged: Judged, live: Sequence[int]) -> str:
     if verdict == "faulty":
         top = diagnoses[0]
         lead = {"certain": "", "likely": "Most likely: "}.get(top.word, "Probably: ")
-        return f"{lead}{top.title} ({top.word}, {top.certainty:.2f}). {_WHO[top.fixed_by]}"
+        return f"{lead}{top.title} ({top.word}, {top.certainty:.2f}). {_who(diagnoses)}"
     if verdict == "healthy":
         best = next(o for o in judged.outcomes if o.rule.establishes and not o.superseded)
         return f"Nothing is wrong here: {_title(best, judged)[:1].lower()}{_title(best, judged)[1:]}."

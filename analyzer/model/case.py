@@ -193,7 +193,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     text: str | None = None  # the reply without its codes, or the reason
     argument: str | None = None  # of the command that was refused
     temporary: str | None = None  # yes for 4xx, no for 5xx
-    reason: str | None = None  # of a connect failure: refused, timed-out, ...; of a login: failed, error
+    reason: str | None = (
+        None  # of a connect failure: refused, timed-out, ...; of a delivery: name-temporary, other; of a login: failed, error
+    )
     answered: str | None = None
     severity: str | None = None  # of a local failure: warning, error, fatal, panic
     action: str | None = None
@@ -226,9 +228,10 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     complaint: str | None = None  # what the same process complained about just before
     unresolved: str | None = None  # the name that a failed name look-up was about
     count: int = 1  # events of this shape
-    clients: int = 0  # different clients, recipients, senders and users among them
+    clients: int = 0  # different clients, recipients, their domains, senders and users among them
     tries: int = 1  # events of this shape by the client that came most often
     recipients: int = 0
+    domains: int = 0
     senders: int = 0
     users: int = 0
     hearsay: str = "no"  # yes: a sentence stands for it alone, with no code, command or server beside it

@@ -25,10 +25,12 @@ _TYPED = re.compile(
 _PICTURE = re.compile(
     r"\s*[\[<](?:cid:|image: |(?:https?|file)://[^\s<>\[\]]{1,300}\.(?:png|gif|jpe?g|svg)\b)[^\n]{0,200}[\]>]\s*\Z", re.IGNORECASE
 )
-_FAILS = re.compile(
+# Words that speak of failure, in a program's mouth or a person's.
+FAILURE = re.compile(
     r"(?i)\b(?:errors?|fail(?:s|ed|ure|ures)?|refused|denied|reject(?:ed|s)?|timed? ?out|can(?:not|'t)|could(?:n't| not)|unable|expired|invalid|"
-    r"fatal|unexpected(?:ly)?|aborted|not found|unreachable|unknown)\b"
+    r"fatal|panic|unexpected(?:ly)?|untrusted|abort(?:ed)?|exceeded)\b"
 )
+_MISSES = re.compile(r"(?i)\b(?:not found|unreachable|unknown)\b")  # in a program's mouth; in a person's they may say anything
 _PERSONAL = re.compile(
     r"(?i)\b(?:i|i'm|i've|i'd|me|my|we|we're|our|us|you|your|he|she|they|it|it's|this|that|there|these|here|then|when|what|why|how|if|but|so|because|"
     r"please|thanks?|hello|hi|ich|wir|mein|nicht|je|nous|mon|yo|mi|pero|the)\b"
@@ -41,7 +43,7 @@ _SHORT = 8  # words: a program's complaint is no longer, mostly
 def is_prose(text: str) -> bool:
     """Whether *text* reads as what a person wrote around or beside a capture: mostly plain words, nothing that only programs print."""
     bare = text[:_MOST_LOOKED_AT].strip()
-    if _PICTURE.match(bare) or (_TYPED.match(bare) and not (bare.startswith(("#", "%")) and _FAILS.search(bare))):
+    if _PICTURE.match(bare) or (_TYPED.match(bare) and not (bare.startswith(("#", "%")) and _fails(bare))):
         return True
     opened = _REMARK.match(bare)
     said = bare[opened.end() :].rstrip("-=*# ") if opened else bare
@@ -53,4 +55,8 @@ def is_prose(text: str) -> bool:
     plain = sum(_WORD.fullmatch(word) is not None for word in words)
     if plain < _LEAST_SHARE * len(words):
         return False
-    return not _FAILS.search(said) or bool(_PERSONAL.search(said)) or len(words) > _SHORT
+    return not _fails(said) or bool(_PERSONAL.search(said)) or len(words) > _SHORT
+
+
+def _fails(text: str) -> bool:
+    return bool(FAILURE.search(text) or _MISSES.search(text))

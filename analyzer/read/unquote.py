@@ -155,8 +155,9 @@ def _one_level(lines: list[Line]) -> list[Line] | None:
         return None  # nor is a program's trace between the lines of a dialogue a quotation
     if any(_EXIM_TEST.match(line.text) for line in lines[:_MOST_LOOKED_AT]):
         return None
-    mark = "> " if all(text.startswith((" ", ">")) for text in inner) else ">"
-    return _changed(lines, lambda text: text.removeprefix(mark if text.startswith(mark) else ">"))
+    blanks = min((len(text) - len(text.lstrip(" ")) for text in inner if not text.startswith(">")), default=1)
+    mark = ">" + " " * blanks
+    return _changed(lines, lambda text: text[len(mark) :] if text.startswith(mark) else text.removeprefix("> ").removeprefix(">"))
 
 
 def _alternates(lines: list[Line]) -> bool:

@@ -68,3 +68,30 @@ def test_what_one_finding_asks_for_is_asked_for_by_nothing_else(book, formats):
     report = diagnose([Source("session", REFUSED_SENDER)], book, formats)
     assert report.next
     assert {c.name for c in report.next}.isdisjoint(name for rule in book.rules for name in rule.asks)
+
+
+PUT_OFF = (
+    "Nov 23 10:00:01 mx postfix/smtp[71]: 4XyZ1ab2c3z91: to=<b@{0}>, relay=none, delay=0.5, delays=0.1/0/0.2/0.2, dsn=4.4.3, "
+    "status=deferred (Host or domain name not found. Name service error for name={0} type=MX: Host not found, try again)\n"
+)
+
+
+def test_where_two_causes_lead_what_tells_them_apart_is_asked_for_and_nobody_else_is_written_to(book, formats):
+    report = diagnose([Source("log", PUT_OFF.format("example.net").encode())], book, formats)
+    zone, own = report.diagnoses
+    assert (zone.fault, own.fault) == ("dns-server-failure", "resolver-misconfigured")
+    assert zone.message is None
+    assert "DNS zone must act" not in report.headline
+    assert "check that first" in report.headline
+    assert [c.name for c in report.next] == ["mx", "resolver"]
+
+
+def test_what_is_decided_is_written_to_whoever_must_act(book, formats):
+    sent = (
+        "Nov 23 10:00:03 mx postfix/smtp[72]: 4XyZ1ab2c3z93: to=<b@example.com>, relay=mx.example.com[192.0.2.25]:25, delay=3, "
+        "delays=0.1/0/1/2, dsn=2.0.0, status=sent (250 ok)\n"
+    )
+    report = diagnose([Source("log", (PUT_OFF.format("example.net") + sent).encode())], book, formats)
+    assert report.diagnoses[0].fault == "dns-server-failure"
+    assert report.diagnoses[0].message
+    assert "DNS zone must act" in report.headline
