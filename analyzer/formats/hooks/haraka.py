@@ -37,7 +37,9 @@ def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
             case MessageInfo(queue_id=str() as queue_id) | Refused(queue_id=str() as queue_id) if event.client_ip is None:
                 told.append(msgspec.structs.replace(event, client_ip=clients.get(_connection(queue_id))))
             case Attempt(queue_id=str() as queue_id) if queue_id in sent_on and event.place.line not in outgoing:
-                told.append(MessageInfo(place=event.place, format=event.format, time=event.time, host=event.host, queue_id=queue_id))  # queued
+                told.append(
+                    MessageInfo(place=event.place, format=event.format, time=event.time, host=event.host, queue_id=queue_id)
+                )  # queued
             case Attempt(queue_id=str() as queue_id, rcpt_to=None) if len(only := recipients.get(queue_id, set())) == 1:
                 told.append(msgspec.structs.replace(event, rcpt_to=next(iter(only))))
             case _:
