@@ -344,7 +344,13 @@ def _asides(lines: list[Line]) -> list[Line] | None:
     found = sum(_ASIDE.search(text) is not None for text in marked)
     if not found or found > max(2, len(lines) // 4):
         return None
-    return _changed(lines, lambda text: _ASIDE.sub("", text))
+    return _changed(lines, lambda text: _ASIDE.sub(_unless_open, text))
+
+
+def _unless_open(found: re.Match[str]) -> str:
+    """Nothing, or what was *found* where a bracket is open before it: ``Client host [192.0.2.7 <-- example.org] blocked``."""
+    before = found.string[: found.start()]
+    return found[0] if any(before.count(a) > before.count(b) and b in found[0] for a, b in ("[]", "()")) else ""
 
 
 def _blank_lines(lines: list[Line]) -> list[Line] | None:

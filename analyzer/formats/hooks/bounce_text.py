@@ -23,7 +23,10 @@ MOST_BODY = 400
 _MOST_REASON = 1500
 _NEAR = 80  # characters before a code without an enhanced one, which might be any number
 
-ADDRESS = re.compile(r"[A-Za-z0-9._%+=&'/-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}")
+# Stars that hide a part of it are part of it (`b***b@*example*.net`, `***@***`); one or two around it are a mark.
+ADDRESS = re.compile(
+    r"(?!(?<=\*)\*)(?:[A-Za-z0-9._%+=&'/-]|(?<=[A-Za-z0-9*])\*|(?<![A-Za-z0-9*])\*(?=\*\*|@)){1,64}@[A-Za-z0-9*-]{1,63}(?:\.[A-Za-z0-9*-]{1,63}){0,8}(?:(?<!\*)|(?<=\*\*\*))"
+)
 ADDRESS_IN_FIELD = re.compile(r"[^\s<>()\[\],;:\"@]{1,64}@[^\s<>()\[\],;:\"@]{1,255}")  # RFC 6533: any letters
 REPLY = re.compile(r"(?<![0-9.#-])#?([45][0-9]{2})[ -]+(?:#?\(?([45]\.[0-9]{1,3}\.[0-9]{1,3})\)?:?[ -]*)?(?=\S)(.{0,600})")
 _STATUS = re.compile(r"(?<![0-9.])#?([45]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.])[>;: -]*(.{0,600})")
