@@ -194,7 +194,7 @@ class _Finished:
         status = block.status or block.failed or ("NOERROR" if own or chain else None)
         host_default = block.asked.tool == "host" and rtype is None
         answered = self._answered(own, status, answer)
-        whole = block.header and (block.answers is None or block.answers == len([r for r in answer if r.type != "short"]))
+        whole = block.header and self._all_shown([r for r in answer if r.type != "short"])
         if status is None and not own and any(r.type == "SOA" and r.section == "AUTHORITY" for r in block.records):
             status, answered, whole = "NOERROR", "no", True  # the zone's own word that there is none
         complete = bool(status in {"NXDOMAIN", "SERVFAIL", "REFUSED"} or block.failed or (status == "NOERROR" and whole))
@@ -243,12 +243,17 @@ class _Finished:
         if status == "NOERROR" and not block.failed:
             if block.steps and not any(r.type == "SOA" for r in answer):
                 return None
-            count = block.answers
-            if block.header and (count is None or count == len(answer)):
+            if block.header and self._all_shown(answer):
                 return "no"
             if block.asked.tool in {"host", "nslookup"} and answer:
                 return "no"
         return None
+
+    def _all_shown(self, answer: Sequence[PrintedRecord]) -> bool:
+        """Whether *answer* is everything that the server answered: as many records as it says, or the paste goes on behind it."""
+        if self.block.answers is not None:
+            return self.block.answers == len(answer)
+        return bool(answer) or self.block.ended or not self.last or any(r.section == "AUTHORITY" for r in self.block.records)
 
     def _silent(self, name: str, kind: str) -> Lookup | None:
         """A command after which nothing was printed, or copied."""
@@ -274,7 +279,7 @@ class _Finished:
         elif kind in {"PTR", "NS", "CNAME"}:
             values["names"] = tuple(v[0] for v in read)
         elif kind == "TXT":
-            if not any(r.error and r.text.count('"') % 2 for r in own):  # a tool closes its quotes; the copy lost them
+            if not any((r.error and r.text.count('"') % 2) or _is_cut(r.text) for r in own):  # a tool closes its quotes; the copy lost them
                 values["texts"] = tuple(v[0] for v in read)
         elif kind == "SOA" and own:
             values["serial"] = _serial(own[0].text)
@@ -436,6 +441,11 @@ class _Finished:
         elif block.failed and block.warnings:
             found["error"] = block.warnings[-1]
         return {k: v for k, v in found.items() if v is not None}
+
+
+def _is_cut(text: str) -> bool:
+    """Whether a bracket is open at the end of the data *text* (RFC 1035 5.1)."""
+    return text.lstrip().startswith("(") and not text.rstrip().endswith(")")
 
 
 def _until(places: list[Place], place: Place) -> list[Place]:

@@ -153,10 +153,15 @@ _JOINED_TURN = re.compile(r"(?<=[^\s>]) (?=(?:>>>|<<<) [A-Z0-9]|\.\.\. while tal
 
 
 # ---- the text --------------------------------------------------------------------------------------------------------
+RETURNED_PART = re.compile(r"(?i)content-type: *(?:message/(?:rfc822|global)|(?:text|message)/(?:rfc822-headers|global-headers))\b")
+
+
 def until_original(lines: Sequence[str], words: Words) -> list[str]:
     """*lines* up to where the message that is returned begins: it is no evidence."""
     begins = words("original")
     for index, line in enumerate(lines):
+        if index and RETURNED_PART.match(line):
+            return list(lines[:index])
         if begins.match(line.lstrip(" \t*#=>_|~[(")) or begins.match(line.strip()):
             return list(lines[:index])
         if index > 1 and line.startswith(("Received: from ", "Received: by ", "Return-Path: <", "Return-path: <")):
