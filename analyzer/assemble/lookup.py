@@ -50,6 +50,9 @@ def _asked_for(found: Sequence[Lookup], tried: Sequence[Place]) -> list[Lookup]:
 class _Finished:
     def __init__(self, block: Answer) -> None:
         self.block, self.last = block, block.last
+        if self.last and not block.ended and block.records and _is_half(block.records[-1], block.format):
+            block.records.pop()  # the paste ends within it
+            block.blotted = True
         self.aliases = {plain_name(r.owner): r for r in block.records if r.type == "CNAME" and r.owner and r.section != "QUESTION"}
         self.used: set[int] = set()
 
@@ -280,7 +283,10 @@ class _Finished:
             values["names"] = tuple(v[0] for v in read)
         elif kind == "TXT":
             if not any((r.error and r.text.count('"') % 2) or _is_cut(r.text) for r in own):  # a tool closes its quotes; the copy lost them
-                values["texts"] = tuple(v[0] for v in read)
+                texts = tuple(v[0] for v in read)
+                all_shown = self.block.answers is None or self.block.answers <= len(texts) + len(chain)
+                if all_shown or any(t.startswith("v=") for t in texts):  # what was left out may be the record that is looked for
+                    values["texts"] = texts
         elif kind == "SOA" and own:
             values["serial"] = _serial(own[0].text)
         if kind == "CNAME" and own:
@@ -441,6 +447,18 @@ class _Finished:
         elif block.failed and block.warnings:
             found["error"] = block.warnings[-1]
         return {k: v for k, v in found.items() if v is not None}
+
+
+_DOTTED = frozenset({"dig", "dig-yaml", "host"})  # tools that print each name with its last dot
+
+
+def _is_half(record: PrintedRecord, fmt: str) -> bool:
+    """Whether the data of *record*, the last line of a paste, shows that it goes on: no last dot, no second quotation mark."""
+    text = record.text.rstrip()
+    if record.type in {"MX", "NS", "CNAME", "PTR"}:
+        name = text.split()[-1] if text else ""
+        return not name.endswith(".") if fmt in _DOTTED else "." not in name
+    return record.type == "TXT" and ((text.count('"') % 2 == 1 and text.startswith('"')) or _is_cut(text) or not text)
 
 
 def _is_cut(text: str) -> bool:

@@ -273,6 +273,8 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
             places = (*(open_[0].places if open_ else ()), *d.closed.places)
             return [Problem(kind="timeout", stage=after, by="server", answered=d.closed.answered, places=places, **common)]
         gave_up = d.closed.by == "client" and (open_ or not d.exchanges) and not any(e.to == "QUIT" for e in d.exchanges)
+        if gave_up and after == GREETING and d.tls == "yes" and d.tls_first != "yes":
+            return []  # TLS was begun in the dialogue, so there was a greeting; it was only not copied
         if gave_up:  # the person left while an answer was still due
             places = (*(open_[0].places if open_ else ()), *d.closed.places)
             return [Problem(kind="timeout", stage=after, by="server", answered="no", places=places, **common)]

@@ -482,8 +482,8 @@ def _boundary(texts: Sequence[str]) -> str | None:
             return found[1]
         if fields and _CONTENT.match(fields[0]):
             last = last or found[1]
-        elif last is None and found[1].endswith("--") and not any(t.strip() for t in texts[index + 1 :]):
-            return found[1][:-2]
+        elif last is None and found[1].endswith("--") and f"--{found[1][:-2]}" not in texts[:index]:
+            last = found[1][:-2]  # the end of the last part
     return last
 
 

@@ -174,7 +174,8 @@ def said(text: str, words: Words, subject: str = "", sender: str | None = None) 
     lines = until_original(_JOINED.sub(r"\1\n", _JOINED_TURN.sub("\n", text)).splitlines()[:MOST_BODY], words)
     body = "\n".join(lines)
     late = words("warning").search(subject) or words("warning").search(body)
-    common = Told(status="deferred" if late else "bounced", mail_from=_labelled_address(lines, words("sender")))
+    done = words("done").search(body)
+    common = Told(status="sent" if done else "deferred" if late else "bounced", mail_from=_labelled_address(lines, words("sender")))
     transcript = list(_transcript(lines))
     if transcript:
         named = _named(lines, sender, words) if len(transcript) == 1 else None  # the session does not show whom it was for
