@@ -153,7 +153,7 @@ _JOINED_TURN = re.compile(r"(?<=[^\s>]) (?=(?:>>>|<<<) [A-Z0-9]|\.\.\. while tal
 
 
 # ---- the text --------------------------------------------------------------------------------------------------------
-RETURNED_PART = re.compile(r"(?i)content-type: *(?:message/(?:rfc822|global)|(?:text|message)/(?:rfc822-headers|global-headers))\b")
+RETURNED_PART = re.compile(r"(?i)content-type: *(?:message/(?:rfc822|global)|(?:text|message)/(?:rfc822-headers|global-headers))(?![\w-])")
 
 
 def until_original(lines: Sequence[str], words: Words) -> list[str]:
