@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LEAST_KEPT = 0.98  # of the answers whose evidence is still there
 MOST_SURE = 0.02  # of the damaged captures may show, surely, a fault that the whole one does not even weigh
-MARGIN = 2  # lines around the evidence that a cut leaves
+MARGIN = 3  # lines around the evidence that a cut leaves
 STRIDE = 9
 WANTED = {s: s.wanted for s in labelled()}  # read once
 ALL = [s for s, wanted in WANTED.items() if not wanted.get("wrong") and not wanted.get("todo")]
@@ -211,7 +211,8 @@ def dig_without_its_frame(text: str, rng: Random) -> str:
 
 
 def dig_without_flags(text: str, rng: Random) -> str:
-    return without(r";; flags", text) if "; <<>> DiG" in text else text
+    """Not where the flags are the evidence: "cd" tells that nothing was validated."""
+    return without(r";; flags", text) if "; <<>> DiG" in text and not re.search(r";; flags:[a-z ]* cd\b", text) else text
 
 
 def is_session(text: str) -> bool:
