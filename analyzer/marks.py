@@ -60,7 +60,7 @@ def speakers(lines: Sequence[Line], enveloped: Sequence[Line], formats: Callable
         or sum(a != b for a, b in zip(turns, turns[1:], strict=False)) + 1 < _LEAST_TURNS
     ):
         return lines
-    if _known(marked, list(formats())):
+    if any(_knows(fmt, marked) for fmt in formats()):
         return lines
     if not server or not client:
         mark = _expression(server or client)
@@ -76,18 +76,15 @@ def _expression(shape: str) -> re.Pattern[str]:
     return compiled(_VARIES.join(re.escape(part).replace("'", "['\"]") for part in shape.split("0")) + r"\s{0,8}")
 
 
-def _known(marked: Sequence[tuple[Line, bool]], formats: Sequence[Format]) -> bool:
-    """Whether the *formats* read the lines for what they are; in one paste, sessions of several programs may stand."""
-    read = sum(any(_knows(fmt, line, is_reply=is_reply) for fmt in formats) for line, is_reply in marked)
-    return read >= _LEAST_KNOWN * len(marked)
-
-
-def _knows(fmt: Format, line: Line, *, is_reply: bool) -> bool:
-    event = fmt.event(line, 0)
-    if isinstance(event, Reply) if is_reply else isinstance(event, Command) and event.verb is not None:
-        return True
+def _knows(fmt: Format, marked: Sequence[tuple[Line, bool]]) -> bool:
+    """Whether *fmt* reads the lines for what they are."""
     of_its_own = "events" in fmt.head.hooks or fmt.header.view == "server"  # it tells of sessions in other kinds of events
-    return event is not None and of_its_own
+    read = 0
+    for line, is_reply in marked:
+        event = fmt.event(line, 0)
+        told = isinstance(event, Reply) if is_reply else isinstance(event, Command) and event.verb is not None
+        read += told or (event is not None and of_its_own)
+    return read >= _LEAST_KNOWN * len(marked)
 
 
 def _told(lines: Iterable[Line], server: re.Pattern[str], client: re.Pattern[str]) -> Iterable[Line]:

@@ -463,7 +463,7 @@ def _is_half(record: PrintedRecord, fmt: str) -> bool:
 
 def _is_cut(text: str) -> bool:
     """Whether a bracket is open at the end of the data *text* (RFC 1035 5.1)."""
-    return text.lstrip().startswith("(") and not text.rstrip().endswith(")")
+    return text.lstrip().startswith("(") and ")" not in text
 
 
 def _until(places: list[Place], place: Place) -> list[Place]:

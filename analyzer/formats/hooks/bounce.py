@@ -463,7 +463,7 @@ _BREAKS = re.compile(r"(?i)<br\b[^<>]{0,200}>|</p>")
 
 
 # ---- MIME ------------------------------------------------------------------------------------------------------------
-_DELIMITER = re.compile(r"--(\S(?:.{0,68}\S)?)\s*")
+_DELIMITER = re.compile(r"--(?=\S{0,68}[A-Za-z0-9])(\S{1,72})\s*")
 _CONTENT = re.compile(r"(?i)content-[a-z-]{2,30}:(?:\s|$)")
 _REPORTED = re.compile(r"(?i)content-type: *(?:message|text)/(?:(?:global-)?delivery-status|rfc822|rfc822-headers|global|global-headers)\b")
 _BOUNDARY = re.compile(r"(?i)boundary=[\"']?([^\"'\n;]{1,70})")
