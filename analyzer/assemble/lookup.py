@@ -462,8 +462,8 @@ def _is_half(record: PrintedRecord, fmt: str) -> bool:
 
 
 def _is_cut(text: str) -> bool:
-    """Whether a bracket is open at the end of the data *text* (RFC 1035 5.1)."""
-    return text.lstrip().startswith("(") and ")" not in text
+    """Whether the data *text* was begun in brackets (RFC 1035 5.1), and the key that follows on the next lines is not there."""
+    return text.lstrip().startswith("(") and "DKIM1" in text and "p=" not in text
 
 
 def _until(places: list[Place], place: Place) -> list[Place]:
