@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.expressions import re
 from analyzer.formats.lines import events_of
 from analyzer.model.capture import Parsed
 from analyzer.read.prose import is_prose
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from analyzer.formats.load import Formats
     from analyzer.model.capture import Line, Segment
     from analyzer.model.events import Event
+
+
+_FIELD = re.compile(r"(?:Subject|From|To|Cc|Date|Message-I[dD]|Received|Return-[Pp]ath): ")
 
 
 def parse(segment: Segment, formats: Formats) -> Parsed:
@@ -45,4 +49,6 @@ def _prose(segment: Segment, formats: Formats) -> Parsed:
 
 
 def _quoted(line: Line, source: int, formats: Formats) -> Event | None:
+    if _FIELD.match(line.text):
+        return None  # what a message is about, not what became of it
     return next((e for fmt in formats.prose if (e := fmt.event(line, source)) is not None), None)

@@ -138,6 +138,7 @@ class _Replay:
             case ev.Content():
                 self.talked = self.data_open = True
             case ev.DataEnd():
+                self._was_message()
                 self._ask(DOT, None, event.place)
                 self.in_data = self.data_open = False
             case ev.Closed():
@@ -180,6 +181,7 @@ class _Replay:
                 self.data_open = True
             return
         if text.strip() == ".":
+            self._was_message()
             self._ask(DOT, None, event.place)
             return
         found = _VERBS.match(text.strip())
@@ -189,6 +191,10 @@ class _Replay:
             self._ask(found[1].upper(), found[2].strip() or None, event.place)
         else:
             self._ask(self._continued(), text.strip() or None, event.place, unknown=True)
+
+    def _was_message(self) -> None:
+        """What stands before a lone dot and is no command was a message, the DATA before it is not shown."""
+        self.pending = [asked for asked in self.pending if not asked[3]]
 
     def _continued(self) -> str:
         """A line that is no command: the next step of AUTH, or something that SMTP does not know."""
@@ -250,6 +256,8 @@ class _Replay:
         self._flush()
         if self.closed is not None:
             return
+        if len(self.places) == 1 and how in {None, "closed"}:
+            return  # the end of a connection of which nothing else is shown
         answered = not self.pending
         after = self.pending[0][0] if self.pending else next((e.to for e in reversed(self.exchanges) if e.to), None)
         if self.in_data:

@@ -50,6 +50,9 @@ def _asked_for(found: Sequence[Lookup], tried: Sequence[Place]) -> list[Lookup]:
 class _Finished:
     def __init__(self, block: Answer) -> None:
         self.block, self.last = block, block.last
+        if self.last and not block.ended and block.records and _is_half(block.records[-1], block.format):
+            block.records.pop()  # the paste ends within it
+            block.blotted = True
         self.aliases = {plain_name(r.owner): r for r in block.records if r.type == "CNAME" and r.owner and r.section != "QUESTION"}
         self.used: set[int] = set()
 
@@ -194,7 +197,7 @@ class _Finished:
         status = block.status or block.failed or ("NOERROR" if own or chain else None)
         host_default = block.asked.tool == "host" and rtype is None
         answered = self._answered(own, status, answer)
-        whole = block.header and (block.answers is None or block.answers == len([r for r in answer if r.type != "short"]))
+        whole = block.header and self._all_shown([r for r in answer if r.type != "short"])
         if status is None and not own and any(r.type == "SOA" and r.section == "AUTHORITY" for r in block.records):
             status, answered, whole = "NOERROR", "no", True  # the zone's own word that there is none
         complete = bool(status in {"NXDOMAIN", "SERVFAIL", "REFUSED"} or block.failed or (status == "NOERROR" and whole))
@@ -243,12 +246,17 @@ class _Finished:
         if status == "NOERROR" and not block.failed:
             if block.steps and not any(r.type == "SOA" for r in answer):
                 return None
-            count = block.answers
-            if block.header and (count is None or count == len(answer)):
+            if block.header and self._all_shown(answer):
                 return "no"
             if block.asked.tool in {"host", "nslookup"} and answer:
                 return "no"
         return None
+
+    def _all_shown(self, answer: Sequence[PrintedRecord]) -> bool:
+        """Whether *answer* is everything that the server answered: as many records as it says, or the paste goes on behind it."""
+        if self.block.answers is not None:
+            return self.block.answers == len(answer)
+        return bool(answer) or self.block.ended or not self.last or any(r.section == "AUTHORITY" for r in self.block.records)
 
     def _silent(self, name: str, kind: str) -> Lookup | None:
         """A command after which nothing was printed, or copied."""
@@ -274,8 +282,11 @@ class _Finished:
         elif kind in {"PTR", "NS", "CNAME"}:
             values["names"] = tuple(v[0] for v in read)
         elif kind == "TXT":
-            if not any(r.error and r.text.count('"') % 2 for r in own):  # a tool closes its quotes; the copy lost them
-                values["texts"] = tuple(v[0] for v in read)
+            if not any((r.error and r.text.count('"') % 2) or _is_cut(r.text) for r in own):  # a tool closes its quotes; the copy lost them
+                texts = tuple(v[0] for v in read)
+                all_shown = self.block.answers is None or self.block.answers <= len(texts) + len(chain)
+                if all_shown or any(t.startswith("v=") for t in texts):  # what was left out may be the record that is looked for
+                    values["texts"] = texts
         elif kind == "SOA" and own:
             values["serial"] = _serial(own[0].text)
         if kind == "CNAME" and own:
@@ -436,6 +447,23 @@ class _Finished:
         elif block.failed and block.warnings:
             found["error"] = block.warnings[-1]
         return {k: v for k, v in found.items() if v is not None}
+
+
+_DOTTED = frozenset({"dig", "dig-yaml", "host"})  # tools that print each name with its last dot
+
+
+def _is_half(record: PrintedRecord, fmt: str) -> bool:
+    """Whether the data of *record*, the last line of a paste, shows that it goes on: no last dot, no second quotation mark."""
+    text = record.text.rstrip()
+    if record.type in {"MX", "NS", "CNAME", "PTR"}:
+        name = text.split()[-1] if text else ""
+        return not name.endswith(".") if fmt in _DOTTED else "." not in name
+    return record.type == "TXT" and ((text.count('"') % 2 == 1 and text.startswith('"')) or _is_cut(text) or not text)
+
+
+def _is_cut(text: str) -> bool:
+    """Whether the data *text* was begun in brackets (RFC 1035 5.1), and the key that follows on the next lines is not there."""
+    return text.lstrip().startswith("(") and "DKIM1" in text and "p=" not in text
 
 
 def _until(places: list[Place], place: Place) -> list[Place]:

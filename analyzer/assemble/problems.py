@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from analyzer.assemble.delivery import GOOD, NO_QUEUE_ID
+from analyzer.assemble.delivery import GOOD, NO_QUEUE_ID, recipient_of
 from analyzer.assemble.dialogue import DOT, GREETING
 from analyzer.expressions import re
 from analyzer.model import events as ev
@@ -279,6 +279,8 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
             places = (*(open_[0].places if open_ else ()), *d.closed.places)
             return [Problem(kind="timeout", stage=after, by="server", answered=d.closed.answered, places=places, **common)]
         gave_up = d.closed.by == "client" and (open_ or not d.exchanges) and not any(e.to == "QUIT" for e in d.exchanges)
+        if gave_up and after == GREETING and d.tls == "yes" and d.tls_first != "yes":
+            return []  # TLS was begun in the dialogue, so there was a greeting; it was only not copied
         if gave_up:  # the person left while an answer was still due
             places = (*(open_[0].places if open_ else ()), *d.closed.places)
             return [Problem(kind="timeout", stage=after, by="server", answered="no", places=places, **common)]
@@ -334,7 +336,8 @@ def of_deliveries(
             if a.status in GOOD or a.status is None:
                 continue
             later = d.attempts[at + 1 :]
-            done = any(x.rcpt_to == a.rcpt_to and x.status in GOOD for x in later)
+            rcpt_to = recipient_of(a, d.attempts)
+            done = any(recipient_of(x, d.attempts) == rcpt_to and x.status in GOOD for x in later)
             problem = _attempt(a, d, software, resolved=done)
             if d.queue_id in forwards or _led_elsewhere(a, problem.sender_domain):
                 problem = msgspec.structs.replace(problem, forwarded="yes")
@@ -364,12 +367,17 @@ def of_deliveries(
 _NEAR = 12  # lines between a complaint and what it led to
 
 
+def _process(e: ev.Event) -> tuple[object, ...] | None:
+    """The process that wrote *e*; of Postfix's log without process ids, the program: what it says goes on line by line, mostly."""
+    return (e.place.source, e.host, e.agent, e.pid) if e.pid or (e.agent and e.format == "postfix") else None
+
+
 def complaints_of(events: Iterable[ev.Event]) -> dict[Place, ev.Trouble | ev.TlsFailed]:
     """For the place of a failure: what the same process, or anyone about the same message, complained about just before."""
     last: dict[tuple[object, ...], ev.Trouble | ev.TlsFailed] = {}
     found: dict[Place, ev.Trouble | ev.TlsFailed] = {}
     for e in events:
-        process = (e.place.source, e.host, e.agent, e.pid) if e.pid else None
+        process = _process(e)
         queue_id = getattr(e, "queue_id", None)
         message = (e.place.source, e.host, queue_id) if queue_id and queue_id not in NO_QUEUE_ID else None
         dealing = None  # one client's mail by one sender: what Exim tells of its checks has no process
@@ -481,11 +489,14 @@ def _got_through(events: Sequence[ev.Event]) -> set[Place]:
     waiting: dict[tuple[object, ...], list[Place]] = {}
     found: set[Place] = set()
     for e in events:
-        if isinstance(e, ev.ConnectFailed) and e.pid:
-            waiting.setdefault((e.place.source, e.host, e.pid), []).append(e.place)
-        elif isinstance(e, ev.Attempt) and e.pid:
-            before = waiting.pop((e.place.source, e.host, e.pid), ())
-            if e.relay not in {None, "none"} and (e.status in GOOD or (e.queue_id, e.rcpt_to) in done):
+        process = _process(e) if isinstance(e, ev.ConnectFailed | ev.Attempt) else None
+        if process is None:
+            continue
+        if isinstance(e, ev.ConnectFailed):
+            waiting.setdefault(process, []).append(e.place)
+        elif isinstance(e, ev.Attempt):
+            before = waiting.pop(process, ())
+            if e.relay != "none" and (e.status in GOOD or (e.relay and (e.queue_id, e.rcpt_to) in done)):
                 found.update(before)
     return found
 

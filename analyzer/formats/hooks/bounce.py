@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +12,7 @@ from analyzer.formats.hooks.bounce_text import (
     ADDRESS,
     ADDRESS_IN_FIELD,
     MOST_BODY,
+    RETURNED_PART,
     Told,
     address_in,
     first_name,
@@ -134,6 +136,9 @@ def claim(lines: Sequence[Line], fmt: Format) -> list[tuple[int, int]]:
             while how == _FRAGMENTARY and first > (ranges[-1][1] if ranges else 0) and _LEADS.match(lines[first - 1].text):
                 first -= 1
             ranges.append((first, _next_message(lines, index + 1, fmt, fragment=how == _FRAGMENTARY)))
+            index = ranges[-1][1]
+        elif index + 1 < len(lines) and _DELIMITER.fullmatch(lines[index].text) and _CONTENT.match(lines[index + 1].text):
+            ranges.append((index, _next_message(lines, index + 1, fmt)))
             index = ranges[-1][1]
         else:
             index += 1
@@ -287,9 +292,16 @@ class _Reader:
         import email.policy  # takes its time to import: only where there is a message
 
         text = "\n".join(line.text for line in self.lines[start:])
-        if not self.body_at and _BREAKS.search(raw := "\n".join(line.raw for line in self.lines)):
-            text = _plain(raw)  # copied as HTML: its line breaks are not those of the lines
-        self.message: Message = email.message_from_string(text if self.body_at else f"\n{text}", policy=email.policy.compat32)
+        head = "\n".join(line.text for line in self.lines[start : self.body_at])
+        if "multipart/" not in head.lower() and (boundary := _boundary([line.text for line in self.lines[self.body_at :]])):
+            text = _with_boundary(head, text[len(head) :].lstrip("\n"), boundary)
+        elif not self.body_at and _BREAKS.search(raw := "\n".join(line.raw for line in self.lines)):
+            text = "\n" + _plain(raw)  # copied as HTML: its line breaks are not those of the lines
+        elif not self.body_at:
+            text = f"\n{text}"
+        elif (told := _BOUNDARY.search(head)) and f"\n--{told[1]}" not in text:
+            text = _TYPE.sub("", head) + text[len(head) :]  # the parts are there, and nothing that tells them apart
+        self.message: Message = email.message_from_string(text, policy=email.policy.compat32)
         self.envelope_sender: str | None = None  # of the message returned, where Postfix's report names it
         self.report = self.message  # the report itself, which may be attached to somebody's own message
 
@@ -454,6 +466,44 @@ _BREAKS = re.compile(r"(?i)<br\b[^<>]{0,200}>|</p>")
 
 
 # ---- MIME ------------------------------------------------------------------------------------------------------------
+_DELIMITER = re.compile(r"--(?=\S{0,68}[A-Za-z0-9])(\S{1,72})\s*")
+_CONTENT = re.compile(r"(?i)content-[a-z-]{2,30}:(?:\s|$)")
+_REPORTED = re.compile(r"(?i)content-type: *(?:message|text)/(?:(?:global-)?delivery-status|rfc822|rfc822-headers|global|global-headers)\b")
+_BOUNDARY = re.compile(r"(?i)boundary=[\"']?([^\"'\n;]{1,70})")
+_TYPE = re.compile(r"(?im)^(?:content-type|content-transfer-encoding):.*(?:\n[ \t].*)*\n?")
+_MOST_PART_FIELDS = 6
+
+
+def _boundary(texts: Sequence[str]) -> str | None:
+    """What stands between the parts of a message, told from the parts themselves: its header was lost in copying."""
+    last = None
+    for index, text in enumerate(texts):
+        if not text.startswith("--") or not (found := _DELIMITER.fullmatch(text)):
+            continue
+        fields = list(itertools.takewhile(str.strip, texts[index + 1 : index + 1 + _MOST_PART_FIELDS]))
+        if any(_REPORTED.match(field) for field in fields):
+            return found[1]
+        if fields and _CONTENT.match(fields[0]):
+            last = last or found[1]
+        elif last is None and found[1].endswith("--") and f"--{found[1][:-2]}" not in texts[:index]:
+            last = found[1][:-2]  # the end of the last part
+    return last
+
+
+def _with_boundary(head: str, body: str, boundary: str) -> str:
+    """The message whose parts *boundary* separates: what stands before the first of them is the rest of a part."""
+    first = next((line for line in body.splitlines() if line.strip()), "")
+    if first.startswith(f"--{boundary}"):
+        begin = ""
+    elif _CONTENT.match(first):
+        begin = f"--{boundary}\n"
+    elif _name_of(first):
+        begin = f"--{boundary}\nContent-Type: message/delivery-status\n\n"
+    else:
+        begin = f"--{boundary}\nContent-Type: text/plain\n\n"
+    return "\n".join(filter(None, [head, f'Content-Type: multipart/mixed; boundary="{boundary}"'])) + f"\n\n{begin}{body}"
+
+
 _MARKUP = re.compile(r"(?i)\s*(?:<!doctype html|<(?:html|head|body|table|div|p|br|font|span|h[1-6])\b[^<>]{0,400}>)")
 
 
@@ -558,7 +608,12 @@ def _without_fields(text: str) -> str:
         if field and line[:1] in {" ", "\t"} and line.strip():
             continue
         field = _name_of(line)
-        if not field:
+        if not field and _CONTENT.match(line):
+            if RETURNED_PART.match(line):
+                break
+            found.append("")
+            field = "content"
+        elif not field:
             found.append(line)
     return "\n".join(found)
 

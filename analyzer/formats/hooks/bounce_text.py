@@ -156,10 +156,15 @@ _JOINED_TURN = re.compile(r"(?<=[^\s>]) (?=(?:>>>|<<<) [A-Z0-9]|\.\.\. while tal
 
 
 # ---- the text --------------------------------------------------------------------------------------------------------
+RETURNED_PART = re.compile(r"(?i)content-type: *(?:message/(?:rfc822|global)|(?:text|message)/(?:rfc822-headers|global-headers))(?![\w-])")
+
+
 def until_original(lines: Sequence[str], words: Words) -> list[str]:
     """*lines* up to where the message that is returned begins: it is no evidence."""
     begins = words("original")
     for index, line in enumerate(lines):
+        if index and RETURNED_PART.match(line):
+            return list(lines[:index])
         if begins.match(line.lstrip(" \t*#=>_|~[(")) or begins.match(line.strip()):
             return list(lines[:index])
         if index > 1 and line.startswith(("Received: from ", "Received: by ", "Return-Path: <", "Return-path: <")):
@@ -172,7 +177,8 @@ def said(text: str, words: Words, subject: str = "", sender: str | None = None) 
     lines = until_original(_JOINED.sub(r"\1\n", _JOINED_TURN.sub("\n", text)).splitlines()[:MOST_BODY], words)
     body = "\n".join(lines)
     late = words("warning").search(subject) or words("warning").search(body)
-    common = Told(status="deferred" if late else "bounced", mail_from=_labelled_address(lines, words("sender")))
+    done = words("done").search(body)
+    common = Told(status="sent" if done else "deferred" if late else "bounced", mail_from=_labelled_address(lines, words("sender")))
     transcript = list(_transcript(lines))
     if transcript:
         named = _named(lines, sender, words) if len(transcript) == 1 else None  # the session does not show whom it was for

@@ -53,7 +53,7 @@ def sessions(segment: Segment, fmt: Format, found: Sequence[Event], head: re.Pat
             continue
         told = by_session.setdefault(match["session"], [])
         values: dict[str, Any] = {"time": match["time"]}
-        if not told and not isinstance(event, Connected | ConnectFailed):
+        if not told and not isinstance(event, Connected | ConnectFailed | Closed):
             told.append(_connection(event, match, server) if server else _dialled(event, match))
         if isinstance(event, Closed) and any(isinstance(e, ConnectFailed) for e in told):
             continue  # there was nothing to close

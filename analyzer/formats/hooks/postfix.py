@@ -42,7 +42,7 @@ def _with_peers(events: list[Event]) -> list[Event]:
     last: dict[str | None, tuple[int, TlsFailed]] = {}
     found = list(events)
     for at, e in enumerate(events):
-        if not isinstance(e, TlsFailed) or e.pid is None:
+        if not isinstance(e, TlsFailed):
             continue
         if e.client_ip or e.client_name or e.server:
             last[e.pid] = (at, e)

@@ -68,7 +68,7 @@ def _returned(event: Finished) -> Attempt:
         pid=event.pid,
         queue_id=event.queue_id,
         status="bounced",
-        text=event.text,
+        text=None if event.text == "User unknown" else event.text,  # its word for any refusal of a recipient
     )
 
 
