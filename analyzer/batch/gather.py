@@ -191,9 +191,9 @@ class _Reading:
             tag, queue_id, who = told
             place = lanes.format, tag
             if place not in self.hosts:
-                head = self.reader.split(block[begin : line_end(block, begin)])[0]
-                good = head.formats[:1] == (lanes.format,) and head.host == tag.partition(b" ")[0]
-                self.hosts[place] = head.host if good else None
+                read = self.reader.read(block[begin : line_end(block, begin)].rstrip(b"\r"))
+                good = read is not None and read.plan.format == lanes.format and read.host == tag.partition(b" ")[0]
+                self.hosts[place] = read.host if good and read is not None else None
             if (host := self.hosts[place]) is None:
                 continue
             key = b"%b %b" % (host, queue_id)

@@ -443,7 +443,7 @@ class Counter_:  # noqa: N801
             return
         if failed(read):
             slot = self.add(offset, line, read)
-            if taken is not None and lanes is not None and slot is not None and head.formats[0] == lanes.format:
+            if taken is not None and lanes is not None and slot is not None and read.plan.format == lanes.format:
                 self.learn_failure(taken, read, slot)
         elif read.plan.kind == "attempt":
             if read.values[6] is not None and self.is_wanted(*self.asked(read)):
