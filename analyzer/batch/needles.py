@@ -50,6 +50,7 @@ class Part(msgspec.Struct, frozen=True):
     needles: Needles
     wakes: dict[bytes, bytes]
     senders: tuple[bytes, ...]
+    told: tuple[bytes, ...] = ()  # those of deliveries that name a queue id
     # Texts behind the queue id in lines that name a sender or may tell a delivery: how far behind, and whether they name one.
     anchors: dict[bytes, tuple[int, bool]] = {}
 
@@ -59,7 +60,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=delivered ", b"status=deliverable ", b"s
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-35", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-38", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -97,10 +98,16 @@ def _part(reader: Reader, index: int) -> Part:
     roles: dict[bytes, int] = {}
     every = own = False
     senders: set[bytes] = set()
+    told: set[bytes] = set()
     harmless = [s for s in fmt.header.samples if not _may_fail(reader, index, s)]
     stamped = [t.decode() for t in _wakes_of_another_stamp(reader, index)]
-    literals, programs = required(fmt), stamped or _programs(fmt)
+    literals, programs = required(fmt, harmless), stamped or _programs(fmt)
     covers = _covers([literals[m] for m, p in reader.plans[index].items() if arrival(p)])
+    deliveries = [literals[m] for m, p in reader.plans[index].items() if p.kind == "attempt" and p.constants[6] in GOOD_STATUS]
+    # One set for all deliveries: with two a line may be found twice, and must be read.
+    for_all = next((s for s in deliveries[0] if all(s in sets for sets in deliveries)), None) if deliveries else None
+    # Where lines tell neither deliveries nor arrivals, reading some in vain is cheaper than looking at the program of each.
+    rarely = len(harmless) + 1 if deliveries or covers else 4
     for marker, plan in reader.plans[index].items():
         names = {n for _, n in fmt.compiled.kinds[marker][1]}
         sent = plan.kind == "attempt" and plan.constants[6] in GOOD_STATUS
@@ -113,19 +120,26 @@ def _part(reader: Reader, index: int) -> Part:
         if plan.fails and "status" in names and any(w.endswith("status=") for s in sets if len(s) == 1 for w in s):
             roles |= dict.fromkeys(_GOOD_ENDS, SENT)
             texts = ["status="]
+            told.update(_GOOD_ENDS)
         elif sets:
             if plan.kind == "refused":
                 sets = [[w for w in s if w.strip(": ").replace("milter-", "") not in PASSED] for s in sets]
             common_text = _common_text(covers, sets) if came else None
             texts = (
-                [common_text] if common_text else min(sets, key=lambda s: (_frequent(s, harmless), -min(map(len, s), default=0), len(s), s))
+                [common_text]
+                if common_text
+                else for_all
+                if sent and for_all in sets
+                else min(sets, key=lambda s: (_frequent(s, harmless), -min(map(len, s), default=0), len(s), s))
             )
-            if plan.fails and _frequent(texts, harmless) and 0 < len(programs) <= 4:
+            if plan.fails and _frequent(texts, harmless) * rarely > len(harmless) and 0 < len(programs) <= 4:
                 texts, weak = programs, True
         else:
             texts, weak = programs, True
             every = every or not texts
             own = own or (plan.fails and fmt.header.over == "text")
+        if sent and "queue_id" in names:
+            told.update(t.encode() for t in texts)
         if names_sender:
             senders.update(t.encode() for t in texts)
         if plan.fails or sent or came or gave_up:
@@ -143,6 +157,7 @@ def _part(reader: Reader, index: int) -> Part:
         needles,
         _wakes(fmt, common) | _wakes_of_another_stamp(reader, index) | dict.fromkeys(OWN_STAMPS if own else (), b""),
         tuple(sorted(senders)),
+        tuple(sorted(told)),
         _anchors(reader, index),
     )
 
