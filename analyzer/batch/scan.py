@@ -508,7 +508,9 @@ class Counter_:  # noqa: N801
             shape = self.k.shape(without(text, (v[15], rcpt, sender, v[16], v[19])), None)
         else:
             shape = self.k.shape(text, rcpt) if text else ""
-        key = (plan.format, plan.alias, host, v[6], v[8], v[7], v[5], v[10], v[11], v[12], v[13], shape, self.remote_of(read))
+        # Whether the client has a name decides whether a broken handshake matters.
+        reason = v[13] or (b"unnamed" if plan.kind == "tls_failed" and v[16] == b"unknown" else None)
+        key = (plan.format, plan.alias, host, v[6], v[8], v[7], v[5], v[10], v[11], v[12], reason, shape, self.remote_of(read))
         slot = self.of_groups.get(key)
         if slot is None:
             slot = self.of_groups[key] = Slot(self.tally.groups.setdefault(key, Group()), host)
