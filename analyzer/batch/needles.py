@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -60,7 +61,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=delivered ", b"status=deliverable ", b"s
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-38", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-39", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -216,9 +217,15 @@ def _quiet_texts(
         return {}
     failing = [s for s in fmt.header.samples if s not in harmless]
     calm = [literals[m] for m, p in plans.items() if not p.fails and p.kind != "attempt"]
-    found = {
-        t for sets in calm for s in sets for t in s if min(map(len, s)) >= _LEAST_QUIET and not any(u in f for u in s for f in failing)
-    }
+    eligible = [
+        {tuple(s) for s in sets if min(map(len, s), default=0) >= _LEAST_QUIET and not any(u in f for u in s for f in failing)}
+        for sets in calm
+    ]
+    found: set[str] = set()
+    while some := Counter(s for sets in eligible for s in sets):  # a text for every kind, before a second one for some
+        best = max(some, key=lambda s: (some[s], -len(s), s))
+        found.update(best)
+        eligible = [sets for sets in eligible if best not in sets]
     left = {m for m, p in plans.items() if p.kind == "client_gone" and not p.fails}
     aliases = {plans[m].alias for m in left}
     ends = {" " + s.rpartition(" ")[2] for s in fmt.header.samples if s not in failing and fmt.alias_of(s) in aliases}
