@@ -101,5 +101,5 @@ def reference(items, notes, known, book, options):
                         gathered.stories.setdefault(key, []).append((order, raw, number))
     for story in gathered.stories.values():
         story.sort()
-    judged = judgements(chosen, gathered, known.reader, book)
+    judged = judgements(chosen, gathered, known.reader, book, {told[0] for told in tally.sent})
     return report_of(items, years, [*notes, *tally.notes], tally, gathered, judged, book)

@@ -47,6 +47,18 @@ def message(day="Nov 20"):
     return MESSAGE.format(day=day)
 
 
+def test_a_strangers_broken_handshake_beside_delivered_mail_is_noise(tmp_path):
+    broken = "Nov 20 09:00:00 mx1 postfix/smtpd[71]: SSL_accept error from {}: -1\n"
+    (tmp_path / "m").write_text(broken.format("unknown[203.0.113.7]") + broken.format("mail.partner.example[192.0.2.77]"))
+    alone = run([tmp_path])
+    assert (len(alone.incidents), len(alone.noise)) == (1, 0)
+    with (tmp_path / "m").open("a") as file:
+        file.write(HEALTHY)
+    beside = run([tmp_path])
+    assert [i.samples[0].lines[0].text for i in beside.incidents] == [broken.format("mail.partner.example[192.0.2.77]").strip()]
+    assert [i.events for i in beside.noise] == [1]
+
+
 @pytest.mark.parametrize(("name", "pack"), [("m.gz", gzip.compress), ("m.bz2", bz2.compress), ("m.xz", lzma.compress)])
 def test_packed_logs_are_read(tmp_path, name, pack):
     (tmp_path / name).write_bytes(pack(message().encode()))

@@ -11,14 +11,16 @@ import msgspec
 import pytest
 
 from analyzer.batch import sources
+from analyzer.batch.apart import Apart
 from analyzer.batch.engines import Local, knowledge
 from analyzer.batch.heads import Heads, linear, other_than
+from analyzer.batch.reader import Reader
 from analyzer.batch.run import Options, batch, tasks_of, years_of
 from analyzer.batch.scan import scan
 from analyzer.render.batch_json import json_of
 from analyzer.rulebook import load_rules
 from tests.batch_reference import reference
-from tests.bench.generate import exim, opensmtpd, postfix, sendmail
+from tests.bench.generate import exim, mixed, opensmtpd, postfix, sendmail
 
 KEY = ((), ())
 
@@ -66,6 +68,7 @@ def logs(tmp_path_factory):
     (folder / "iso.log").write_text("".join(with_iso_stamps(postfix(60_000, 0.3, 8))))
     (folder / "mainlog").write_text("".join(exim(60_000, 0.3, 5)))
     (folder / "maillog").write_text("".join(sendmail(60_000, 0.3, 6)) + "".join(opensmtpd(60_000, 0.3, 7)))
+    (folder / "messages").write_text("".join(mixed(150_000, 0.3, 9)))
     known = knowledge(*KEY).reader
     with (folder / "syslog").open("w") as file:  # a line of every kind of every format
         for fmt in known.logs:
@@ -185,8 +188,38 @@ def test_a_line_whose_head_is_unknown_is_found_wherever_it_differs():
 def test_heads_are_known_only_where_all_lines_have_them(last):
     heads = Heads(knowledge(*KEY).reader)
     block = "".join(postfix(5_000, 0.3, 2)).encode()
-    on = frozenset(i for i, f in enumerate(heads.reader.logs) if f.name.startswith("postfix"))
-    assert heads.known(block, on)
+    (formats,) = [(i,) for i, f in enumerate(heads.reader.logs) if f.name == "postfix"]
+    assert heads.known(block, formats)
     assert heads.host == b"mx1"
-    assert not heads.known(block + last, on)
+    assert not heads.known(block + last, formats)
     assert heads.host is None
+
+
+def test_lines_of_several_programs_are_taken_apart_with_their_places():
+    reader = knowledge(*KEY).reader
+    block = "".join(line if n % 40 < 39 else "not a log line\n\n" + line for n, line in enumerate(mixed(60_000, 0.3, 2))).encode()
+    parts = list(Apart(reader).parts(1_000, block) or ())
+    assert len(parts) > 8
+    seen = set()
+    for part in parts:
+        at = 0
+        for line in part.block.split(b"\n")[:-1]:
+            place = part.place(at)
+            assert block[place - 1_000 :].startswith(line + b"\n")
+            assert reader.split(line)[0].formats == part.formats
+            assert part.host in {None, b"mx1"}
+            at += len(line) + 1
+            seen.add(place)
+    read = [line for line in block.split(b"\n") if line and reader.split(line)[0].formats]
+    assert len(seen) == len(read)
+
+
+@pytest.mark.parametrize(("maker", "most"), [(postfix, 0.02), (exim, 0.02), (sendmail, 0.02), (opensmtpd, 0.05), (mixed, 0.07)])
+def test_few_lines_are_read_whole(tmp_path, monkeypatch, maker, most):
+    (tmp_path / "log").write_text("".join(maker(1_000_000, 0.02, 3)))
+    items, _ = sources.find([str(tmp_path / "log")])
+    tasks = tasks_of(items, years_of(items), Options(zone=UTC))
+    known, asked = knowledge(*KEY), []
+    monkeypatch.setattr(Reader, "of", lambda self, *line, of=Reader.of: asked.append(1) or of(self, *line))
+    tally = scan(tasks[0], known)
+    assert len(asked) < most * tally.lines

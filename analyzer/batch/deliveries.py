@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.expressions import re
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -63,6 +65,18 @@ def beyond(block: bytes, hits: Hits, begins: list[int]) -> list[bytes]:  # noqa:
     return [block[a:z] if 0 <= a < z < n else b"" for a, z, n in zip(ats, ends, stops, strict=True)]
 
 
+def framed(block: bytes, hits: Hits, begins: list[int]) -> list[bytes]:
+    """Of others what stands before the text, without names, ids and numbers: ``lmtp(greta@example.com)<71><abc>: msgid=<1@mx>: saved mail to INBOX``
+
+    That tells what the line is, not what it holds; so it serves where deliveries name no recipient and no relay.
+    """
+    find = block.find
+    return [_HELD(b"<>", block[find(b": ", b + 1, s) : e]) for (_, s, e), b in zip(hits, begins, strict=True)]
+
+
+_HELD = re.compile(rb"(?<=[<(])[^<>()\s]*[^<>()\s0-9][^<>()\s]*(?=[)>])|[0-9]+").sub
+
+
 def hosts(block: bytes, begins: list[int]) -> bytes | list[bytes]:
     """The word behind the stamp of each line, or the one of all; a line with another stamp than most gets what is no host."""
     find = block.find
@@ -82,8 +96,10 @@ def hosts(block: bytes, begins: list[int]) -> bytes | list[bytes]:
 _NUMBERS = frozenset(b"0123456789")
 
 
-def shortened(raw: bytes) -> bytes:
-    """*raw* without what differs among deliveries to one domain by one relay."""
+def shortened(way: Way, raw: bytes) -> bytes:
+    """*raw*, which *way* cut out, without what differs among deliveries to one domain by one relay."""
+    if way is framed:
+        return raw
     raw = raw.partition(b"\n")[0]
     if (at := raw.find(b", ")) >= 0:
         relay = raw.find(b"relay=", at)
@@ -95,13 +111,13 @@ def shortened(raw: bytes) -> bytes:
     return raw[:cut] + (raw[relay:] if relay >= 0 else b"")
 
 
-def way_of(text: bytes) -> Way | None:
-    """How lines with *text* are told apart; None where each must be read."""
+def way_of(text: bytes) -> Way:
+    """How lines with *text* are told apart."""
     if text.startswith(b"status="):
         return behind
     if text.startswith(b", stat="):
         return between
-    return ahead if text in {b"=> ", b"-> ", b">> "} else beyond if text == b" mta delivery evpid=" else None
+    return ahead if text in {b"=> ", b"-> ", b">> "} else beyond if text == b" mta delivery evpid=" else framed
 
 
 def token(block: bytes, begin: int, end: int) -> bytes:

@@ -15,7 +15,7 @@ from analyzer.batch.trace import Found, grep
 from analyzer.errors import MailwhyError, UnreadableInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from analyzer.model.rule import RuleBook
 
@@ -110,13 +110,13 @@ class Local:
             return [f for task in tasks for f in grep(task, texts, self.known)]
         return [f for found in spread(lambda task: grep(task, texts, self.known), tasks, self.jobs) for f in found]
 
-    def judge(self, chosen: dict[Key, Group], gathered: Gathered, book: RuleBook) -> dict[Key, Judgement]:
-        """What the rules say of each shape."""
+    def judge(self, chosen: dict[Key, Group], gathered: Gathered, book: RuleBook, hosts: Collection[bytes]) -> dict[Key, Judgement]:
+        """What the rules say of each shape; *hosts* are those that delivered mail."""
         if self.jobs < 2 or len(chosen) < _FEW_SHAPES:
-            return judgements(chosen, gathered, self.known.reader, book)
+            return judgements(chosen, gathered, self.known.reader, book, hosts)
         found: dict[Key, Judgement] = {}
         keys = list(chosen)
-        for part in spread(lambda k: judgements({k: chosen[k]}, gathered, self.known.reader, book), keys, self.jobs):
+        for part in spread(lambda k: judgements({k: chosen[k]}, gathered, self.known.reader, book, hosts), keys, self.jobs):
             found |= part
         return {k: found[k] for k in keys}
 
@@ -172,9 +172,9 @@ class Dask:
             raise Interrupted(total) from None
         return total
 
-    def judge(self, chosen: dict[Key, Group], gathered: Gathered, book: RuleBook) -> dict[Key, Judgement]:
-        """What the rules say of each shape."""
-        return judgements(chosen, gathered, knowledge(*self.key).reader, book)
+    def judge(self, chosen: dict[Key, Group], gathered: Gathered, book: RuleBook, hosts: Collection[bytes]) -> dict[Key, Judgement]:
+        """What the rules say of each shape; *hosts* are those that delivered mail."""
+        return judgements(chosen, gathered, knowledge(*self.key).reader, book, hosts)
 
     def _results(self, futures: list[Any]) -> Iterator[Any]:
         from distributed import as_completed as completed

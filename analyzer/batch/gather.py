@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from analyzer.batch.deliveries import token
-from analyzer.batch.needles import SENT
 from analyzer.batch.net import Finder
 from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
@@ -57,7 +56,7 @@ class Search:
         good: set[bytes] = set()
         self.senders: set[bytes] = set()
         for part in (knowledge.parts[i] for i in sorted(formats)):
-            sent = part.needles.of(SENT)
+            sent = part.told
             good.update(sent)
             if part.anchors and all(anchors.get(t, a) == a for t, a in part.anchors.items()):
                 anchors |= part.anchors
@@ -175,12 +174,15 @@ class _Reading:
                 name = block[block.find(b": ", begin, stop) + 2 : start]
                 name = name[: name.find(b":")]
                 name = name if name in self.names else token(block, begin, end)
-                if name not in self.names and not (
-                    self.sought.odd and any(w in self.names or w[:8] in self.names for w in _IDS.findall(line[:1000]))
-                ):
+                if name not in self.names and not (self.sought.odd and self.holds_id(line)):
                     continue
             done = end
             self.line((self.source, offset + begin), line, name, names_sender=names_sender)
+
+    def holds_id(self, line: bytes) -> bool:
+        """Whether one of the queue ids stands somewhere in *line*."""
+        words = _IDS.findall(line[:1000])
+        return not self.names.isdisjoint(words) or not self.names.isdisjoint([w[:_SHORT_ID] for w in words])
 
     def by_lanes(self, offset: int, block: bytes, begin: int, *, names_sender: bool) -> bool:
         """Whether a lane took the line at *begin*."""
@@ -191,9 +193,9 @@ class _Reading:
             tag, queue_id, who = told
             place = lanes.format, tag
             if place not in self.hosts:
-                head = self.reader.split(block[begin : line_end(block, begin)])[0]
-                good = head.formats[:1] == (lanes.format,) and head.host == tag.partition(b" ")[0]
-                self.hosts[place] = head.host if good else None
+                read = self.reader.read(block[begin : line_end(block, begin)].rstrip(b"\r"))
+                good = read is not None and read.plan.format == lanes.format and read.host == tag.partition(b" ")[0]
+                self.hosts[place] = read.host if good and read is not None else None
             if (host := self.hosts[place]) is None:
                 continue
             key = b"%b %b" % (host, queue_id)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from analyzer.batch.reader import Reader
 
 _MOST = 80  # heads of a range
-_PAUSE = 8  # blocks
 _STAMPS = range(15, 40)  # how long they may be
 _DATED = re.compile(rb"[A-Z][a-z]{2} [ 0-9][0-9] |20[0-9]{2}-").match
 
@@ -55,28 +54,22 @@ class Heads:
         self._known: set[bytes] = set()
         self._stamp = 0
         self._search: Any = None
-        self._pause = 0
 
-    def known(self, block: bytes, on: frozenset[int]) -> bool:
-        """Whether all lines of *block* have heads that are known, and no others than the formats *on* read what has such."""
+    def known(self, block: bytes, formats: tuple[int, ...]) -> bool:
+        """Whether all lines of *block* have heads that are known, and what has such is read by *formats*, which are always the same."""
         self.host = None
-        if self._pause:
-            self._pause -= 1
-            return False
-        if not block[self._stamp :].startswith(tuple(self._known)) and not self._learn(line_from(block, 0), on):
-            self._pause = _PAUSE
+        if not block.startswith(tuple(self._known), self._stamp) and not self._learn(line_from(block, 0), formats):
             return False
         while found := self._search.search(block):
-            if not self._learn(line_from(block, found.start() + 1), on):
-                self._pause = _PAUSE
+            if not self._learn(line_from(block, found.start() + 1), formats):
                 return False
         self.host = next(iter(self._hosts)) if len(self._hosts) == 1 else None
         return True
 
-    def _learn(self, line: bytes, on: frozenset[int]) -> bool:
+    def _learn(self, line: bytes, formats: tuple[int, ...]) -> bool:
         """Learn the head of *line*; whether that could be done."""
         head = self.reader.split(line)[0]
-        if head.program is None or not head.host or not on.issuperset(head.formats) or len(self._known) >= _MOST:
+        if head.program is None or not head.host or head.formats != formats or len(self._known) >= _MOST:
             return False
         text = b" %b %b" % (head.host, head.program.encode())
         at = line.find(text)

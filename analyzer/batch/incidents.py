@@ -14,11 +14,12 @@ from analyzer.infer.report import what
 from analyzer.infer.wording import fill
 from analyzer.model.batch import Incident, Reply, Sample, SampleLine, Surge, Traffic, Waiting
 from analyzer.model.capture import Capture, Line, Parsed, Segment
+from analyzer.model.case import Delivery
 from analyzer.model.report import word_of
 from analyzer.segment import enveloped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from analyzer.batch.gather import Gathered
     from analyzer.batch.reader import Reader
@@ -74,9 +75,11 @@ def representatives(tally: Tally) -> dict[Key, Group]:
     return {s: by_shape[s] for s in most}
 
 
-def judgements(chosen: dict[Key, Group], gathered: Gathered, reader: Reader, book: RuleBook) -> dict[Key, Judgement]:
-    """What the rules say of each shape, asked once with its representative's story."""
-    return {shape: _judged(group, gathered, reader, book) for shape, group in chosen.items()}
+def judgements(
+    chosen: dict[Key, Group], gathered: Gathered, reader: Reader, book: RuleBook, hosts: Collection[bytes]
+) -> dict[Key, Judgement]:
+    """What the rules say of each shape, asked once with its representative's story; *hosts* are those that delivered mail."""
+    return {shape: _judged(group, gathered, reader, book, hosts) for shape, group in chosen.items()}
 
 
 def _story(group: Group, gathered: Gathered) -> list[tuple[Any, bytes, int]]:
@@ -97,12 +100,15 @@ def _story(group: Group, gathered: Gathered) -> list[tuple[Any, bytes, int]]:
     return found[begin : end + 1]
 
 
-def _judged(group: Group, gathered: Gathered, reader: Reader, book: RuleBook) -> Judgement:
+def _judged(group: Group, gathered: Gathered, reader: Reader, book: RuleBook, hosts: Collection[bytes]) -> Judgement:
     story = _story(group, gathered)
     assert group.sample is not None
     at = next(i for i, (order, _, _) in enumerate(story) if order == group.sample[:3])
     # What came after the failure would only say that it passed.
     case = case_of([line for _, line, _ in story[: at + 1]][-200:], reader, book)
+    if group.example[0] in hosts and any(p.kind == "tls-failure" for p in case.problems):
+        # A handshake that fails beside delivered mail is another matter than one that fails alone.
+        case = msgspec.structs.replace(case, deliveries=(*case.deliveries, Delivery(places=(), delivered="yes")))
     last = case.captures[0].lines[-1].number
     judged = judge(case, book)
     found = [i for i, p in enumerate(judged.case.problems) if any(x.line == last for x in p.places) and p.kind != "observed"]

@@ -23,7 +23,7 @@ import msgspec
 from analyzer import cache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from analyzer.formats.load import Format
 
@@ -35,57 +35,59 @@ _REPEATS = (MAX_REPEAT, MIN_REPEAT, POSSESSIVE_REPEAT)
 
 def behind_ids(fmt: Format, markers: Iterable[int]) -> dict[int, set[str]]:
     """For each of *markers* the texts of which one stands behind the queue id."""
-    tree = list(sre.parse(fmt.compiled.pattern))
+    ways = paths(sre.parse(fmt.compiled.pattern).data, set(markers))
     found = {}
     for marker in markers:
         groups = {g for g, name in fmt.compiled.kinds[marker][1] if name == "queue_id"}
-        found[marker] = behind(path_to(tree, marker) or [], groups) if groups else {""}
+        found[marker] = behind(ways.get(marker, []), groups) if groups else {""}
     return found
 
 
-def required(fmt: Format) -> dict[int, list[list[str]]]:
-    """For each marker of *fmt*'s expression the sets of texts of which one stands in every line that it marks."""
-    key = cache.key(fmt.compiled.pattern, "literals-5")
+def required(fmt: Format, common: Sequence[str]) -> dict[int, list[list[str]]]:
+    """For each marker of *fmt*'s expression the sets of texts of which one stands in every line that it marks.
+
+    Where an alternative offers several, what is rare in *common* lines is taken.
+    """
+    key = cache.key(fmt.compiled.pattern, *common, "literals-6")
     packed = cache.load(f"literals-{fmt.name}", key)
     if packed is not None:
         try:
             return msgspec.msgpack.decode(packed, type=dict[int, list[list[str]]])
         except msgspec.MsgspecError:
             pass  # a damaged cache costs time only
-    found = _required(fmt)
+    found = _required(fmt, _Texts(common))
     cache.save(f"literals-{fmt.name}", key, msgspec.msgpack.encode(found))
     return found
 
 
-def _required(fmt: Format) -> dict[int, list[list[str]]]:
-    tree = list(sre.parse(fmt.compiled.pattern))
-    return {marker: [sorted(s) for s in sorted(candidates(path_to(tree, marker) or []), key=sorted)] for marker in fmt.compiled.kinds}
+def _required(fmt: Format, texts: _Texts) -> dict[int, list[list[str]]]:
+    ways = paths(sre.parse(fmt.compiled.pattern).data, fmt.compiled.kinds.keys())
+    return {marker: [sorted(s) for s in sorted(texts.of(ways.get(marker, [])), key=sorted)] for marker in fmt.compiled.kinds}
 
 
 def best_of(expression: str) -> list[str]:
     """Texts of which one stands in whatever *expression* finds: the set whose shortest is longest."""
-    found = candidates(list(sre.parse(expression)))
-    return sorted(_longest(found)) if found else []
+    texts = _Texts(())
+    found = texts.of(list(sre.parse(expression)))
+    return sorted(texts.best(found)) if found else []
 
 
-def _longest(sets: set[AnyOf]) -> AnyOf:
-    """The set whose shortest text is longest."""
-    return max(sets, key=lambda s: (min(map(len, s)), sorted(s)))
+def paths(tree: Sequence[Any], markers: Collection[int]) -> dict[int, list[Any]]:
+    """What must be matched, in order, before each of the groups *markers* is."""
+    found: dict[int, list[Any]] = {}
 
+    def walk(items: Sequence[Any], above: list[Any]) -> None:
+        for n, (op, value) in enumerate(items):
+            if op is SUBPATTERN and value[0] in markers:
+                found[value[0]] = [*above, *items[:n]]
+            inside = _inside(op, value)
+            if inside:
+                before = [*above, *items[:n]]
+                for part in inside:
+                    walk(part.data if isinstance(part, sre.SubPattern) else part, before)
 
-def path_to(items: Any, marker: int) -> list[Any] | None:
-    """What must be matched, in order, before group *marker* is; None where it is not among *items*."""
-    before: list[Any] = []
-    for item in items:
-        op, value = item
-        if op is SUBPATTERN and value[0] == marker:
-            return before
-        for inside in _inside(op, value):
-            found = path_to(inside, marker)
-            if found is not None:
-                return before + found
-        before.append(item)
-    return None
+    walk(tree, [])
+    return found
 
 
 def behind(items: Any, groups: set[int]) -> set[str]:
@@ -127,30 +129,60 @@ def _inside(op: Any, value: Any) -> list[Any]:
     return []
 
 
-def candidates(items: Any) -> set[AnyOf]:
-    """Sets of texts of which one stands in whatever *items* match."""
-    found: set[AnyOf] = set()
-    run = {""}
+class _Texts:
+    """The texts that expressions cannot do without, chosen by how rare they are in *common* lines."""
 
-    def end() -> None:
-        nonlocal run
-        if min(map(len, run)) >= _LEAST:
-            found.add(frozenset(run))
+    def __init__(self, common: Sequence[str]) -> None:
+        self.common = common
+        self._frequent: dict[AnyOf, int] = {}
+
+    def best(self, sets: set[AnyOf]) -> AnyOf:
+        """The rarest set; of several the one whose shortest text is longest."""
+        return max(sets, key=lambda s: (-self.frequency(s), min(map(len, s)), sorted(s)))
+
+    def frequency(self, texts: AnyOf) -> int:
+        """How many of the common lines hold one of *texts*."""
+        if texts not in self._frequent:
+            self._frequent[texts] = sum(any(t in line for t in texts) for line in self.common)
+        return self._frequent[texts]
+
+    def of(self, items: Any) -> set[AnyOf]:
+        """Sets of texts of which one stands in whatever *items* match."""
+        found: set[AnyOf] = set()
         run = {""}
 
-    for op, value in _flat(items):
-        if op in {ASSERT, ASSERT_NOT, AT}:
-            continue
-        words = _words(op, value)
-        if words is not None and len(words) * len(run) <= _MOST:
-            run = {a + b for a in run for b in words}
-            continue
+        def end() -> None:
+            nonlocal run
+            if min(map(len, run)) >= _LEAST:
+                found.add(frozenset(run))
+            run = {""}
+
+        for op, value in _flat(items):
+            if op is ASSERT:
+                found |= self.of(value[1])  # what is looked for ahead stands in the line too
+            if op in {ASSERT, ASSERT_NOT, AT}:
+                continue
+            words = _words(op, value)
+            if words is not None and len(words) * len(run) <= _MOST:
+                run = {a + b for a in run for b in words}
+                continue
+            end()
+            found |= self._inside(op, value)
+            if words is not None:
+                run = words
         end()
-        found |= _of(op, value)
-        if words is not None:
-            run = words
-    end()
-    return found
+        return found
+
+    def _inside(self, op: Any, value: Any) -> set[AnyOf]:
+        if op is BRANCH:
+            each = [self.of(branch) for branch in value[1]]
+            if not all(each):
+                return set()
+            best = frozenset().union(*(self.best(c) for c in each))
+            return {best} if len(best) <= _MOST else set()
+        if op in _REPEATS and value[0] >= 1:
+            return self.of(value[2])
+        return set()
 
 
 def _words(op: Any, value: Any) -> set[str] | None:
@@ -178,18 +210,6 @@ def _all_words(items: Any) -> set[str] | None:
             return None
         run = {a + b for a in run for b in words}
     return run
-
-
-def _of(op: Any, value: Any) -> set[AnyOf]:
-    if op is BRANCH:
-        each = [candidates(branch) for branch in value[1]]
-        if not all(each):
-            return set()
-        best = frozenset().union(*(_longest(c) for c in each))
-        return {best} if len(best) <= _MOST else set()
-    if op in _REPEATS and value[0] >= 1:
-        return candidates(value[2])
-    return set()
 
 
 def _flat(items: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -50,6 +51,7 @@ class Part(msgspec.Struct, frozen=True):
     needles: Needles
     wakes: dict[bytes, bytes]
     senders: tuple[bytes, ...]
+    told: tuple[bytes, ...] = ()  # those of deliveries that name a queue id
     # Texts behind the queue id in lines that name a sender or may tell a delivery: how far behind, and whether they name one.
     anchors: dict[bytes, tuple[int, bool]] = {}
 
@@ -59,7 +61,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=delivered ", b"status=deliverable ", b"s
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-35", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-39", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -97,10 +99,16 @@ def _part(reader: Reader, index: int) -> Part:
     roles: dict[bytes, int] = {}
     every = own = False
     senders: set[bytes] = set()
+    told: set[bytes] = set()
     harmless = [s for s in fmt.header.samples if not _may_fail(reader, index, s)]
     stamped = [t.decode() for t in _wakes_of_another_stamp(reader, index)]
-    literals, programs = required(fmt), stamped or _programs(fmt)
+    literals, programs = required(fmt, harmless), stamped or _programs(fmt)
     covers = _covers([literals[m] for m, p in reader.plans[index].items() if arrival(p)])
+    deliveries = [literals[m] for m, p in reader.plans[index].items() if p.kind == "attempt" and p.constants[6] in GOOD_STATUS]
+    # One set for all deliveries: with two a line may be found twice, and must be read.
+    for_all = next((s for s in deliveries[0] if all(s in sets for sets in deliveries)), None) if deliveries else None
+    # Where lines tell neither deliveries nor arrivals, reading some in vain is cheaper than looking at the program of each.
+    rarely = len(harmless) + 1 if deliveries or covers else 4
     for marker, plan in reader.plans[index].items():
         names = {n for _, n in fmt.compiled.kinds[marker][1]}
         sent = plan.kind == "attempt" and plan.constants[6] in GOOD_STATUS
@@ -113,19 +121,26 @@ def _part(reader: Reader, index: int) -> Part:
         if plan.fails and "status" in names and any(w.endswith("status=") for s in sets if len(s) == 1 for w in s):
             roles |= dict.fromkeys(_GOOD_ENDS, SENT)
             texts = ["status="]
+            told.update(_GOOD_ENDS)
         elif sets:
             if plan.kind == "refused":
                 sets = [[w for w in s if w.strip(": ").replace("milter-", "") not in PASSED] for s in sets]
             common_text = _common_text(covers, sets) if came else None
             texts = (
-                [common_text] if common_text else min(sets, key=lambda s: (_frequent(s, harmless), -min(map(len, s), default=0), len(s), s))
+                [common_text]
+                if common_text
+                else for_all
+                if sent and for_all in sets
+                else min(sets, key=lambda s: (_frequent(s, harmless), -min(map(len, s), default=0), len(s), s))
             )
-            if plan.fails and _frequent(texts, harmless) and 0 < len(programs) <= 4:
+            if plan.fails and _frequent(texts, harmless) * rarely > len(harmless) and 0 < len(programs) <= 4:
                 texts, weak = programs, True
         else:
             texts, weak = programs, True
             every = every or not texts
             own = own or (plan.fails and fmt.header.over == "text")
+        if sent and "queue_id" in names:
+            told.update(t.encode() for t in texts)
         if names_sender:
             senders.update(t.encode() for t in texts)
         if plan.fails or sent or came or gave_up:
@@ -143,6 +158,7 @@ def _part(reader: Reader, index: int) -> Part:
         needles,
         _wakes(fmt, common) | _wakes_of_another_stamp(reader, index) | dict.fromkeys(OWN_STAMPS if own else (), b""),
         tuple(sorted(senders)),
+        tuple(sorted(told)),
         _anchors(reader, index),
     )
 
@@ -201,9 +217,15 @@ def _quiet_texts(
         return {}
     failing = [s for s in fmt.header.samples if s not in harmless]
     calm = [literals[m] for m, p in plans.items() if not p.fails and p.kind != "attempt"]
-    found = {
-        t for sets in calm for s in sets for t in s if min(map(len, s)) >= _LEAST_QUIET and not any(u in f for u in s for f in failing)
-    }
+    eligible = [
+        {tuple(s) for s in sets if min(map(len, s), default=0) >= _LEAST_QUIET and not any(u in f for u in s for f in failing)}
+        for sets in calm
+    ]
+    found: set[str] = set()
+    while some := Counter(s for sets in eligible for s in sets):  # a text for every kind, before a second one for some
+        best = max(some, key=lambda s: (some[s], -len(s), s))
+        found.update(best)
+        eligible = [sets for sets in eligible if best not in sets]
     left = {m for m, p in plans.items() if p.kind == "client_gone" and not p.fails}
     aliases = {plans[m].alias for m in left}
     ends = {" " + s.rpartition(" ")[2] for s in fmt.header.samples if s not in failing and fmt.alias_of(s) in aliases}

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from analyzer.batch.deliveries import line_from, way_of
-from analyzer.batch.heads import Heads, linear, other_than
+from analyzer.batch.heads import linear, other_than
 from analyzer.batch.needles import ARRIVED, FAIL, INFO, OWN_STAMPS, QUIET, SENT, WEAK, Part, has_own_line, has_own_stamp, merged
 from analyzer.expressions import compiled, re
 
@@ -122,7 +122,6 @@ class Net:
         self.first = len(first)
         self.fails = self.first + len(rest)
         self.weak = self.fails + len(weak)
-        self.has_weak = bool(weak)
         self.healthy = Finder(self.texts, range(self.first), automaton=automaton)
         self.failing = Finder(self.texts, range(self.first, self.fails), automaton=automaton)
         self.names = Finder(self.texts, range(self.fails, len(self.texts)), automaton=automaton)
@@ -141,6 +140,11 @@ class Net:
         self._unknown = compiled(_NO_KNOWN.replace(b"%b", b"|".join(map(re.escape, known)))) if known else None
         self._ways = other_than([b" " + t for t in known]) if known else None
         self._forms: dict[bytes, Any] = {}
+
+    def find(self, block: bytes) -> tuple[Hits, Hits, list[int]]:
+        """What `Awake.find` finds, where all lines of *block* are known to be of this net's formats."""
+        unknown = [b for b in self.not_known(block) or () if has_own_stamp(block, b + 1)]
+        return self.healthy.find(block), self.failing.find(block) + self.names.find(block), unknown
 
     def not_known(self, block: bytes) -> list[int] | None:
         """Before which lines of *block* these are: without a format's own stamp and something known that says what they are.
@@ -182,7 +186,6 @@ class Awake:
     def __init__(self, knowledge: Knowledge, *, automaton: bool) -> None:
         self.k, self.automaton = knowledge, automaton
         self.on: frozenset[int] = frozenset()
-        self.heads = Heads(knowledge.reader)
         self.dated = False  # the lines begin with a date; which of them have a format's own stamp must be looked at
         self._sleepers()
 
@@ -197,7 +200,6 @@ class Awake:
                 if other != text and other in text:
                     self.of[text] = behind, formats | more
         self.own = self.of.pop(OWN_STAMPS[0], (b"", set()))[1] if self.dated else set()
-        self.lanes = [lanes for i in sorted(self.on) if (lanes := self.k.lanes(i)) is not None]
         self.net = self.k.net(self.on, tuple(sorted(t for t, (_, f) in self.of.items() if f)), automaton=self.automaton)
         self.shared = [t for t in self.of if t in self.net.needles.texts]  # these are searched for anyway
 
@@ -208,7 +210,6 @@ class Awake:
         if not self.dated and block.startswith(b"20"):
             self.dated = True
             self._sleepers()
-        self.heads.host = None
         while True:
             strange = self.net.not_known(block)
             names = self._names(block, strange)
@@ -231,8 +232,6 @@ class Awake:
             begins = list(accumulate(map(len, lines), lambda at, length: at + length + 1, initial=1))
             shifts = [b + 1 - at for b, at in zip(strange, begins, strict=False)]
             return [(n, s + (d := shifts[max(0, bisect_right(begins, s) - 1)]), e + d) for n, s, e in names]
-        if strange is None and not self.net.has_weak and self.heads.known(block, self.on):
-            return []
         names = self.net.names.find(block)
         return None if self._wake(block, names) else names
 

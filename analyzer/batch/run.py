@@ -157,7 +157,7 @@ def batch(
         except Interrupted as stop:
             gathered, partial = stop.result, True
         gathered = sort_stories(gathered)
-    judged = engine.judge(chosen, gathered, book)
+    judged = engine.judge(chosen, gathered, book, {told[0] for told in tally.sent})
     if events:
         events(tally, gathered)
     return report_of(items, years, [*notes, *tally.notes], tally, gathered, judged, book, partial=partial)

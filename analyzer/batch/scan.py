@@ -12,7 +12,8 @@ from zlib import crc32
 
 import msgspec
 
-from analyzer.batch.deliveries import DASH, hosts, line_from, shortened, token
+from analyzer.batch.apart import Apart
+from analyzer.batch.deliveries import DASH, framed, hosts, line_from, shortened, token
 from analyzer.batch.interrupt import whole
 from analyzer.batch.lanes import WITH_LANES, Lanes, Taken, Told, loosely, without
 from analyzer.batch.needles import ARRIVED, EXPIRED, SENT, arrival, parts_of
@@ -130,30 +131,32 @@ def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] 
     """What the range of *task* tells; *tally*, where given, also holds what is known when this is interrupted."""
     tally = Tally() if tally is None else tally
     counter = Counter_(tally, task, knowledge)
-    awake = Awake(knowledge, automaton=task.use_automaton)
+    apart, awake = Apart(knowledge.reader), Awake(knowledge, automaton=task.use_automaton)
     try:
         for offset, block in blocks(task.item, task.start, task.end, task.size, tally.notes):
             with whole():
-                _count(counter, awake, offset, block, progress)
+                _count(counter, apart, awake, offset, block, progress)
     finally:
         with whole():
             counter.close()
-            tally.formats = set(awake.on)
+            tally.formats |= awake.on
     return tally
 
 
-def _count(counter: Counter_, awake: Awake, offset: int, block: bytes, progress: Callable[[int, int], None] | None) -> None:
+def _count(counter: Counter_, apart: Apart, awake: Awake, offset: int, block: bytes, progress: Callable[[int, int], None] | None) -> None:
     """What the *block* at *offset* tells."""
     tally, task = counter.tally, counter.task
     before = counter.failures
-    hits, others, unknown = awake.find(block)
-    if counter.fast:
-        counter.lanes = awake.lanes
-    counter.one_host = awake.heads.host
-    if awake.net.needles.every:
-        counter.all_lines(offset, block)
+    if (parts := apart.parts(offset, block)) is None:
+        hits, others, unknown = awake.find(block)
+        counter.begin(awake.on, None)
+        counter.hits(offset.__add__, block, awake.net, hits, others, unknown)
     else:
-        counter.hits(offset, block, awake.net, hits, others, unknown)
+        for part in parts:
+            net = counter.k.net(frozenset(part.formats), (), automaton=task.use_automaton)
+            tally.formats.update(part.formats)
+            counter.begin(part.formats, part.host)
+            counter.hits(part.place, part.block, net, *net.find(part.block))
     tally.blocks[task.source, offset] = lines = block.count(b"\n") + (not block.endswith(b"\n"))
     tally.lines += lines
     tally.bytes += len(block)
@@ -198,22 +201,29 @@ class Counter_:  # noqa: N801
         if self.received:
             self.tally.counts["received"] = self.tally.counts.get("received", 0) + self.received
 
-    def hits(self, offset: int, block: bytes, net: Net, hits: Hits, others: Hits, unknown: list[int]) -> None:
-        """The lines in which something was found.
+    def begin(self, formats: Iterable[int], host: bytes | None) -> None:
+        """What follows are lines of *formats* alone, all of *host* where that is known."""
+        self.one_host = host
+        if self.fast:
+            self.lanes = [lanes for i in sorted(formats) if (lanes := self.k.lanes(i)) is not None]
+
+    def hits(self, place: Callable[[int], int], block: bytes, net: Net, hits: Hits, others: Hits, unknown: list[int]) -> None:
+        """The lines in which something was found; *place* tells where they stand in the log.
 
         A line that has only the text of a delivery, or only that of an arrival, and once, is taken for one and not read.
         """
+        if net.needles.every:
+            self.all_lines(place, block)
+            return
         rfind = block.rfind
         read = {rfind(b"\n", 0, s) for n, s, _ in others if n < net.fails}
         weak = {rfind(b"\n", 0, s) for n, s, _ in others if net.fails <= n < net.weak}
         read.update(unknown)
-        arrived: tuple[bytes, ...] = ()
         if self.filtered:
             read |= weak
             ends = {n for n, letter in enumerate(net.letters) if letter in NOT_TOLD}
             read.update(rfind(b"\n", 0, s) for n, s, _ in hits if n not in ends)
         else:
-            arrived = net.texts[net.info : net.arrived]
             sent = [h for h in hits if net.arrived <= h[0] < net.sent]
             begins = [rfind(b"\n", 0, s) for _, s, _ in sent]
             if weak:
@@ -240,10 +250,12 @@ class Counter_:  # noqa: N801
                 read |= self.of_others(block, [h for h in hits if h[0] in net.doubtful], net.doubtful) - read
             if sent:
                 self.deliveries(block, sent, begins, net, read)
-        self.lines(offset, block, sorted(read), arrived)
+        found = self.lines(place, block, sorted(read))
+        if found and not self.filtered and net.info < net.arrived:
+            self.received -= sum(net.info <= h[0] < net.arrived for h in net.healthy.find(b"\n".join(found)))
 
-    def lines(self, offset: int, block: bytes, begins: list[int], arrived: Sequence[bytes]) -> None:
-        """The lines before which *begins* are, read; what was taken for an arrival by a text of *arrived* is none."""
+    def lines(self, place: Callable[[int], int], block: bytes, begins: list[int]) -> list[bytes]:
+        """The lines before which *begins* are, read."""
         slots = self.slots
         read = []
         for begin in begins:
@@ -257,17 +269,15 @@ class Counter_:  # noqa: N801
                     slot = slots.get(loose)
                 line = block[at:end]
                 if slot is not None:
-                    self.put(slot, told, offset + at, line)
+                    self.put(slot, told, place(at), line)
                 else:
-                    self.line(offset + at, line, taken, lanes)
+                    self.line(place(at), line, taken, lanes)
                 break
             else:
                 line = line_from(block, at)
-                self.line(offset + at, line)
+                self.line(place(at), line)
             read.append(line)
-        if read and arrived:
-            joined = b"\n".join(read)
-            self.received -= sum(map(joined.count, arrived))
+        return read
 
     def put(self, slot: Slot, told: Told, offset: int, line: bytes) -> None:
         """A failure to be placed with others."""
@@ -361,9 +371,7 @@ class Counter_:  # noqa: N801
             if len(set(net.ways)) > 1:
                 of_way = [net.ways[h[0] - net.arrived] is way for h in sent]
                 mine, lines = list(compress(sent, of_way)), list(compress(begins, of_way))
-            if way is None:
-                read.update(lines)
-            elif mine:
+            if mine:
                 self.alike(way, block, mine, lines, read)
 
     def alike(self, way: Way, block: bytes, sent: Hits, begins: list[int], read: set[int]) -> None:
@@ -382,7 +390,7 @@ class Counter_:  # noqa: N801
             where = dict(zip(keys, begins, strict=True))
             for key in fresh:
                 host, raw = (names, key) if isinstance(names, bytes) else key
-                short = host, shortened(raw), way
+                short = host, shortened(way, raw), way
                 if short not in self.k.alike:
                     self.learn(short, block, where[key])
                 told[key] = self.k.alike[short]
@@ -408,7 +416,14 @@ class Counter_:  # noqa: N801
             self.k.alike.clear()
         line = line_from(block, begin + 1).rstrip(b"\r")
         found = self.k.reader.read(line)
-        good = found is not None and short[1] and found.host == short[0] and found.plan.kind == "attempt" and not failed(found)
+        good = (
+            found is not None
+            and short[1]
+            and (short[2] is not framed or not any(found.values[n] for n in (1, 3, 4)))
+            and found.host == short[0]
+            and found.plan.kind == "attempt"
+            and not failed(found)
+        )
         self.k.alike[short] = self.sent_of(found, line) if good and found is not None and found.values[6] is not None else None
 
     def sent_of(self, read: Read, line: bytes) -> Sent:
@@ -425,13 +440,13 @@ class Counter_:  # noqa: N801
             return self.k.provider(v[3]) or self.k.provider(v[4]) or (v[1].rpartition(b"@")[2].lower() if v[1] and b"@" in v[1] else v[3])
         return None if v[17] is None else self.k.provider(v[17]) or v[17]
 
-    def all_lines(self, offset: int, block: bytes) -> None:
+    def all_lines(self, place: Callable[[int], int], block: bytes) -> None:
         """Every line, where some failure has no text to find it by."""
         at = 0
         while at < len(block):
             end = block.find(b"\n", at)
             end = len(block) if end < 0 else end
-            self.line(offset + at, block[at:end])
+            self.line(place(at), block[at:end])
             at = end + 1
 
     def line(self, offset: int, line: bytes, taken: Taken | None = None, lanes: Lanes | None = None) -> None:
@@ -443,7 +458,7 @@ class Counter_:  # noqa: N801
             return
         if failed(read):
             slot = self.add(offset, line, read)
-            if taken is not None and lanes is not None and slot is not None and head.formats[0] == lanes.format:
+            if taken is not None and lanes is not None and slot is not None and read.plan.format == lanes.format:
                 self.learn_failure(taken, read, slot)
         elif read.plan.kind == "attempt":
             if read.values[6] is not None and self.is_wanted(*self.asked(read)):
@@ -493,7 +508,9 @@ class Counter_:  # noqa: N801
             shape = self.k.shape(without(text, (v[15], rcpt, sender, v[16], v[19])), None)
         else:
             shape = self.k.shape(text, rcpt) if text else ""
-        key = (plan.format, plan.alias, host, v[6], v[8], v[7], v[5], v[10], v[11], v[12], v[13], shape, self.remote_of(read))
+        # Whether the client has a name decides whether a broken handshake matters.
+        reason = v[13] or (b"unnamed" if plan.kind == "tls_failed" and v[16] == b"unknown" else None)
+        key = (plan.format, plan.alias, host, v[6], v[8], v[7], v[5], v[10], v[11], v[12], reason, shape, self.remote_of(read))
         slot = self.of_groups.get(key)
         if slot is None:
             slot = self.of_groups[key] = Slot(self.tally.groups.setdefault(key, Group()), host)

@@ -24,6 +24,7 @@ FAILING = {
     "exim": r" (\*\*|==) |rejected",
     "sendmail": "stat=(User|Deferred)|reject=",
     "opensmtpd": "result=.(Perm|Temp)Fail|failed-command",
+    "mixed": "status=(deferred|bounced)|: reject: |warning: |failed|fail|Blocked ",
 }
 PACKAGES = {"pflogsumm": "pflogsumm", "eximstats": "exim4-base", "exigrep": "exim4-base", "rg": "ripgrep", "lnav": "lnav"}
 SLOW = 8.0  # seconds of a processor; what takes longer is measured once
@@ -90,7 +91,7 @@ def children(pid: int) -> list[int]:
 def peers(kind: str, log: str) -> list[tuple[str, list[str]]]:
     """The other tools that are installed."""
     every = [("wc -l", ["wc", "-l", log]), ("rg -N candidates", ["rg", "-N", FAILING[kind], log])]
-    if kind == "postfix":
+    if kind in {"postfix", "mixed"}:
         every += [("pflogsumm", ["pflogsumm", log])]
         every += (
             [
@@ -113,7 +114,7 @@ def main() -> None:
     parser.add_argument("--sizes", default="150", metavar="MB", help="as 150,300,600")
     parser.add_argument("--repeat", type=int, default=3, help="rounds; medians are reported")
     parser.add_argument("--shares", default="5,50")
-    parser.add_argument("--kinds", default="postfix,exim,sendmail,opensmtpd")
+    parser.add_argument("--kinds", default="postfix,exim,sendmail,opensmtpd,mixed")
     options = parser.parse_args()
     set_up()
     for kind in options.kinds.split(","):

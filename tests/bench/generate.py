@@ -244,7 +244,69 @@ def opensmtpd(size: int, share: float, seed: int = 1, start: datetime = datetime
             yield line(f'{out} result="TempFail" stat="451 4.7.1 Greylisted, please try again later"')
 
 
-MAKERS = {"postfix": postfix, "exim": exim, "sendmail": sendmail, "opensmtpd": opensmtpd}
+def mixed(size: int, share: float, seed: int = 1, start: datetime = datetime(2026, 11, 20, tzinfo=UTC)) -> Iterator[str]:
+    """About *size* bytes of what rsyslog writes on a host with all that stands around Postfix: filters, mailboxes, the system."""
+    r = random.Random(seed)
+    made = 0
+    for line in postfix(size, share, seed, start):
+        if made >= size:
+            return
+        stamp = f"2026-11-{line[4:6].replace(' ', '0')}T{line[7:15]}.{r.randrange(10**6):06d}+01:00 mx1 "
+        shown = [stamp + line[20:], *(f"{stamp}{text}\n" for text in _companions(r, line, share))]
+        made += sum(map(len, shown))
+        yield from shown
+
+
+def _companions(r: random.Random, line: str, share: float) -> Iterator[str]:
+    """What other programs say of the message of Postfix's *line*; *share* of them complain."""
+    _, _, words = line.partition("]: ")
+    queue_id, _, text = words.partition(": ")
+    bad = r.random() < share
+    pid = 800 + r.randrange(40)
+    user = f"{r.choice(_WORDS)}{r.randrange(400)}@example.org"
+    session = "".join(r.choice(_B62) for _ in range(16))
+    ip = f"203.0.113.{r.randrange(1, 250)}"
+    if text.startswith("client="):
+        client, sender, rcpt = text[7:].strip(), f"{r.choice(_WORDS)}@{r.choice(_DOMAINS)}", user
+        reason = "greylist, reason=new" if bad else "pass, reason=triplet found"
+        yield f"postgrey[{pid}]: action={reason}, client_name={client.partition('[')[0]}, client_address={ip}, sender={sender}, recipient={rcpt}"
+        yield f"policyd-spf[{pid}]: prepend Received-SPF: Pass (mailfrom) identity=mailfrom; client-ip={ip}; helo=mail.example.org; envelope-from={sender}; receiver=<UNKNOWN>"
+    elif text.startswith("message-id="):
+        yield f"opendkim[{pid}]: {queue_id}: mail.example.org [{ip}] not internal"
+        yield f"opendkim[{pid}]: {queue_id}: not authenticated"
+        yield (
+            f"opendkim[{pid}]: {queue_id}: s=s2026 d=example.org SSL error:04091068:rsa routines:INT_RSA_VERIFY:bad signature"
+            if bad
+            else f"opendkim[{pid}]: {queue_id}: s=s2026 d=example.org a=rsa-sha256 SSL "
+        )
+        yield f"opendkim[{pid}]: {queue_id}: DKIM verification successful"
+        yield f"opendmarc[{pid}]: {queue_id}: example.org {'fail' if bad else 'pass'}"
+        yield f"spamd[{pid}]: spamd: connection from localhost [127.0.0.1]:{40000 + r.randrange(9999)} to port 783, fd 5"
+        yield f"spamd[{pid}]: spamd: processing message {text[11:].strip()} for debian-spamd:112"
+        yield f"spamd[{pid}]: spamd: clean message (-{r.randrange(40) / 10}/5.0) for debian-spamd:112 in 0.{r.randrange(9)} seconds, {r.randrange(800, 90000)} bytes."
+        yield f"clamd[{pid}]: /var/lib/amavis/tmp/amavis-{session}/parts/p001: OK"
+        done = "Blocked SPAM {RejectedInbound}" if bad else "Passed CLEAN {RelayedInbound}"
+        yield (
+            f"amavis[{pid}]: ({pid:05d}-{r.randrange(20):02d}) {done}, [{ip}]:{40000 + r.randrange(9999)} [{ip}] <a@example.org> -> <{user}>, "
+            f"Queue-ID: {queue_id}, Message-ID: {text[11:].strip()}, mail_id: {session[:12]}, Hits: -1.9, size: {r.randrange(800, 90000)}, queued_as: {queue_id}, {r.randrange(100, 900)} ms"
+        )
+    elif ", status=sent" in text:
+        stored = "save failed to INBOX: Quota exceeded (mailbox for user is full)" if bad else "saved mail to INBOX"
+        yield f"dovecot: lmtp({user})<{pid}><{session}>: msgid=<{session}@example.org>: {stored}"
+        yield (
+            f"dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<{user}>, method=PLAIN, rip={ip}, lip=192.0.2.25, TLS, session=<{session}>"
+            if bad
+            else f"dovecot: imap-login: Login: user=<{user}>, method=PLAIN, rip={ip}, lip=192.0.2.25, mpid={pid}, TLS, session=<{session}>"
+        )
+        yield f"dovecot: imap({user})<{pid}><{session}>: Disconnected: Logged out in={r.randrange(900)} out={r.randrange(90000)} deleted=0 expunged=0 trashed=0 hdr_count=0 hdr_bytes=0 body_count=0 body_bytes=0"
+        if bad:
+            yield f"saslauthd[{pid}]: do_auth         : auth failure: [user={user}] [service=smtp] [realm=] [mech=pam] [reason=PAM auth error]"
+    elif text == "removed\n" and r.random() < 0.1:
+        yield f"CRON[{pid}]: (root) CMD (test -x /usr/bin/something && /usr/bin/something)"
+        yield f"sshd[{pid}]: Connection closed by authenticating user root {ip} port {40000 + r.randrange(9999)} [preauth]"
+
+
+MAKERS = {"postfix": postfix, "exim": exim, "sendmail": sendmail, "opensmtpd": opensmtpd, "mixed": mixed}
 
 
 def write(path: Path, kind: str, size: int, share: float, seed: int = 1) -> Path:
