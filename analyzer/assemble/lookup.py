@@ -458,7 +458,12 @@ def _is_half(record: PrintedRecord, fmt: str) -> bool:
     if record.type in {"MX", "NS", "CNAME", "PTR"}:
         name = text.split()[-1] if text else ""
         return not name.endswith(".") if fmt in _DOTTED else "." not in name
-    return record.type == "TXT" and ((text.count('"') % 2 == 1 and text.startswith('"')) or _is_cut(text) or not text)
+    return record.type == "TXT" and (
+        (text.count('"') % 2 == 1 and text.startswith('"'))
+        or _is_cut(text)
+        or (fmt == "dig" and text.startswith("(") and ")" not in text)
+        or not text
+    )
 
 
 def _is_cut(text: str) -> bool:

@@ -87,8 +87,8 @@ def _stranger(p: Problem, home: Household, providers: Providers) -> str:
     helo = (p.helo or "").lower().rstrip(".")
     if p.sender_domain and helo and _PUBLIC_NAME.match(helo) and _related(helo, p.sender_domain):
         return "perhaps"  # a mail server without a reverse name, as it seems
-    if p.kind == "auth-failure" and p.client_ip and not any(map(str.isdigit, p.client_ip)):
-        return "perhaps"  # whoever showed the line hid the address: one hides one's own
+    if p.kind == "auth-failure" and p.client_ip and not any(map(str.isdigit, p.client_ip)) and p.client_ip not in home.clients:
+        return "perhaps"  # whoever showed the line hid the address: one hides one's own, unless all are hidden
     return "yes"
 
 

@@ -61,7 +61,7 @@ _GOOD_ENDS = (b"status=sent ", b"status=delivered ", b"status=deliverable ", b"s
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
-    key = cache.key("needles-39", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    key = cache.key("needles-40", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
     packed = cache.load("needles", key)
     if packed is not None:
         try:
@@ -125,14 +125,9 @@ def _part(reader: Reader, index: int) -> Part:
         elif sets:
             if plan.kind == "refused":
                 sets = [[w for w in s if w.strip(": ").replace("milter-", "") not in PASSED] for s in sets]
-            common_text = _common_text(covers, sets) if came else None
-            texts = (
-                [common_text]
-                if common_text
-                else for_all
-                if sent and for_all in sets
-                else min(sets, key=lambda s: (_frequent(s, harmless), -min(map(len, s), default=0), len(s), s))
-            )
+            rarest = min(sets, key=lambda s: (_frequent(s, harmless), -min(map(len, s), default=0), len(s), s))
+            common_text = _common_text(covers, sets, _frequent(rarest, harmless), harmless) if came else None
+            texts = [common_text] if common_text else for_all if sent and for_all in sets else rarest
             if plan.fails and _frequent(texts, harmless) * rarely > len(harmless) and 0 < len(programs) <= 4:
                 texts, weak = programs, True
         else:
@@ -242,10 +237,14 @@ def _covers(arrivals: list[list[list[str]]]) -> dict[str, int]:
     return {t: sum(any(len(s) == 1 and t in s[0] for s in sets) for sets in arrivals) for t in texts}
 
 
-def _common_text(covers: dict[str, int], sets: list[list[str]]) -> str | None:
-    """Of the texts that stand in every line of *sets* the one that serves most arrivals."""
+def _common_text(covers: dict[str, int], sets: list[list[str]], fewest: int, harmless: list[str]) -> str | None:
+    """Of the texts that stand in every line of *sets* the one that serves most arrivals.
+
+    None where it serves one kind alone, and more than *fewest* of the *harmless* lines hold it.
+    """
     shared = [t for t in covers if any(len(s) == 1 and t in s[0] for s in sets)]
-    return max(shared, key=lambda t: (covers[t], t), default=None)
+    found = max(shared, key=lambda t: (covers[t], t), default=None)
+    return found if found is None or covers[found] > 1 or _frequent([found], harmless) <= fewest else None
 
 
 def arrival(plan: Plan) -> bool:
@@ -277,7 +276,7 @@ def _wakes_of_another_stamp(reader: Reader, index: int) -> dict[bytes, bytes]:
     fmt = reader.logs[index]
     if fmt.header.over != "text" or fmt.header.wakes is None:
         return {}
-    other = [s for s in fmt.header.samples if s[:1].isdigit() and not has_own_stamp(s.encode(), 0) and _may_fail(reader, index, s)]
+    other = [s for s in fmt.header.samples if not has_own_stamp(s.encode(), 0) and _may_fail(reader, index, s)]
     texts = best_of(fmt.header.wakes) if other else []
     return {t.encode(): b"" for t in texts if len(t) >= _LEAST_WAKING}
 

@@ -247,7 +247,11 @@ class Counter_:  # noqa: N801
                 strange = [s for n, s, _ in hits if n in behind and (s < 6 or (block[s - 4] != DASH and block[s - 6] != DASH))]
                 read.update([rfind(b"\n", 0, s) for s in strange])
             if net.doubtful:
-                read |= self.of_others(block, [h for h in hits if h[0] in net.doubtful], net.doubtful) - read
+                doubtful = [h for h in hits if h[0] in net.doubtful]
+                read |= self.of_others(block, doubtful, net.doubtful) - read
+                if not net.by_line and any(net.info <= n < net.arrived for n, _, _ in doubtful):  # one arrival, by two formats' texts
+                    arrivals = Counter(rfind(b"\n", 0, s) for n, s, _ in hits if net.info <= n < net.arrived)
+                    read.update(b for b, times in arrivals.items() if times > 1)
             if sent:
                 self.deliveries(block, sent, begins, net, read)
         found = self.lines(place, block, sorted(read))

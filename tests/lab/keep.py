@@ -49,7 +49,7 @@ SERVERS = {
     "opendkim": "opendkim",
     "milter": "python3-milter",
 }
-NOTES = ("todo", "wrong", "not")  # what people noted beside a capture stays when it is made again
+NOTES = ("todo", "wrong", "not", "unread")  # what people noted beside a capture stays when it is made again
 
 written: dict[str, str] = {}
 
