@@ -259,7 +259,7 @@ class _Reader:
         self.pending = None
 
     def _record(self, event: ev.DnsRecord) -> None:
-        if event.rtype == "short" and self.block is not None and _open_bracket(self.block):
+        if event.rtype == "short" and self.block is not None and self.block.records and open_bracket(self.block.records[-1].text):
             event = msgspec.structs.replace(event, rtype="more")  # a continued record that lost its indent
         special = event.rtype in {"more", "name", "address", "alias", "owner", "serial", "hosts"}
         block = self.block
@@ -459,7 +459,7 @@ def status_in(text: str) -> str | None:
     return next((status for word, status in _STATUS_WORDS if word in low), None)
 
 
-def _open_bracket(block: Answer) -> bool:
-    """Whether the last record goes on: a bracket stands open before its data (RFC 1035 5.1)."""
-    text = block.records[-1].text.strip() if block.records else ""
+def open_bracket(text: str) -> bool:
+    """Whether the data *text* of a record goes on: a bracket stands open before it (RFC 1035 5.1)."""
+    text = text.strip()
     return text.startswith("(") and not text.endswith(")")

@@ -65,10 +65,11 @@ def _rounds(found: Sequence[Delivery]) -> dict[tuple[str | None, str | None], in
     return counts
 
 
-def recipient_of(a: ev.Attempt, attempts: Sequence[ev.Attempt]) -> str | None:
-    """Whom *a*, one of a message's *attempts*, was for: where its line does not say so any more, the only one whom the others name."""
-    named = {x.rcpt_to for x in attempts if x.rcpt_to}
-    return a.rcpt_to or (named.pop() if len(named) == 1 else None)
+def recipients_of(attempts: Sequence[ev.Attempt]) -> list[str | None]:
+    """Whom each of a message's *attempts* was for: where its line does not say so any more, the only one whom the others name."""
+    named = {a.rcpt_to for a in attempts if a.rcpt_to}
+    only = named.pop() if len(named) == 1 else None
+    return [a.rcpt_to or only for a in attempts]
 
 
 _FILTER_PORTS = frozenset(range(10020, 10050))
@@ -117,9 +118,8 @@ def _delivery(queue_id: str | None, story: Sequence[ev.Event], software: dict[st
             if value is not None and (field not in facts or _completes(field, facts[field], value)):
                 facts[field] = value
                 where[field] = (event.place,)
-    last: dict[str | None, str | None] = {
-        recipient_of(a, attempts): a.status for a in attempts if a.status is not None
-    }  # None: the line is cut
+    # None: the line is cut
+    last = {rcpt_to: a.status for a, rcpt_to in zip(attempts, recipients_of(attempts), strict=True) if a.status is not None}
     delivered = None if not last else "yes" if all(s in GOOD for s in last.values()) else "no"
     return Delivery(
         places=tuple(e.place for e in story),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from analyzer.assemble.answers import Answer, PrintedRecord, answers_of
+from analyzer.assemble.answers import Answer, PrintedRecord, answers_of, open_bracket
 from analyzer.assemble.blocklists import blocklist_answer, blocklist_question
 from analyzer.assemble.names import ADDRESSES, address_of, made_of_address, plain_name, reversed_address
 from analyzer.expressions import re
@@ -458,12 +458,7 @@ def _is_half(record: PrintedRecord, fmt: str) -> bool:
     if record.type in {"MX", "NS", "CNAME", "PTR"}:
         name = text.split()[-1] if text else ""
         return not name.endswith(".") if fmt in _DOTTED else "." not in name
-    return record.type == "TXT" and (
-        (text.count('"') % 2 == 1 and text.startswith('"'))
-        or _is_cut(text)
-        or (fmt == "dig" and text.startswith("(") and ")" not in text)
-        or not text
-    )
+    return record.type == "TXT" and ((text.count('"') % 2 == 1 and text.startswith('"')) or _is_cut(text) or open_bracket(text) or not text)
 
 
 def _is_cut(text: str) -> bool:

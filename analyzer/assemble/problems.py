@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from analyzer.assemble.delivery import GOOD, NO_QUEUE_ID, recipient_of
+from analyzer.assemble.delivery import GOOD, NO_QUEUE_ID, recipients_of
 from analyzer.assemble.dialogue import DOT, GREETING
 from analyzer.expressions import re
 from analyzer.model import events as ev
@@ -332,13 +332,12 @@ def of_deliveries(
     found = []
     forwards = {x[1] for d in deliveries for a in d.attempts if (x := _FORWARDED.search(a.text or ""))}
     for index, d in enumerate(deliveries):
+        recipients = recipients_of(d.attempts)
+        delivered = {rcpt_to: at for at, rcpt_to in enumerate(recipients) if d.attempts[at].status in GOOD}  # the last time
         for at, a in enumerate(d.attempts):
             if a.status in GOOD or a.status is None:
                 continue
-            later = d.attempts[at + 1 :]
-            rcpt_to = recipient_of(a, d.attempts)
-            done = any(recipient_of(x, d.attempts) == rcpt_to and x.status in GOOD for x in later)
-            problem = _attempt(a, d, software, resolved=done)
+            problem = _attempt(a, d, software, resolved=delivered.get(recipients[at], -1) > at)
             if d.queue_id in forwards or _led_elsewhere(a, problem.sender_domain):
                 problem = msgspec.structs.replace(problem, forwarded="yes")
             complaint = complaints.get(a.place)

@@ -129,6 +129,11 @@ def _inside(op: Any, value: Any) -> list[Any]:
     return []
 
 
+def frequency(texts: Collection[str], lines: Sequence[str]) -> int:
+    """How many of *lines* hold one of *texts*."""
+    return sum(any(t in line for t in texts) for line in lines)
+
+
 class _Texts:
     """The texts that expressions cannot do without, chosen by how rare they are in *common* lines."""
 
@@ -143,7 +148,7 @@ class _Texts:
     def frequency(self, texts: AnyOf) -> int:
         """How many of the common lines hold one of *texts*."""
         if texts not in self._frequent:
-            self._frequent[texts] = sum(any(t in line for t in texts) for line in self.common)
+            self._frequent[texts] = frequency(texts, self.common)
         return self._frequent[texts]
 
     def of(self, items: Any) -> set[AnyOf]:

@@ -10,7 +10,7 @@ import msgspec
 
 from analyzer import cache
 from analyzer.batch.heads import linear
-from analyzer.batch.literals import behind_ids, best_of, required
+from analyzer.batch.literals import behind_ids, best_of, frequency, required
 from analyzer.batch.reader import ALWAYS, GOOD_STATUS, PASSED, Plan, Reader
 from analyzer.expressions import re
 
@@ -125,10 +125,10 @@ def _part(reader: Reader, index: int) -> Part:
         elif sets:
             if plan.kind == "refused":
                 sets = [[w for w in s if w.strip(": ").replace("milter-", "") not in PASSED] for s in sets]
-            rarest = min(sets, key=lambda s: (_frequent(s, harmless), -min(map(len, s), default=0), len(s), s))
-            common_text = _common_text(covers, sets, _frequent(rarest, harmless), harmless) if came else None
+            rarest = min(sets, key=lambda s: (frequency(s, harmless), -min(map(len, s), default=0), len(s), s))
+            common_text = _common_text(covers, sets, frequency(rarest, harmless), harmless) if came else None
             texts = [common_text] if common_text else for_all if sent and for_all in sets else rarest
-            if plan.fails and _frequent(texts, harmless) * rarely > len(harmless) and 0 < len(programs) <= 4:
+            if plan.fails and frequency(texts, harmless) * rarely > len(harmless) and 0 < len(programs) <= 4:
                 texts, weak = programs, True
         else:
             texts, weak = programs, True
@@ -244,7 +244,7 @@ def _common_text(covers: dict[str, int], sets: list[list[str]], fewest: int, har
     """
     shared = [t for t in covers if any(len(s) == 1 and t in s[0] for s in sets)]
     found = max(shared, key=lambda t: (covers[t], t), default=None)
-    return found if found is None or covers[found] > 1 or _frequent([found], harmless) <= fewest else None
+    return found if found is None or covers[found] > 1 or frequency([found], harmless) <= fewest else None
 
 
 def arrival(plan: Plan) -> bool:
@@ -329,18 +329,13 @@ def _fewer(roles: dict[bytes, int], which: list[int], harmless: list[str]) -> No
         best: bytes | None = None
         for one, two in zip(texts, texts[1:], strict=False):
             common = cast("bytes", os.path.commonprefix([one, two]))  # noqa: RUF071  (characters are meant)
-            if len(common) >= 5 and not _frequent([common.decode()], harmless) and (best is None or len(common) > len(best)):
+            if len(common) >= 5 and not frequency([common.decode()], harmless) and (best is None or len(common) > len(best)):
                 best = common
         if best is None:
             return
         for text in [t for t in texts if t.startswith(best)]:
             del roles[text]
         roles[best] = which[0]
-
-
-def _frequent(texts: list[str], harmless: list[str]) -> int:
-    """How many of the lines that tell no failure hold one of *texts*."""
-    return sum(any(t in line for t in texts) for line in harmless)
 
 
 def _may_fail(reader: Reader, index: int, sample: str) -> bool:

@@ -54,7 +54,7 @@ def _whole(read: Sequence[Event], tabular: set[int]) -> Iterator[Event]:
             yield Noise(place=event.place, format=event.format)
             continue
         if event.rtype == "more":
-            yield msgspec.structs.replace(event, rdata=_uncommented(event.rdata or "").rstrip(" \t)"))
+            yield msgspec.structs.replace(event, rdata=_uncommented(event.rdata or ""))
             continue
         table = event.place.line in tabular
         if event.owner is not None:
