@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from re import _constants, _parser
 
 import pytest
 
 import analyzer
 from analyzer import expressions
 from analyzer.expressions import _Expression, code_of, compiled, from_code, re
+from analyzer.formats.load import load_formats
 
 
 def every_expression():
@@ -25,6 +27,29 @@ def test_every_expression_compiles():
     assert len(found) > 50
     for name, value in found.items():
         assert value.match(b"\x00" if isinstance(value.pattern, bytes) else "\x00") is None or True, name
+
+
+def repeats_a_choice_possessively(items):
+    """Whether a possessive repetition holds more than one character: Python before 3.11.5 matches that wrongly."""
+    for op, value in items:
+        parts = [x for x in (value if isinstance(value, tuple) else (value,)) if isinstance(x, _parser.SubPattern)]
+        parts += [
+            b for x in (value if isinstance(value, tuple) else ()) if isinstance(x, list) for b in x if isinstance(b, _parser.SubPattern)
+        ]
+        if op is _constants.POSSESSIVE_REPEAT and (len(value[2]) > 1 or value[2][0][0] in {_constants.BRANCH, _constants.SUBPATTERN}):
+            return True
+        if any(repeats_a_choice_possessively(part) for part in parts):
+            return True
+    return False
+
+
+def test_what_old_pythons_match_wrongly_is_not_used():
+    assert repeats_a_choice_possessively(_parser.parse("a(?>b|(?:[^;]++|;(?!x))++)"))
+    assert not repeats_a_choice_possessively(_parser.parse("a(?>b|(?>(?:[^;]++|;(?!x))+))"))
+    found = {name: value.pattern for name, value in every_expression()}
+    found |= {fmt.name: fmt.compiled.pattern for fmt in load_formats().all.values()}
+    assert len(found) > 130
+    assert [name for name, pattern in found.items() if repeats_a_choice_possessively(_parser.parse(pattern))] == []
 
 
 @pytest.mark.parametrize("pattern", [r"(?i)(?P<word>[a-z]+) ([0-9]{1,3})", "h\u00f4te|\u30db", r"a(?:b|c)++(?>d)\Z", ""])

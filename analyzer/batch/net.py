@@ -95,7 +95,7 @@ _END, _INFO, ARRIVED_LETTER, _SENT, _FAIL, _WEAK, _QUIET = b"NIASFWQ"
 _LETTERS = {INFO: _INFO, ARRIVED: ARRIVED_LETTER, SENT: _SENT, FAIL: _FAIL, WEAK: _WEAK, QUIET: _QUIET}
 NOT_TOLD = frozenset({_END, _QUIET})  # of these alone a line says nothing
 # Runs of lines that need not be read, and after them one that must; the letters are those of what was found, in order.
-_LINES = re.compile(rb"(?:N[IW]*+(?:Q[IWQ]*+(?:[AS][IWQ]*+)?+|[AS][IWQ]*+)(?![FSA])|NI*+(?!I|[^N]))*+(N[^N]*+)?+").finditer
+_LINES = re.compile(rb"(?>(?:N[IW]*+(?:Q[IWQ]*+(?>(?:[AS][IWQ]*+)?)|[AS][IWQ]*+)(?![FSA])|NI*+(?!I|[^N]))*)(?>(N[^N]*+)?)").finditer
 
 
 class Net:
