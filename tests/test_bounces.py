@@ -235,6 +235,23 @@ def test_the_recipient_may_stand_in_the_header_alone() -> None:
     assert found.rcpt_to == "bob@example.net"
 
 
+def test_what_stands_before_the_parts_of_a_report_cut_at_its_start_belongs_to_it() -> None:
+    told = "Your message to <bob@example.net> was automatically rejected:\nI do not take mail from this sender.\n"
+    part = "--1/mx.example.net\nContent-Type: message/disposition-notification\n\nFinal-Recipient: rfc822; bob@example.net\n"
+    (found,) = attempts(f"{told}{part}Disposition: automatic-action/MDN-sent-automatically; deleted\n\n--1/mx.example.net--\n")
+    assert (found.rcpt_to, found.status) == ("bob@example.net", "bounced")
+
+
+def test_a_session_before_a_part_of_a_report_stays_a_session() -> None:
+    session = "220 mx.example.net ESMTP\nEHLO pc.example.org\n250 mx.example.net\nQUIT\n221 Bye\n"
+    part = "--1/mx.example.net\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.example.net\n\nFinal-Recipient: rfc822; bob@example.net\n"
+    formats = load_formats()
+    text = f"{session}{part}Action: failed\nStatus: 5.1.1\n\n--1/mx.example.net--\n"
+    found = [(s.format, s.lines[0].number) for s in segment(read(Source("test", text.encode())), formats)]
+    assert ("bounce", 6) in found
+    assert found[0][0] not in {"bounce", None}
+
+
 def test_given_up_for_what_the_last_attempt_was_told() -> None:
     [found] = report(diagnostic="smtp; 550 4.4.7 Message expired: unable to deliver in 840 minutes.<451 4.7.1 Not now>")
     assert (found.code, found.enhanced, found.text) == (451, "4.7.1", "Not now")

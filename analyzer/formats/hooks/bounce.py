@@ -26,6 +26,7 @@ from analyzer.formats.hooks.bounce_text import (
 )
 from analyzer.model.events import Attempt, Event, Header
 from analyzer.model.place import Place
+from analyzer.read.prose import is_prose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,11 +139,26 @@ def claim(lines: Sequence[Line], fmt: Format) -> list[tuple[int, int]]:
             ranges.append((first, _next_message(lines, index + 1, fmt, fragment=how == _FRAGMENTARY)))
             index = ranges[-1][1]
         elif index + 1 < len(lines) and _DELIMITER.fullmatch(lines[index].text) and _CONTENT.match(lines[index + 1].text):
-            ranges.append((index, _next_message(lines, index + 1, fmt)))
+            ranges.append((_text_before(lines, index, ranges[-1][1] if ranges else 0), _next_message(lines, index + 1, fmt)))
             index = ranges[-1][1]
         else:
             index += 1
     return ranges
+
+
+def _text_before(lines: Sequence[Line], index: int, stop: int) -> int:
+    """Where the text begins that stands, its own beginning lost, before the part of a report at *index*; *index* where it is no such part."""
+    if not any(_REPORTED.match(line.text) for line in lines[index + 1 : index + 1 + _MOST_PART_FIELDS]):
+        return index
+    first = index
+    while first > stop and index - first < _MOST_FIELDS and _is_told(lines[first - 1].text):
+        first -= 1
+    return first
+
+
+def _is_told(text: str) -> bool:
+    """Whether *text* may be a line of what a report tells people: words, a recipient, the rest of a part's own fields."""
+    return not text.strip() or bool(_CONTENT.match(text) or ADDRESS.fullmatch(text.strip(" \t<>:"))) or is_prose(text)
 
 
 def _begins_anywhere(text: str) -> bool:
@@ -468,7 +484,9 @@ _BREAKS = re.compile(r"(?i)<br\b[^<>]{0,200}>|</p>")
 # ---- MIME ------------------------------------------------------------------------------------------------------------
 _DELIMITER = re.compile(r"--(?=\S{0,68}[A-Za-z0-9])(\S{1,72})\s*")
 _CONTENT = re.compile(r"(?i)content-[a-z-]{2,30}:(?:\s|$)")
-_REPORTED = re.compile(r"(?i)content-type: *(?:message|text)/(?:(?:global-)?delivery-status|rfc822|rfc822-headers|global|global-headers)\b")
+_REPORTED = re.compile(
+    r"(?i)content-type: *(?:message|text)/(?:(?:global-)?(?:delivery-status|disposition-notification)|rfc822|rfc822-headers|global|global-headers)\b"
+)
 _BOUNDARY = re.compile(r"(?i)boundary=[\"']?([^\"'\n;]{1,70})")
 _TYPE = re.compile(r"(?im)^(?:content-type|content-transfer-encoding):.*(?:\n[ \t].*)*\n?")
 _MOST_PART_FIELDS = 6
