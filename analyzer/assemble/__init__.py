@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from analyzer.assemble.authentication import aligned
 from analyzer.assemble.certificate import certificates_of
 from analyzer.assemble.delivery import GOOD, deliveries_of
-from analyzer.assemble.dialogue import dialogues_of
+from analyzer.assemble.dialogue import dialogues_of, host_named
 from analyzer.assemble.facts import facts_of, provider_of
+from analyzer.assemble.names import address_of, plain_name
 from analyzer.assemble.problems import complaints_of, domain_of, merged, of_deliveries, of_dialogue, of_events, of_remarks, with_named
 from analyzer.assemble.stranger import household_of, with_stranger
 from analyzer.model import events as ev
@@ -248,6 +250,8 @@ def _linked(
     changes: dict[str, str] = {}
     if provider := provider_of(p.server or p.banner or (p.unresolved if p.reason else None), providers):
         changes["provider"] = provider
+    if own := _own(p):
+        changes["domain_own"] = own
     if p.resolved == "no" and (
         (p.rcpt_to and p.temporary != "no" and _succeeded(p, dialogues, deliveries, events, back))
         or (p.kind == "connect-failure" and _connected_after_all(p, dialogues))
@@ -256,6 +260,13 @@ def _linked(
     ):
         changes["resolved"] = "yes"
     return msgspec.structs.replace(p, **changes) if changes else p
+
+
+def _own(p: Problem) -> str | None:
+    """Whether the recipient's domain is of the same organisation as the server, going by the names under which it is dialled and greets."""
+    names = [plain_name(n) for n in (p.server, host_named(p.banner or "")) if n and "." in n and address_of(n) is None]
+    kin = {aligned(p.domain.lower(), n) for n in names} if p.domain else set()
+    return "yes" if "yes" in kin else "no" if "no" in kin else None
 
 
 def _connected_after_all(p: Problem, dialogues: Sequence[Dialogue]) -> bool:

@@ -295,7 +295,7 @@ class _Replay:
         if recipients:
             self.where["rcpt_to"] = [e.places[0] for e in recipients]
         rcpt = [p for e in recipients if (p := _path(e.argument))]
-        banner_name = _banner_name(greeting.text) if greeting and greeting.text else None
+        banner_name = host_named(greeting.text) if greeting and greeting.text else None
         # "host Hello client [192.0.2.7]": the address that the server sees.
         greeted = _ADDRESS.search(said_hello.text or "") if said_hello else None
         if greeted and said_hello and self.client_ip is None:
@@ -343,7 +343,7 @@ class _Replay:
         )
 
 
-def _banner_name(text: str) -> str | None:
+def host_named(text: str) -> str | None:
     """The host that a greeting names: its first word (RFC 5321 4.2), where that is no mere word."""
     found = _NAME.match(text)
     if found is None:

@@ -212,6 +212,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     sender_domain: str | None = None
     rcpt_to: str | None = None
     domain: str | None = None  # the recipient's
+    domain_own: str | None = None  # whether that is the server's own, going by the name of the server: yes | no
     server: str | None = None
     server_ip: str | None = None
     port: int | None = None
