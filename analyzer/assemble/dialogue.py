@@ -294,6 +294,8 @@ class _Replay:
                 self.where[field] = list(exchange.places)
         if recipients:
             self.where["rcpt_to"] = [e.places[0] for e in recipients]
+        if taken := _last(e for e in recipients if _good(e)):
+            self.where["rcpt_accepted"] = self.where["rcpt_domain"] = [*taken.places, *taken.reply_places]
         rcpt = [p for e in recipients if (p := _path(e.argument))]
         banner_name = host_named(greeting.text) if greeting and greeting.text else None
         # "host Hello client [192.0.2.7]": the address that the server sees.

@@ -217,7 +217,7 @@ def _special(condition: m.AnyMatcher, thing: Any, kind: str, context: Context) -
 def _field(name: str, condition: m.AnyMatcher, thing: Any, kind: str, context: Context) -> Result:
     attribute = "from_" if name == "from" else name
     value = getattr(thing, attribute, None)
-    places = _places(thing, name)
+    places = _places(thing, name) if value is not None else ()  # no line shows what is missing
     complete = bool(getattr(thing, "complete", True))
     answer, children = _value(condition, value, context, complete=complete)
     # A field that the thing did not show: ask for a capture that would show it.
