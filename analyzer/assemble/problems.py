@@ -404,6 +404,7 @@ def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, res
     sender = a.mail_from if d.mail_from is None else d.mail_from
     server = a.said_by or (a.relay if a.relay not in {"none", "local", "virtual", None} else None)
     named = _NEXT_HOP.search(a.text or "") if server is None else None
+    thrown_away = a.status == "discarded"  # by a filter of this house
     untold = not said and _NOT_TOLD.search(a.text or "") is not None
     return Problem(
         kind="refusal" if said else "delivery-failure",
@@ -417,14 +418,14 @@ def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, res
         agent=a.agent,
         software=software.get(a.format),
         format=a.format,
-        view="sending",
+        view="receiving" if thrown_away else "sending",
         client_ip=None,
         mail_from=sender,
         sender_domain=domain_of(sender),
         rcpt_to=a.rcpt_to,
         domain=domain_of(a.rcpt_to),
-        server=named["server"] if named else server,
-        server_ip=named["server_ip"] if named else a.said_by_ip or a.relay_ip,
+        server=named["server"] if named else None if thrown_away else server,
+        server_ip=named["server_ip"] if named else None if thrown_away else a.said_by_ip or a.relay_ip,
         port=int(named["port"]) if named and named["port"] else a.relay_port,
         helo=a.helo,
         router=a.router or a.transport,

@@ -49,7 +49,7 @@ def terms_of(text: str) -> tuple[list[Term], str | None]:
     error: str | None = None
     for word in text.split()[1:_MOST_TERMS]:
         match = _TERM.match(word)
-        wrong = None
+        wrong, hidden = None, REDACTED.search(word)
         if match is None:
             wrong = f"`{word}` is no mechanism"
         else:
@@ -58,7 +58,9 @@ def terms_of(text: str) -> tuple[list[Term], str | None]:
             wrong = _wrong_modifier(word, name, value, qualifier) if modifier else _wrong(word, name, separator, value)
             if wrong is None:
                 found.append(Term("" if modifier else qualifier or "+", name, value, separator))
-        if wrong and error is None and not REDACTED.search(word):
+            if separator == ":" and name not in _MECHANISMS:
+                hidden = REDACTED.search(name)  # whatever the value is, there is no such mechanism
+        if wrong and error is None and not hidden:
             error = wrong
     for name in ("redirect", "exp"):
         if error is None and sum(t.name == name and not t.qualifier for t in found) > 1:

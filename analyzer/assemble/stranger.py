@@ -63,9 +63,9 @@ def with_stranger(p: Problem, home: Household, providers: Providers) -> Problem:
     return msgspec.structs.replace(p, stranger=_stranger(p, home, providers))
 
 
-def _stranger(p: Problem, home: Household, providers: Providers) -> str:
+def _stranger(p: Problem, home: Household, providers: Providers) -> str | None:
     """*yes*: nothing about it is as with a mail server or a user of this house; *perhaps*: a mail server without a name of its own;
-    *named*: one with a name; *claims*: it writes under a domain of this house; *no*: it belongs here, or to a large provider.
+    *named*: one with a name; *claims*: it writes under a domain of this house; *no*: it belongs here, or to a large provider; None: it is hidden.
     """
     if (
         (p.client_ip and is_private(p.client_ip))
@@ -84,10 +84,13 @@ def _stranger(p: Problem, home: Household, providers: Providers) -> str:
         return "yes"
     if not nameless:
         return "named"
+    hidden = p.client_ip is not None and not any(map(str.isdigit, p.client_ip))
+    if hidden and not name and p.kind != "auth-failure":
+        return None  # whoever showed the line took out all that tells who it is
     helo = (p.helo or "").lower().rstrip(".")
     if p.sender_domain and helo and _PUBLIC_NAME.match(helo) and _related(helo, p.sender_domain):
         return "perhaps"  # a mail server without a reverse name, as it seems
-    if p.kind == "auth-failure" and p.client_ip and not any(map(str.isdigit, p.client_ip)) and p.client_ip not in home.clients:
+    if p.kind == "auth-failure" and hidden and p.client_ip not in home.clients:
         return "perhaps"  # whoever showed the line hid the address: one hides one's own, unless all are hidden
     return "yes"
 

@@ -21,11 +21,13 @@ CLIENTS = (
     ({"client_name": "unknown", "client_ip": "192.0.2.50"}, "no"),
     ({"client_name": "out7.provider.example", "client_ip": "192.0.2.7"}, "no"),
     ({"client_name": "unknown", "client_ip": "192.0.2.7", "user": "bob@example.net"}, "no"),
+    ({"client_ip": "192.0.2.7"}, "yes"),
+    ({"client_ip": "x.x.x.x"}, None),
 )
 
 
 @pytest.mark.parametrize(("client", "answer"), CLIENTS)
-def test_who_is_a_stranger(client: dict[str, str], answer: str) -> None:
+def test_who_is_a_stranger(client: dict[str, str], answer: str | None) -> None:
     problem = Problem(kind="refusal", places=(), by="local", view="receiving", **client)
     assert with_stranger(problem, HOME, PROVIDERS).stranger == answer
 

@@ -26,6 +26,8 @@ _SPOKEN = re.compile(
 _REPLY = re.compile(r"(?P<code>[2-5][0-9]{2})[ -](?:(?P<enhanced>[245]\.[0-9]{1,3}\.[0-9]{1,3}) )?(?P<text>.*)")
 _PATH = re.compile(r"(?i)(MAIL|RCPT) (?:FROM|TO): ?<([^<>]{0,320})>")
 _LEAST_REFUSAL = 400
+# What a filter answers that took a message in order to throw it away, as amavis does: ``250 2.7.0 Ok, discarded, id=00137-03 - spam``
+_THROWN_AWAY = re.compile(r"(?i)(?:250[ -])?(?:2\.[0-9]\.[0-9]{1,2} )?ok, (?P<why>discarded, .*)")
 
 
 def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
@@ -115,6 +117,8 @@ def _from_dialogue(events: list[Event]) -> list[Event]:
 
 def _told(event: Event) -> Event:
     match event:
+        case Attempt(status="sent", text=str() as text) if said := _THROWN_AWAY.match(text[:_MOST_TEXT]):
+            return msgspec.structs.replace(event, status="discarded", code=None, enhanced=None, text=said["why"])
         case Attempt(code=int() as code, text=str() as text) if len(text) < _MOST_TEXT:
             plain = without_codes(text, code, event.enhanced)
             return event if plain == text else msgspec.structs.replace(event, text=plain)

@@ -1,0 +1,35 @@
+"""What became of a message."""
+
+from __future__ import annotations
+
+import pytest
+
+from analyzer.diagnose import diagnose
+from analyzer.model.capture import Source
+
+TO_THE_FILTER = (
+    "Nov 27 00:13:21 mx1 postfix/smtp[482]: 0775928B673: to=<bob@example.net>, relay={relay}:10024, delay=0.17, delays=0/0/0/0.17, "
+    "dsn=2.7.0, status=sent (250 2.7.0 Ok, {said})\nNov 27 00:13:21 mx1 postfix/qmgr[482]: 0775928B673: removed\n"
+)
+
+
+@pytest.mark.parametrize("relay", ["127.0.0.1[127.0.0.1]", "amavis[10.2.0.7]", "x.x.x.x[x.x.x.x]"])
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ("discarded, id=00137-03 - spam", "content-rejected-spam"),
+        ("discarded, id=00137-04 - BANNED: .exe,.exe-ms,setup.exe", "attachment-blocked"),
+        ("discarded, id=00137-02 - INFECTED: Eicar-Test-Signature", "content-rejected-virus"),
+    ],
+)
+def test_what_a_filter_throws_away_is_not_delivered(relay, said, fault, book, formats):
+    report = diagnose([Source("x", TO_THE_FILTER.format(relay=relay, said=said).encode())], book, formats)
+    assert report.verdict == "faulty"
+    assert report.diagnoses[0].fault == fault
+
+
+def test_what_a_filter_hands_on_is(book, formats):
+    text = TO_THE_FILTER.format(
+        relay="127.0.0.1[127.0.0.1]", said="id=00137-01, from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 2D5182BC017"
+    )
+    assert diagnose([Source("x", text.encode())], book, formats).verdict == "healthy"
