@@ -59,8 +59,8 @@ MAIL FROM:<alice@example.org>
 So far so good. After this I type the recipient
 and then it hangs here for 5 min:
 
-RCPT TO:<bob@example.net>
-554 5.7.1 <bob@example.net>: Relay access denied   <-- this is the error
+RCPT TO:<bob@example.com>
+554 5.7.1 <bob@example.com>: Relay access denied   <-- this is the error
 quit
 221 2.0.0 Bye
 """
@@ -119,7 +119,7 @@ def test_these_are_not(text: str) -> None:
 def test_remarks_leave_a_session_whole(report_of) -> None:
     report = report_of(SESSION)
     assert [d.fault for d in report.diagnoses[:1]] == ["relay-denied"]
-    assert list(report.facts["rcpt_to"]) == ["bob@example.net"]
+    assert list(report.facts["rcpt_to"]) == ["bob@example.com"]
     assert report.facts["server"] == "mx1.example.net"
     assert "this is the error" not in report.problems[0].what
     assert report.coverage.prose == 3
