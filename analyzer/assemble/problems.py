@@ -553,6 +553,7 @@ def _refused(e: ev.Refused, software: str | None, view: str | None) -> Problem |
             "action": action or None,
             "temporary": _temporary(e.code, e.enhanced, None),
             "view": "receiving",
+            "minor": action == "hold",  # mail filters take what they look at from there
         }
     )
 

@@ -280,6 +280,10 @@ _STAGE_WORDS = {
 }
 
 
+# What a server does with mail that it takes and does not deliver: the client is told that all is well.
+_DONE = {"discard": "threw the message away at", "hold": "put the message on hold at"}
+
+
 def what(p: Problem, *, quote: bool = True) -> str:
     """One sentence that says what wants explaining, with or without the words that were said."""
     if p.what:
@@ -292,7 +296,7 @@ def what(p: Problem, *, quote: bool = True) -> str:
     quoted = f": \u201c{text}\u201d" if text and quote else ""
     match p.kind:
         case "refusal":
-            how = "put off" if p.temporary == "yes" else "refused"
+            how = _DONE.get(p.action or "") or ("put off" if p.temporary == "yes" else "refused")
             return f"{who} {how} {stage}{said}{quoted}"
         case "hang-up":
             return f"The {p.by or 'peer'} closed the connection at {stage} without a reply"

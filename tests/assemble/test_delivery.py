@@ -33,3 +33,12 @@ def test_what_a_filter_hands_on_is(book, formats):
         relay="127.0.0.1[127.0.0.1]", said="id=00137-01, from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: queued as 2D5182BC017"
     )
     assert diagnose([Source("x", text.encode())], book, formats).verdict == "healthy"
+
+
+def test_what_the_discard_transport_calls_sent_is_not_delivered(book, formats):
+    text = (
+        "Nov 27 10:00:01 mx postfix/discard[73]: 4F1A2B3C4D: to=<b@example.net>, relay=none, delay=0.03, delays=0.02/0/0/0, dsn=2.0.0, "
+        "status=sent (example.net)\nNov 27 10:00:01 mx postfix/qmgr[70]: 4F1A2B3C4D: removed\n"
+    )
+    report = diagnose([Source("x", text.encode())], book, formats)
+    assert [d.fault for d in report.diagnoses] == ["blocked-by-policy"]
