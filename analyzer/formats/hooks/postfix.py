@@ -120,7 +120,7 @@ def _told(event: Event) -> Event:
         case Attempt(status="sent", text=str() as text) if said := _THROWN_AWAY.match(text[:_MOST_TEXT]):
             return msgspec.structs.replace(event, status="discarded", code=None, enhanced=None, text=said["why"])
         case Attempt(status="sent", agent=str() as agent) if agent.endswith("/discard"):
-            return msgspec.structs.replace(event, status="discarded", text=f"discarded: {event.text or ''}")
+            return msgspec.structs.replace(event, status="discarded", enhanced=None, text=f"discarded: {event.text or ''}")
         case Attempt(code=int() as code, text=str() as text) if len(text) < _MOST_TEXT:
             plain = without_codes(text, code, event.enhanced)
             return event if plain == text else msgspec.structs.replace(event, text=plain)
