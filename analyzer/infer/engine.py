@@ -197,10 +197,11 @@ def _raise(case: Case, outcomes: list[Outcome]) -> Case:
         if key not in at:
             at[key] = len(problems)
             thing = getattr(case, THINGS[o.kind][0])[o.index]
+            lines = places_of(o)
             problems.append(
                 Problem(
                     kind="observed",
-                    places=tuple(places_of(o)),
+                    places=tuple(x for x in lines if x in thing.places) or tuple(lines),  # what is joined is told beside it
                     what=fill(o.rule.raises, values_of(o, case)),
                     complete=True,
                     view=getattr(thing, "view", None),
