@@ -208,7 +208,7 @@ def score(fmt: Format, line: Line) -> float:
         weight = weigh(line, fmt) if weigh else fmt.weight(line.body)
     if weight:
         return 2.0 * weight + 0.01 * fmt.header.rank
-    return _OWN_PROGRAM if line.envelope is not None and fmt.header.over == "log" else _MISS
+    return _OWN_PROGRAM if line.envelope is not None and fmt.header.over == "log" and not fmt.header.pasted else _MISS
 
 
 def label(lines: Sequence[Line], formats: Formats, without: Collection[str] = ()) -> tuple[list[str | None], list[float]]:

@@ -230,7 +230,7 @@ def _bytes(text: str) -> bytes:
 
 def is_log(fmt: Format) -> bool:
     """Whether *fmt* reads lines of a mail server's log."""
-    if fmt.header.session or fmt.header.over == "envelope":
+    if fmt.header.session or fmt.header.pasted or fmt.header.over == "envelope":
         return False
     kinds = {dict(fmt.header.kinds.get(alias, {})).get("kind", alias) for alias, _ in fmt.compiled.kinds.values()}
     stamped = any(name == "time" for _, fields in fmt.compiled.kinds.values() for _, name in fields)

@@ -43,6 +43,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bare: tuple[str, ...] = ()  # over log: aliases that are also told without stamp and program
     distinct: bool = False  # over text: no prose looks like it, so that its noise alone is told as well
     alone: bool = False  # over prose: believed only where nothing else in the whole case is read
+    pasted: bool = False  # over log: lines that somebody cut; logs read in bulk have none
     rank: int = 0  # higher wins where two formats claim a line equally
     hook: str | None = None  # module of analyzer/formats/hooks, where not the format's own name
     pairs: dict[str, tuple[str, ...]] = {}  # a key that lines name in themselves -> fields: the first that the event has is meant

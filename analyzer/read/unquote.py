@@ -292,11 +292,45 @@ def _grep(lines: list[Line]) -> list[Line] | None:
     if not names or len(names) > _MOST_FILES:
         return None
     prefix = re.compile(f"(?:{'|'.join(map(re.escape, sorted(names, key=len, reverse=True)))})([:-])")
-    if sum(bool(prefix.match(text)) for text in full) < 0.6 * len(full):
+    found = [text for text in full if prefix.match(text)]
+    numbered = re.compile(prefix.pattern + r"([0-9]{1,9})\1")
+    numbers = [int(m[2]) for m in map(numbered.match, found) if m]
+    counted = len(numbers) >= 0.95 * len(found)
+    # A mail program may have broken each line into several: numbers that rise tell the whole ones.
+    rising = counted and len(numbers) > 2 and all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
+    if len(found) < (0.25 if rising else 0.6) * len(full):
         return None
-    numbered = re.compile(prefix.pattern + r"[0-9]{1,9}\1")
-    counted = sum(bool(numbered.match(text)) for text in full) >= 0.95 * len(full)
-    return _changed(lines, lambda text: (numbered if counted else prefix).sub("", text, count=1))
+    whole = _broken_after(lines, numbered) if rising else lines
+    return (
+        _changed(whole, lambda text: (numbered if counted else prefix).sub("", text, count=1))
+        if whole is lines
+        else [_with(line, numbered.sub("", line.text, count=1)) for line in whole]
+    )
+
+
+_LEAST_WIDTH = 50  # letters: no mail program breaks lines sooner
+
+
+def _broken_after(lines: list[Line], begins: re.Pattern[str]) -> list[Line]:
+    """*lines* with those that do not begin so, and follow one that is long enough to have been broken, put back behind it."""
+    joined: list[Line] = []
+    width = 0  # of the line before, where it is part of a whole one
+    for line in lines:
+        if begins.match(line.text):
+            joined.append(line)
+            width = len(line.text)
+        elif line.text.strip() and width:
+            last = joined[-1]
+            if width + len(line.text.split()[0]) < _LEAST_WIDTH:
+                joined.append(line)
+                width = 0
+                continue
+            joined[-1] = msgspec.structs.replace(last, text=f"{last.text.rstrip()} {line.text.strip()}", last=line.last)
+            width = len(line.text)
+        else:
+            joined.append(line)
+            width = 0
+    return joined if len(joined) < len(lines) else lines
 
 
 def _indent(lines: list[Line]) -> list[Line] | None:

@@ -145,3 +145,41 @@ def test_a_mutation_makes_nothing_healthy_ill(mutate, book, formats):
         if verdict == "faulty":
             sick.append((path.name, faults))
     assert sick == []
+
+
+# ---- two at once -----------------------------------------------------------------------------------------------------
+def head_cut(text):
+    """Stamp, host and process id cut from each line of a log."""
+    return re.sub(r"(?m)^[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} \S+ (?=[a-z/-]+\[[0-9]+\]: )", "", text)
+
+
+PAIRS = [
+    (wrapped, quoted),
+    (head_cut, quoted),
+    (head_cut, wrapped),
+    (addresses_hidden, wrapped),
+    (local_parts_hidden, web_page),
+    (grepped, wrapped),
+    (newest_first, addresses_hidden),
+    (typeset, indented),
+]
+SOME = CAPTURES[::20]
+MOST_CHANGED = 1  # of each pair
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda p: f"{p[0].__name__}-{p[1].__name__}")
+def test_two_mutations_keep_the_answer(pair, book, formats):
+    changed, done = [], 0
+    for path in SOME:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        both = pair[1](pair[0](text))
+        if both == text:
+            continue
+        if path not in UNCHANGED:
+            UNCHANGED[path] = answer(text, book, formats)
+        after = answer(both, book, formats)
+        done += 1
+        if UNCHANGED[path] != after:
+            changed.append((path.name, UNCHANGED[path], after))
+    assert done >= 3
+    assert len(changed) <= MOST_CHANGED, changed

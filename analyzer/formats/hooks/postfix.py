@@ -8,7 +8,7 @@ import msgspec
 
 from analyzer.expressions import re
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, AuthResult, Event, Noise, TlsFailed, Trouble
+from analyzer.model.events import Attempt, AuthResult, Event, Noise, Refused, TlsFailed, Trouble
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -23,6 +23,10 @@ _ECHO = re.compile(r"Password verification failed|client response doesn't match|
 _SPOKEN = re.compile(
     r"(?P<way>[<>]) (?P<name>[^\s\[\]]{1,255})\[(?P<ip>[^\]\s]{1,80})\]:(?P<port>[0-9]{1,5}): (?P<words>.+)"
 )  # of smtp, not smtpd
+_HEARD = re.compile(
+    r"(?P<way>[<>]) (?P<name>[^\s\[\]]{1,255})\[(?P<ip>[^\]\s]{1,80})\](?::[0-9]{1,5})?: (?P<words>.+)"
+)  # the same of smtpd, which names no port unless it is told to
+_VERB = re.compile(r"(?i)(?P<verb>EHLO|HELO|MAIL|RCPT|DATA|BDAT|\.$)(?: (?:FROM: ?|TO: ?)?<?(?P<word>[^<>\s]{0,320}))?")
 _REPLY = re.compile(r"(?P<code>[2-5][0-9]{2})[ -](?:(?P<enhanced>[245]\.[0-9]{1,3}\.[0-9]{1,3}) )?(?P<text>.*)")
 _PATH = re.compile(r"(?i)(MAIL|RCPT) (?:FROM|TO): ?<([^<>]{0,320})>")
 _LEAST_REFUSAL = 400
@@ -35,7 +39,7 @@ def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
     found, missed = events_of(segment, fmt)
     found = [_told(e) for e in found]
     if not any(isinstance(e, Attempt) for e in found):
-        found = _from_dialogue(found)
+        found = _refusals_of_server(_from_dialogue(found))
     return _with_peers(_without_echoes(found)), missed
 
 
@@ -113,6 +117,58 @@ def _from_dialogue(events: list[Event]) -> list[Event]:
             ),
         )
     return sorted([*events, *(a for _, a in refused.values())], key=lambda e: e.place)
+
+
+def _refusals_of_server(events: list[Event]) -> list[Event]:
+    """What the server of a verbose log refused, session by session, where the lines that sum it up were cut away."""
+    summed = {e.pid for e in events if isinstance(e, Refused)}
+    said: dict[str | None, dict[str, str]] = {}
+    refused: dict[str | None, tuple[int, int]] = {}
+    found: list[Event] = []
+    for at, e in enumerate(events):
+        if not isinstance(e, Noise) or e.pid in summed or not (e.agent or "").endswith("smtpd"):
+            continue
+        heard = _HEARD.match(e.text or "")
+        if heard is None:
+            continue
+        session, words = said.setdefault(e.pid, {}), heard["words"]
+        if heard["way"] == "<":
+            verb = _VERB.match(words)
+            stage = verb["verb"].upper() if verb else ""
+            session["stage"] = {"BDAT": "DATA", ".": "END-OF-MESSAGE"}.get(stage, stage)
+            if verb and verb["word"] is not None:
+                session[session["stage"]] = verb["word"]
+            continue
+        reply = _REPLY.match(words)
+        if reply is None or int(reply["code"]) < _LEAST_REFUSAL or session.get("stage", "CONNECT") == "":
+            continue
+        if refused.get(e.pid) == (at - 1, int(reply["code"])):  # goes on
+            before = found[-1]
+            assert isinstance(before, Refused)
+            found[-1] = msgspec.structs.replace(before, text=f"{before.text} {reply['text']}")
+        else:
+            found.append(
+                Refused(
+                    place=e.place,
+                    format=e.format,
+                    time=e.time,
+                    host=e.host,
+                    agent=e.agent,
+                    pid=e.pid,
+                    action="reject",
+                    stage=session.get("stage", "CONNECT"),
+                    client_name=heard["name"],
+                    client_ip=heard["ip"],
+                    code=int(reply["code"]),
+                    enhanced=reply["enhanced"],
+                    text=reply["text"],
+                    mail_from=session.get("MAIL"),
+                    rcpt_to=session.get("RCPT") if session.get("stage") == "RCPT" else None,
+                    helo=session.get("EHLO") or session.get("HELO"),
+                )
+            )
+        refused[e.pid] = (at, int(reply["code"]))
+    return sorted([*events, *found], key=lambda e: e.place)
 
 
 def _told(event: Event) -> Event:
