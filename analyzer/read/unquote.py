@@ -62,7 +62,9 @@ _DASH = re.compile(
 )  # what a word processor made of the "-" of a mechanism
 _ASIDE = re.compile(
     r"(?<=\S)[ \t]{1,40}(?:<[-=]{1,8}|\u2190|[#/]{1,2} ?<?[-=]{2,8})[ \t]+(?=[^\W\d_])(?!(?:EHLO|HELO|MAIL|RCPT|DATA|QUIT|AUTH|STARTTLS)\b|b['\"])[^\n]{2,200}$"
+    r"|(?<=\S)[ \t]{1,40}(?:<[-=]{2,8}|\u2190)[ \t]*(?:[(!?*\"'][^\n]{0,200})?$"
 )  # what somebody wrote behind a line
+_COMMENT = re.compile(r"(?<=[^\s#$%>])[ \t]{2,60}(?:#{1,2}|//)(?:[ \t]*<?[-=]{0,8}[ \t]*[^\W\d_][^\n]{0,200}|[ \t]*<[-=]{1,8}[^\n]{0,200}|[ \t]*)$")
 _LITERAL_END = re.compile(r"(?:\\r)?\\n$")
 _TRANSLATED = str.maketrans(
     {
@@ -342,15 +344,33 @@ def _asides(lines: list[Line]) -> list[Line] | None:
     """What somebody wrote behind a few lines of a dialogue: ``550 5.7.1 Relaying denied   <-- this one``."""
     marked = (line.text for line in lines if "--" in line.text or "<-" in line.text or "==" in line.text or "\u2190" in line.text)
     found = sum(_ASIDE.search(text) is not None for text in marked)
-    if not found or found > max(2, len(lines) // 4):
+    few = 0 < found <= max(2, len(lines) // 4)
+    noted = any(_COMMENT.search(line.text) is not None for line in lines if "#" in line.text or "//" in line.text)
+    if not few and not noted:
         return None
-    return _changed(lines, lambda text: _ASIDE.sub(_unless_open, text))
+
+    def read(text: str) -> str:
+        less = _ASIDE.sub(_unless_open, text) if few else text
+        return _COMMENT.sub(_unless_open, less) if noted and ("#" in text or "//" in text) else less
+
+    return _changed(lines, read)
 
 
 def _unless_open(found: re.Match[str]) -> str:
-    """Nothing, or what was *found* where a bracket is open before it: ``Client host [192.0.2.7 <-- example.org] blocked``."""
+    """Nothing, or what was *found* where a bracket or a quotation is open before it: ``Client host [192.0.2.7 <-- example.org] blocked``."""
     before = found.string[: found.start()]
-    return found[0] if any(before.count(a) > before.count(b) and b in found[0] for a, b in ("[]", "()")) else ""
+    quoted = before.count('"') % 2 == 1
+    return found[0] if quoted or any(before.count(a) > before.count(b) and b in found[0] for a, b in ("[]", "()")) else ""
+
+
+_HEADLESS = re.compile(r"(?:to=<[^<>]{0,320}>,? (?:[^\n]{0,2000}?, )?(?:relay|delay|dsn|status)=|from=<[^<>]{0,320}>, size=[0-9]{1,12}, nrcpt=)")
+
+
+def _headless(lines: list[Line]) -> list[Line] | None:
+    """Postfix's lines about a message whose queue id was left out, with all that stands before it."""
+    if not any(line.text.startswith(("to=<", "from=<")) for line in lines):
+        return None
+    return _changed(lines, lambda text: f"NOQUEUE: {text}" if _HEADLESS.match(text) else text)
 
 
 def _blank_lines(lines: list[Line]) -> list[Line] | None:
@@ -453,6 +473,7 @@ _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
     (_indent, "the common indent was removed"),
     (_indented_blocks, "the indent of blocks was removed"),
     (_asides, "remarks behind lines were removed"),
+    (_headless, "lines that had lost their queue id were read without one"),
     (_blank_lines, "blank lines between the lines were removed"),
     (_objects, "JSON that was broken was joined"),
     (_wraps, "wrapped lines were joined"),
