@@ -388,7 +388,12 @@ def complaints_of(events: Iterable[ev.Event]) -> dict[Place, ev.Trouble | ev.Tls
     found: dict[Place, ev.Trouble | ev.TlsFailed] = {}
     events = list(events)
     for e in events:
-        if isinstance(e, ev.Attempt) and e.status not in GOOD and _SEE_LOG.search(e.text or "") and (told := _log_of(e, events)) is not None:
+        if (
+            isinstance(e, ev.Attempt)
+            and e.status not in GOOD
+            and _SEE_LOG.search(e.text or "")
+            and (told := _log_of(e, events)) is not None
+        ):
             found[e.place] = told
             continue
         process = _process(e)

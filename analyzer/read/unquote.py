@@ -64,7 +64,9 @@ _ASIDE = re.compile(
     r"(?<=\S)[ \t]{1,40}(?:<[-=]{1,8}|\u2190|[#/]{1,2} ?<?[-=]{2,8})[ \t]+(?=[^\W\d_])(?!(?:EHLO|HELO|MAIL|RCPT|DATA|QUIT|AUTH|STARTTLS)\b|b['\"])[^\n]{2,200}$"
     r"|(?<=\S)[ \t]{1,40}(?:<[-=]{2,8}|\u2190)[ \t]*(?:[(!?*\"'][^\n]{0,200})?$"
 )  # what somebody wrote behind a line
-_COMMENT = re.compile(r"(?<=[^\s#$%>])[ \t]{2,60}(?:#{1,2}|//)(?:[ \t]*<?[-=]{0,8}[ \t]*[^\W\d_][^\n]{0,200}|[ \t]*<[-=]{1,8}[^\n]{0,200}|[ \t]*)$")
+_COMMENT = re.compile(
+    r"(?<=[^\s#$%>])[ \t]{2,60}(?:#{1,2}|//)(?:[ \t]*<?[-=]{0,8}[ \t]*[^\W\d_][^\n]{0,200}|[ \t]*<[-=]{1,8}[^\n]{0,200}|[ \t]*)$"
+)
 _LITERAL_END = re.compile(r"(?:\\r)?\\n$")
 _TRANSLATED = str.maketrans(
     {
@@ -363,16 +365,6 @@ def _unless_open(found: re.Match[str]) -> str:
     return found[0] if quoted or any(before.count(a) > before.count(b) and b in found[0] for a, b in ("[]", "()")) else ""
 
 
-_HEADLESS = re.compile(r"(?:to=<[^<>]{0,320}>,? (?:[^\n]{0,2000}?, )?(?:relay|delay|dsn|status)=|from=<[^<>]{0,320}>, size=[0-9]{1,12}, nrcpt=)")
-
-
-def _headless(lines: list[Line]) -> list[Line] | None:
-    """Postfix's lines about a message whose queue id was left out, with all that stands before it."""
-    if not any(line.text.startswith(("to=<", "from=<")) for line in lines):
-        return None
-    return _changed(lines, lambda text: f"NOQUEUE: {text}" if _HEADLESS.match(text) else text)
-
-
 def _blank_lines(lines: list[Line]) -> list[Line] | None:
     """A blank line after each line, as some programs paste."""
     every_second = lines[1::2]
@@ -458,6 +450,36 @@ def _continues(text: str, part: str, following: str, width: int) -> bool:
     return len(part) >= _LEAST_WRAPPED and (open_ or text.rstrip().endswith(",") or bool(_GOES_ON.match(following)))
 
 
+_HEADLESS = re.compile(
+    r"(?:to=<[^<>]{0,320}>,? (?:[^\n]{0,2000}?, )?(?:relay|delay|dsn|status)=|from=<[^<>]{0,320}>, size=[0-9]{1,12}, nrcpt=)"
+)
+_MORE_HEADLESS = re.compile(r"(?:relay=[^\s,]{1,400}, )?(?:delays?=[0-9./]{1,60}, ){0,2}(?:dsn=[245]\.[0-9.]{3,8}, )?status=[a-z]{4,14} \(")
+_SAID_ALONE = re.compile(
+    r"\(?host [^\s\[\]]{1,255}\[[^\s\[\]]{2,45}\](?::[0-9]{1,5})? (?:said|refused to talk to me): (?P<class>[45])[0-9]{2}[ -]\S"
+)
+_HEADS = ("to=<", "from=<", "relay=", "delay=", "dsn=", "status=", "host ", "(host ")
+
+
+def _headless(lines: list[Line]) -> list[Line] | None:
+    """Postfix's words on a delivery whose queue id was left out with all that stands before it, perhaps with the recipient, too."""
+    if not any(line.text.startswith(_HEADS) for line in lines):
+        return None
+    found: list[Line] = []
+    before = ""
+    for line in lines:
+        text = line.text
+        alone = not before.strip() or is_prose(before) or before.rstrip().endswith(":")  # no line goes on in it
+        if _HEADLESS.match(text):
+            text = f"NOQUEUE: {text}"
+        elif alone and _MORE_HEADLESS.match(text):
+            text = f"NOQUEUE: to=<>, {text}"
+        elif alone and "<" not in before and (said := _SAID_ALONE.match(text)):
+            text = f"NOQUEUE: to=<>, status={'deferred' if said['class'] == '4' else 'bounced'} ({text.removeprefix('(')}"
+        found.append(_with(line, text))
+        before = line.text
+    return found if any(a is not b for a, b in zip(found, lines, strict=True)) else None
+
+
 _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
     (_characters, "typographic characters were read as plain ones"),
     (_reply_marks, "quote marks were removed"),
@@ -473,8 +495,8 @@ _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
     (_indent, "the common indent was removed"),
     (_indented_blocks, "the indent of blocks was removed"),
     (_asides, "remarks behind lines were removed"),
-    (_headless, "lines that had lost their queue id were read without one"),
     (_blank_lines, "blank lines between the lines were removed"),
     (_objects, "JSON that was broken was joined"),
     (_wraps, "wrapped lines were joined"),
+    (_headless, "what was left out at the head of lines was filled in"),
 )
