@@ -31,7 +31,8 @@ def facts_of(case: Case, providers: Providers) -> Facts:
     values: dict[str, Any] = {}
     recipients: list[str] = []
     for d in case.dialogues:
-        _fill(values, d, ("client_ip", "client_name", "mail_from", "server", "server_ip", "port", "banner"))
+        _fill(values, d, ("client_ip", "client_name", "mail_from", "banner"))
+        _fill_server(values, d)
         if d.helo and d.helo.name:
             values.setdefault("helo", d.helo.name)
         recipients += d.rcpt_to
@@ -39,7 +40,8 @@ def facts_of(case: Case, providers: Providers) -> Facts:
     for p in sorted(case.problems, key=lambda p: p.minor or p.resolved == "yes"):
         if p.minor and case.deliveries:
             continue
-        _fill(values, p, ("client_ip", "client_name", "helo", "mail_from", "server", "server_ip", "port", "queue_id"))
+        _fill(values, p, ("client_ip", "client_name", "helo", "mail_from", "queue_id"))
+        _fill_server(values, p)
         if p.rcpt_to:
             recipients.append(p.rcpt_to)
     tried = [d for d in case.deliveries if d.attempts]
@@ -93,6 +95,15 @@ def _fill(values: dict[str, Any], thing: object, names: Iterable[str]) -> None:
         value = getattr(thing, name, None)
         if value not in (None, ""):
             values.setdefault(name, value)
+
+
+def _fill_server(values: dict[str, Any], thing: object) -> None:
+    """The server's name, address and port, where *thing* does not speak of another server than the one that is known."""
+    for name in ("server", "server_ip"):
+        mine, theirs = values.get(name), getattr(thing, name, None)
+        if mine and theirs and str(mine).lower() != str(theirs).lower():
+            return
+    _fill(values, thing, ("server", "server_ip", "port"))
 
 
 def _whole(recipients: Sequence[str]) -> list[str]:

@@ -619,6 +619,7 @@ def _tls(e: ev.TlsFailed, software: str | None, view: str | None) -> Problem:
         **_fields(e, software, view)
         | {
             "kind": "tls-failure",
+            "text": " ".join(e.text.split()) if e.text else None,  # a web page may have put blanks in
             "stage": "STARTTLS",
             "code": e.code,
             "enhanced": e.enhanced,

@@ -72,7 +72,13 @@ def _unaddressed(judged: Judged, book: RuleBook) -> NextCapture | None:
     looked_up = {lookup.of for lookup in judged.case.lookups}
     for index, p in enumerate(judged.case.problems):
         failed = p.kind == "connect-failure" or (p.kind in {"hang-up", "timeout", "no-answer"} and p.stage == "GREETING")
-        if not failed or p.resolved == "yes" or index in judged.harmless or p.unresolved or p.reason in {"name-not-found", "name-temporary"}:
+        if (
+            not failed
+            or p.resolved == "yes"
+            or index in judged.harmless
+            or p.unresolved
+            or p.reason in {"name-not-found", "name-temporary"}
+        ):
             continue
         if p.server is None or p.server_ip is not None or not _NAME.fullmatch(p.server) or p.server.lower() in looked_up:
             continue
@@ -80,7 +86,9 @@ def _unaddressed(judged: Judged, book: RuleBook) -> NextCapture | None:
         if hint is not None:
             values = {"name": p.server}
             faults = tuple(f for f, _ in judged.beliefs[index].shares)
-            return NextCapture(fill(hint.ask, values, command=True), fill(hint.where, values), fill(hint.tells, values), faults, hint.capture)
+            return NextCapture(
+                fill(hint.ask, values, command=True), fill(hint.where, values), fill(hint.tells, values), faults, hint.capture
+            )
     return None
 
 

@@ -345,8 +345,8 @@ def _indented_blocks(lines: list[Line]) -> list[Line] | None:
 def _asides(lines: list[Line]) -> list[Line] | None:
     """What somebody wrote behind a few lines of a dialogue: ``550 5.7.1 Relaying denied   <-- this one``."""
     marked = (line.text for line in lines if "--" in line.text or "<-" in line.text or "==" in line.text or "\u2190" in line.text)
-    found = sum(_ASIDE.search(text) is not None for text in marked)
-    few = 0 < found <= max(2, len(lines) // 4)
+    found = [text for text in marked if _ASIDE.search(text) is not None]
+    few = len(found) > 0 and (len(found) <= max(2, len(lines) // 4) or all(_CAPTURED.match(t) or _STAMP.match(t) for t in found))
     noted = any(_COMMENT.search(line.text) is not None for line in lines if "#" in line.text or "//" in line.text)
     if not few and not noted:
         return None
