@@ -40,7 +40,14 @@ def facts_of(case: Case, providers: Providers) -> Facts:
     for p in sorted(case.problems, key=lambda p: p.minor or p.resolved == "yes"):
         if p.minor and case.deliveries:
             continue
-        _fill(values, p, ("client_ip", "client_name", "helo", "mail_from", "queue_id"))
+        named = (
+            p.by == "server" and p.view == "sending" and bool(case.deliveries)
+        )  # the reply names this server: a log may show who came before
+        _fill(
+            values,
+            p,
+            ("client_name", "helo", "mail_from", "queue_id") if named else ("client_ip", "client_name", "helo", "mail_from", "queue_id"),
+        )
         _fill_server(values, p)
         if p.rcpt_to:
             recipients.append(p.rcpt_to)
@@ -52,6 +59,8 @@ def facts_of(case: Case, providers: Providers) -> Facts:
             _fill(values, told, ("client_ip", "client_name", "helo", "mail_from", "queue_id", "message_id"))
         for a in [a for d in (story, *(also if not story.queue_id else ())) for a in d.attempts]:
             recipients += [to for to in (a.rcpt_to, a.orig_to) if to and ("@" in to or to == a.rcpt_to)]
+    for p in case.problems:
+        _fill(values, p, ("client_ip",) if p.resolved == "no" and not p.minor else ())
     if not failing:
         _fill(values, _last_hop(tried), ("server", "server_ip", "port"))
     if "client_ip" not in values:

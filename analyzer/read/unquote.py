@@ -233,6 +233,14 @@ def _outdented(lines: list[Line]) -> list[Line]:
     return found if any(a is not b for a, b in zip(found, lines, strict=True)) else lines
 
 
+_RULE = re.compile(r"\s{0,4}\|?(?:\s{0,3}:?-{2,80}:?\s{0,3}\|){1,20}(?:\s{0,3}:?-{2,80}:?)?\s{0,3}$")
+
+
+def _table_rules(lines: list[Line]) -> list[Line] | None:
+    """The rule below the head of a Markdown table: ``-- | -- | --``."""
+    return _changed(lines, lambda text: "" if "-|" in text.replace(" ", "") and _RULE.match(text) else text)
+
+
 def _links(lines: list[Line]) -> list[Line] | None:
     """Markdown's links, which some programs make of every address and name: ``[<a@b>](mailto:a@b)``."""
     return _changed(lines, lambda text: _LINK.sub(r"\1", text) if "](" in text else text)
@@ -486,6 +494,7 @@ _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
     (_markup, "HTML was removed"),
     (_shortcodes, "shortcodes of a web page were removed"),
     (_fences, "Markdown was removed"),
+    (_table_rules, "the rules of tables were removed"),
     (_links, "links were replaced by their text"),
     (_line_ends, "literal line ends were removed"),
     (_commas, "the comma after each line was removed"),
