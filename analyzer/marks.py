@@ -49,7 +49,7 @@ def speakers(lines: Sequence[Line], enveloped: Sequence[Line], formats: Callable
     # The further lines of a reply may carry no mark.
     server = next((mark for mark, count in replies.most_common() if mark and count >= _LEAST_REPLIES), "")
     client = commands.most_common(1)[0][0]
-    marked = [(line, bool(m["reply"])) for line, m in found if _shape(m["mark"]) in ({server, ""} if m["reply"] else {client})]
+    marked = [(line, is_reply) for line, is_reply, told in _by_side(found, server, client) if told]
     turns = [is_reply for _, is_reply in marked]
     if (
         server == client
@@ -66,6 +66,21 @@ def speakers(lines: Sequence[Line], enveloped: Sequence[Line], formats: Callable
         mark = _expression(server or client)
         return [_without(line, mark) for line in lines]
     return list(_told(lines, _expression(server), _expression(client)))
+
+
+def _by_side(found: Iterable[tuple[Line, re.Match[str]]], server: str, client: str) -> Iterable[tuple[Line, bool, bool]]:
+    """The lines *found*, whether each is a reply, and whether it belongs to the session of these marks: a reply without the
+    server's mark does where it goes on with one.
+    """
+    goes_on = not server
+    for line, m in found:
+        shape = _shape(m["mark"])
+        if m["reply"]:
+            told = shape == server or (not shape and goes_on)
+            goes_on = not server or (told and m["reply"].rstrip("\"'").endswith("-"))
+        else:
+            told = shape == client
+        yield line, bool(m["reply"]), told
 
 
 def _shape(mark: str) -> str:
@@ -88,16 +103,19 @@ def _knows(fmt: Format, marked: Sequence[tuple[Line, bool]]) -> bool:
 
 
 def _told(lines: Iterable[Line], server: re.Pattern[str], client: re.Pattern[str]) -> Iterable[Line]:
-    data = False
+    data = goes_on = False
     for line in lines:
+        before, goes_on = goes_on, False
         if (said := _behind(line.text, server)) is not None:
             data = said.startswith("354")
+            goes_on = said[3:4] == "-"
             yield msgspec.structs.replace(line, text=f"S: {said}")
         elif (said := _behind(line.text, client)) is not None:
             remark = not data and " " in said and not _SAID.match(said)  # a program's own word on what it does
             data = data and said != "."
             yield msgspec.structs.replace(line, text=said if remark else f"C: {said}")
-        elif _REPLY.match(line.text) and not data:
+        elif before and _REPLY.match(line.text):
+            goes_on = line.text.strip()[3:4] == "-"
             yield msgspec.structs.replace(line, text=f"S: {line.text.strip()}")
         else:
             yield line

@@ -14,6 +14,7 @@ from analyzer.assemble.facts import facts_of, provider_of
 from analyzer.assemble.names import address_of, plain_name
 from analyzer.assemble.problems import complaints_of, domain_of, merged, of_deliveries, of_dialogue, of_events, of_remarks, with_named
 from analyzer.assemble.stranger import household_of, with_stranger
+from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.case import Case, Delivery, Dialogue, Message, Problem
 from analyzer.model.lookup import Lookup, Record
@@ -68,7 +69,7 @@ def assemble(
     found = [_as_set(with_named(p), stated) for p in found]
     found = [msgspec.structs.replace(p, hearsay="yes") if p.format in alone and p.server is None else p for p in found]
     client = _only_client(lookups)
-    found = [_linked(p, dialogues, deliveries, providers, events, back) for p in found]
+    found = [_linked(p, dialogues, deliveries, providers, events, back, captures) for p in found]
     if client is not None:
         found = [_with_client(p, client) for p in found]
     home = household_of(deliveries, events)
@@ -245,6 +246,7 @@ def _linked(
     providers: Providers,
     events: Sequence[ev.Event],
     back: frozenset[int],
+    captures: Sequence[Capture],
 ) -> Problem:
     """*p* with what only the rest of the case can tell: its provider, whether the same succeeded later."""
     changes: dict[str, str] = {}
@@ -254,7 +256,7 @@ def _linked(
         changes["domain_own"] = own
     if p.resolved == "no" and (
         (p.rcpt_to and p.temporary != "no" and _succeeded(p, dialogues, deliveries, events, back))
-        or (p.kind == "connect-failure" and _connected_after_all(p, dialogues))
+        or (p.kind == "connect-failure" and _connected_after_all(p, dialogues, captures))
         or (p.queue_id and p.kind in _ON_THE_WAY and _delivered_after_all(p, deliveries))
         or (p.kind == "auth-failure" and p.view == "receiving" and _logged_in_after_all(p, events, back))
     ):
@@ -269,8 +271,33 @@ def _own(p: Problem) -> str | None:
     return "yes" if "yes" in kin else "no" if "no" in kin else None
 
 
-def _connected_after_all(p: Problem, dialogues: Sequence[Dialogue]) -> bool:
-    return any(d.connected == "yes" and d.places > p.places and d.server in {p.server, None} and not _other_family(p, d) for d in dialogues)
+def _connected_after_all(p: Problem, dialogues: Sequence[Dialogue], captures: Sequence[Capture]) -> bool:
+    return any(
+        d.connected == "yes"
+        and d.places > p.places
+        and d.server in {p.server, None}
+        and not _other_family(p, d)
+        and not (d.server is None and p.server_ip and d.server_ip and p.server_ip != d.server_ip)  # two addresses, dialled by hand
+        and not _elsewhere(p, d, dialogues, captures)
+        for d in dialogues
+    )
+
+
+# Who typed a command, and where: "user@host:~$ ", "C:\\>", or a bare mark.
+_PROMPT = re.compile(r"\s{0,8}\[?(?P<who>[\w.-]{1,40}@[\w.-]{1,80}|[A-Za-z]:\\|(?=[$#>]))[^$#>\n]{0,80}[$#>] ?(?=\S)")
+
+
+def _elsewhere(p: Problem, d: Dialogue, dialogues: Sequence[Dialogue], captures: Sequence[Capture]) -> bool:
+    """Whether *d* was typed at another machine's prompt than what failed: that it works there says nothing of here."""
+    first = next((x.places[0] for x in dialogues if p.places[0] in x.places), p.places[0])
+    one, other = _typed_by(first, captures), _typed_by(d.places[0], captures)
+    return one is not None and other is not None and one != other
+
+
+def _typed_by(place: Place, captures: Sequence[Capture]) -> str | None:
+    line = next((x for c in captures if c.source == place.source for x in c.lines if x.number == place.line), None)
+    found = _PROMPT.match(line.text) if line else None
+    return found["who"].lower() if found else None
 
 
 def _other_family(p: Problem, d: Dialogue) -> bool:

@@ -296,7 +296,12 @@ class _Reader:
                 last.places.append(event.place)
             case "serial" if self.pending_soa is not None:
                 soa, self.pending_soa = self.pending_soa, None
-                block.records.append(PrintedRecord(block.section, soa.owner, "SOA", f". . {text} 0 0 0 0", event.place))
+                asked = block.asked.queries[0][1] if len(block.asked.queries) == 1 else None
+                if asked in {None, "SOA", "ANY"}:
+                    block.records.append(PrintedRecord(block.section, soa.owner, "SOA", f". . {text} 0 0 0 0", event.place))
+                else:  # nslookup shows the zone's start where there is no record of the type that was asked for
+                    block.absent.append((soa.owner or "", asked, "NOERROR", soa.place))
+                    block.cite("status", soa.place)
             case "serial" if last is not None and last.type == "SOA":
                 last.text = f"{last.text.rstrip(' (')} {text} 0 0 0 0"
                 last.places.append(event.place)

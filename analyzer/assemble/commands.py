@@ -63,7 +63,15 @@ def asked_by(text: str, program: str, default_type: str | None = None) -> Asked:
         return _resolve_dnsname(words, tool)
     if tool == "getent":
         return _getent(words, tool)
-    return _dig(words, tool)
+    asked = _dig(words, tool)
+    if tool == "dig" and asked.short and (more := _NEXT_DIG.search(text)):
+        also = asked_by(text[more.end() :], program)  # the answers follow each other, with nothing between
+        if also.short and also.server == asked.server:
+            return msgspec.structs.replace(asked, queries=(*asked.queries, *also.queries))
+    return asked
+
+
+_NEXT_DIG = re.compile(r"(?:;|&&)\s*(?=dig\s)")
 
 
 def _words(text: str) -> list[str]:

@@ -104,8 +104,10 @@ class _Replay:
         return bool(isinstance(event, ev.Reply) and event.code == 220 and self._said_quit())
 
     def _gave_up_on_another(self, event: ev.Dial) -> bool:
-        """Whether the last server could not be reached, and *event* names another one, or the same in a command of its own."""
-        return bool(self.failed_dials and self.server and event.server and (event.server != self.server or event.server_ip is None))
+        """Whether the last server could not be reached, and *event* is a command of its own, or names another server."""
+        if not self.failed_dials:
+            return False
+        return event.typed == "yes" or bool(self.server and event.server and (event.server != self.server or event.server_ip is None))
 
     def _said_quit(self) -> bool:
         return self.quit and not self.pending and not self.reply

@@ -31,7 +31,8 @@ def facts_of(case: Case, providers: Providers) -> Facts:
     values: dict[str, Any] = {}
     recipients: list[str] = []
     for d in case.dialogues:
-        _fill(values, d, ("client_ip", "client_name", "mail_from", "server", "server_ip", "port", "banner"))
+        _fill(values, d, ("client_ip", "client_name", "mail_from", "banner"))
+        _fill_server(values, d)
         if d.helo and d.helo.name:
             values.setdefault("helo", d.helo.name)
         recipients += d.rcpt_to
@@ -39,7 +40,15 @@ def facts_of(case: Case, providers: Providers) -> Facts:
     for p in sorted(case.problems, key=lambda p: p.minor or p.resolved == "yes"):
         if p.minor and case.deliveries:
             continue
-        _fill(values, p, ("client_ip", "client_name", "helo", "mail_from", "server", "server_ip", "port", "queue_id"))
+        named = (
+            p.by == "server" and p.view == "sending" and bool(case.deliveries)
+        )  # the reply names this server: a log may show who came before
+        _fill(
+            values,
+            p,
+            ("client_name", "helo", "mail_from", "queue_id") if named else ("client_ip", "client_name", "helo", "mail_from", "queue_id"),
+        )
+        _fill_server(values, p)
         if p.rcpt_to:
             recipients.append(p.rcpt_to)
     tried = [d for d in case.deliveries if d.attempts]
@@ -50,6 +59,8 @@ def facts_of(case: Case, providers: Providers) -> Facts:
             _fill(values, told, ("client_ip", "client_name", "helo", "mail_from", "queue_id", "message_id"))
         for a in [a for d in (story, *(also if not story.queue_id else ())) for a in d.attempts]:
             recipients += [to for to in (a.rcpt_to, a.orig_to) if to and ("@" in to or to == a.rcpt_to)]
+    for p in case.problems:
+        _fill(values, p, ("client_ip",) if p.resolved == "no" and not p.minor else ())
     if not failing:
         _fill(values, _last_hop(tried), ("server", "server_ip", "port"))
     if "client_ip" not in values:
@@ -93,6 +104,15 @@ def _fill(values: dict[str, Any], thing: object, names: Iterable[str]) -> None:
         value = getattr(thing, name, None)
         if value not in (None, ""):
             values.setdefault(name, value)
+
+
+def _fill_server(values: dict[str, Any], thing: object) -> None:
+    """The server's name, address and port, where *thing* does not speak of another server than the one that is known."""
+    for name in ("server", "server_ip"):
+        mine, theirs = values.get(name), getattr(thing, name, None)
+        if mine and theirs and str(mine).lower() != str(theirs).lower():
+            return
+    _fill(values, thing, ("server", "server_ip", "port"))
 
 
 def _whole(recipients: Sequence[str]) -> list[str]:

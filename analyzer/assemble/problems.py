@@ -61,7 +61,13 @@ _NEXT_HOP = re.compile(
 _ABOUT = re.compile(
     r"<(?P<at>[^<>\s]{3,320})>: (?:(?P<rcpt_to>Recipient address rejected|Relay access denied|User unknown)|(?P<mail_from>Sender address rejected)|(?P<helo>Helo command rejected))"
 )
-_CLIENT = re.compile(r"(?i)\bclient host(?: rejected:[^\[\]]{0,80})? \[([0-9A-Fa-f.:]{7,45})\]")  # the address that a server says it sees
+_CLIENT = re.compile(  # the address that a server says it sees
+    r"(?i)(?:\bclient(?: host)?(?: rejected:[^\[\]]{0,80})?|\b(?:banned )?send(?:er|ing) ?(?:ip)?(?: address)?|\b(?:ip|host)(?: address)?|\baddress|\bmessages from|\bfrom"
+    r"|[?&](?:ip|client|query|a)=|\bip[=:]|^)[ :]{0,2}\[? ?(?P<ip>(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9a-f]{1,4}:[0-9a-f:]{3,40})(?![0-9A-Za-z]|\.[0-9])"
+)
+_CLIENT_FIRST = re.compile(  # the same where the address comes before what is said of it
+    r"(?i)(?<![0-9A-Za-z.:\[])(?P<ip>(?:[0-9]{1,3}\.){3}[0-9]{1,3})\]?,? (?:(?:is|was|has been|are) )?(?:currently )?(?:found on|listed|blocked|black ?listed|banned|not allowed|rejected)"
+)
 _FORWARDED = re.compile(r"forwarded as ([A-Za-z0-9]{4,30})")
 _LEAST_PERMANENT = 500
 _DIGITS = re.compile(r"[0-9]+")
@@ -147,7 +153,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
                 rcpt_to=rcpt,
                 domain=domain_of(rcpt),
                 where=_where(d, e.places),
-                resolved="yes" if _repeated(e, later) or (e.to == "STARTTLS" and d.accepted == "yes") else "no",  # went without
+                resolved="yes" if _repeated(e, later) or _got_over(e, d) else "no",
                 what="",
                 minor=e.to in {"QUIT", "NOOP", "HELP", "VRFY", "EXPN", "RSET"}
                 or _is_retry_of_ehlo(e, later)
@@ -233,6 +239,11 @@ def _repeated(e: Exchange, later: Sequence[Exchange]) -> bool:
     if (e.code in {500, 501, 502, 503} and e.to not in {"RCPT", "AUTH", "STARTTLS"}) or (e.code == 503 and e.to == "RCPT"):
         return bool(done)
     return any(x.argument == e.argument or (e.to == "RCPT" and _rcpt(x) == _rcpt(e) is not None) for x in done)
+
+
+def _got_over(e: Exchange, d: Dialogue) -> bool:
+    """Whether the session went on to hand in its message all the same: without TLS, or after a line that nobody can read any more."""
+    return d.accepted == "yes" and (e.to == "STARTTLS" or (not e.to and e.code in {500, 501, 502, 503}))
 
 
 _OUT_OF_ORDER = frozenset({500, 501, 502, 503, 554})
@@ -375,7 +386,16 @@ def complaints_of(events: Iterable[ev.Event]) -> dict[Place, ev.Trouble | ev.Tls
     """For the place of a failure: what the same process, or anyone about the same message, complained about just before."""
     last: dict[tuple[object, ...], ev.Trouble | ev.TlsFailed] = {}
     found: dict[Place, ev.Trouble | ev.TlsFailed] = {}
+    events = list(events)
     for e in events:
+        if (
+            isinstance(e, ev.Attempt)
+            and e.status not in GOOD
+            and _SEE_LOG.search(e.text or "")
+            and (told := _log_of(e, events)) is not None
+        ):
+            found[e.place] = told
+            continue
         process = _process(e)
         queue_id = getattr(e, "queue_id", None)
         message = (e.place.source, e.host, queue_id) if queue_id and queue_id not in NO_QUEUE_ID else None
@@ -393,6 +413,26 @@ def complaints_of(events: Iterable[ev.Event]) -> dict[Place, ev.Trouble | ev.Tls
                     found[e.place] = complaint
                     break
     return found
+
+
+_SEE_LOG = re.compile(r"(?i)refer to (?:the )?server log")
+
+
+def _log_of(a: ev.Attempt, events: Sequence[ev.Event]) -> ev.Trouble | None:
+    """What the server that points to its own log wrote there of the same recipient, where the capture shows it, too."""
+    near = [
+        e
+        for e in events
+        if isinstance(e, ev.Trouble)
+        and e.severity != "info"
+        and e.format != a.format
+        and e.place.source == a.place.source
+        and abs(e.place.line - a.place.line) <= _NEAR
+    ]
+    whom = (a.rcpt_to or "").lower()
+    name = whom.partition("@")[0]
+    known = [e for e in near if whom and {whom, name} & set(re.split(r"[()<>, ]", f"{e.user or ''} {e.agent or ''}".lower()))]
+    return min(known, key=lambda e: abs(e.place.line - a.place.line), default=None)
 
 
 def _complained(p: Problem, complaint: ev.Trouble | ev.TlsFailed) -> Problem:
@@ -581,6 +621,7 @@ def _tls(e: ev.TlsFailed, software: str | None, view: str | None) -> Problem:
         **_fields(e, software, view)
         | {
             "kind": "tls-failure",
+            "text": " ".join(e.text.split()) if e.text else None,  # a web page may have put blanks in
             "stage": "STARTTLS",
             "code": e.code,
             "enhanced": e.enhanced,
@@ -714,8 +755,8 @@ _LOG: dict[type[ev.Event], Callable[[Any, str | None, str | None], Problem | Non
 
 def with_named(p: Problem) -> Problem:
     """*p* with the address or name that its reply names in front of the reason, where nothing else told it."""
-    if p.client_ip is None and p.by == "server" and (client := _CLIENT.search(p.text or "")) is not None:
-        p = msgspec.structs.replace(p, client_ip=client[1], where={**p.where, "client_ip": p.where.get("text") or p.places})
+    if p.client_ip is None and p.by == "server" and (client := _seen(p)) is not None:
+        p = msgspec.structs.replace(p, client_ip=client, where={**p.where, "client_ip": p.where.get("text") or p.places})
     found = _ABOUT.match(p.text or "")
     if found is None:
         return p
@@ -726,6 +767,13 @@ def with_named(p: Problem) -> Problem:
     changed = msgspec.structs.replace(p, where=places, **{field: found["at"]})
     domains = {"rcpt_to": "domain", "mail_from": "sender_domain"}
     return msgspec.structs.replace(changed, **{domains[field]: domain_of(found["at"])}) if field in domains else changed
+
+
+def _seen(p: Problem) -> str | None:
+    """The client's address, as the reply names it: the one address that can be meant."""
+    found = {m["ip"] for shape in (_CLIENT, _CLIENT_FIRST) for m in shape.finditer(p.text or "")} - {p.server_ip}
+    whole = {ip for ip in found if not ip.startswith(("127.", "0."))}
+    return next(iter(whole)) if len(whole) == 1 else None
 
 
 # ---- alike problems together -----------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from analyzer.model.rule import CaptureHint, RuleBook
 
 _NO_CONNECTION = re.compile(r"(?i)connect(ion)? (to|timed out|refused)|no route to host|unreachable")
+_NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.){1,10}[A-Za-z][A-Za-z0-9-]{1,62}")
 _MOST_NEXT = 4
 _ENOUGH = 0.95
 _CLEAR = 0.9  # from here on only what bears on this very question is worth asking for
@@ -56,11 +57,39 @@ def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]
             continue
         seen.add(name)
         found.append(NextCapture(ask, fill(hint.where, values), fill(hint.tells, values), tuple(sorted(faults)), name, round(score, 4)))
+    if (name_first := _unaddressed(judged, book)) is not None:
+        found = [name_first, *(f for f in found if f.name != name_first.name)]
+        seen.add(name_first.name)
     asked = _asked(judged, book, among=not found)
     found = [*found[: _MOST_NEXT - len(asked)], *(a for a in asked if a.name not in seen)]
     if len(found) < _MOST_NEXT:
-        found += _standing(judged, book, seen, any_=not found)
+        found += _standing(judged, book, seen, any_=not found or found == [name_first])
     return tuple(found[:_MOST_NEXT])
+
+
+def _unaddressed(judged: Judged, book: RuleBook) -> NextCapture | None:
+    """The look-up of a name that was dialled in vain, where no line tells to which address that led."""
+    looked_up = {lookup.of for lookup in judged.case.lookups}
+    for index, p in enumerate(judged.case.problems):
+        failed = p.kind == "connect-failure" or (p.kind in {"hang-up", "timeout", "no-answer"} and p.stage == "GREETING")
+        if (
+            not failed
+            or p.resolved == "yes"
+            or index in judged.harmless
+            or p.unresolved
+            or p.reason in {"name-not-found", "name-temporary"}
+        ):
+            continue
+        if p.server is None or p.server_ip is not None or not _NAME.fullmatch(p.server) or p.server.lower() in looked_up:
+            continue
+        hint = next((h for h in book.captures if h.capture == "address"), None)
+        if hint is not None:
+            values = {"name": p.server}
+            faults = tuple(f for f, _ in judged.beliefs[index].shares)
+            return NextCapture(
+                fill(hint.ask, values, command=True), fill(hint.where, values), fill(hint.tells, values), faults, hint.capture
+            )
+    return None
 
 
 def _asked(judged: Judged, book: RuleBook, *, among: bool) -> list[NextCapture]:

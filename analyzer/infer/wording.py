@@ -82,6 +82,8 @@ def fill(template: str, values: Mapping[str, Any], *, command: bool = False, let
             out.append("`")
             continue
         value = look_up(found[1], values)
+        if value is None and inside and found[1] == "server":
+            value = look_up("server_ip", values)
         if value is None:
             words = _WORDS.get(found[1], found[1].replace("_", " "))
             known = "25" if found[1] == "port" else f"<{found[1].replace('_', '-')}>"

@@ -31,6 +31,7 @@ class Dial(Event, frozen=True, tag="dial"):
     server_ip: str | None = None
     port: int | None = None
     tls_first: str | None = None  # yes: the client speaks TLS from the first byte on; no: in the clear, at first
+    typed: str | None = None  # yes: the command as somebody typed it
 
 
 class Connected(Event, frozen=True, tag="connected"):

@@ -35,6 +35,9 @@ _PERSONAL = re.compile(
     r"(?i)\b(?:i|i'm|i've|i'd|me|my|we|we're|our|us|you|your|he|she|they|it|it's|this|that|there|these|here|then|when|what|why|how|if|but|so|because|"
     r"please|thanks?|hello|hi|ich|wir|mein|nicht|je|nous|mon|yo|mi|pero|the)\b"
 )
+_ASKS = re.compile(
+    r"(?i)(?:is|are|was|were|do|does|did|can|could|should|has|have|will|would|any|anyone|anybody|who|where|which)\b[^\n]{6,300}\?{1,5}\Z"
+)  # a program does not
 _LEAST_SHARE = 0.7
 _MOST_LOOKED_AT = 600  # characters
 _SHORT = 8  # words: a program's complaint is no longer, mostly
@@ -55,7 +58,7 @@ def is_prose(text: str) -> bool:
     plain = sum(_WORD.fullmatch(word) is not None for word in words)
     if plain < _LEAST_SHARE * len(words):
         return False
-    return not _fails(said) or bool(_PERSONAL.search(said)) or len(words) > _SHORT
+    return not _fails(said) or bool(_PERSONAL.search(said) or _ASKS.match(said)) or len(words) > _SHORT
 
 
 def _fails(text: str) -> bool:

@@ -62,7 +62,11 @@ _DASH = re.compile(
 )  # what a word processor made of the "-" of a mechanism
 _ASIDE = re.compile(
     r"(?<=\S)[ \t]{1,40}(?:<[-=]{1,8}|\u2190|[#/]{1,2} ?<?[-=]{2,8})[ \t]+(?=[^\W\d_])(?!(?:EHLO|HELO|MAIL|RCPT|DATA|QUIT|AUTH|STARTTLS)\b|b['\"])[^\n]{2,200}$"
+    r"|(?<=\S)[ \t]{1,40}(?:<[-=]{2,8}|\u2190)[ \t]*(?:[(!?*\"'][^\n]{0,200})?$"
 )  # what somebody wrote behind a line
+_COMMENT = re.compile(
+    r"(?<=[^\s#$%>])[ \t]{2,60}(?:#{1,2}|//)(?:[ \t]*<?[-=]{0,8}[ \t]*[^\W\d_][^\n]{0,200}|[ \t]*<[-=]{1,8}[^\n]{0,200}|[ \t]*)$"
+)
 _LITERAL_END = re.compile(r"(?:\\r)?\\n$")
 _TRANSLATED = str.maketrans(
     {
@@ -229,6 +233,14 @@ def _outdented(lines: list[Line]) -> list[Line]:
     return found if any(a is not b for a, b in zip(found, lines, strict=True)) else lines
 
 
+_RULE = re.compile(r"\s{0,4}\|?(?:\s{0,3}:?-{2,80}:?\s{0,3}\|){1,20}(?:\s{0,3}:?-{2,80}:?)?\s{0,3}$")
+
+
+def _table_rules(lines: list[Line]) -> list[Line] | None:
+    """The rule below the head of a Markdown table: ``-- | -- | --``."""
+    return _changed(lines, lambda text: "" if "-|" in text.replace(" ", "") and _RULE.match(text) else text)
+
+
 def _links(lines: list[Line]) -> list[Line] | None:
     """Markdown's links, which some programs make of every address and name: ``[<a@b>](mailto:a@b)``."""
     return _changed(lines, lambda text: _LINK.sub(r"\1", text) if "](" in text else text)
@@ -375,16 +387,24 @@ def _indented_blocks(lines: list[Line]) -> list[Line] | None:
 def _asides(lines: list[Line]) -> list[Line] | None:
     """What somebody wrote behind a few lines of a dialogue: ``550 5.7.1 Relaying denied   <-- this one``."""
     marked = (line.text for line in lines if "--" in line.text or "<-" in line.text or "==" in line.text or "\u2190" in line.text)
-    found = sum(_ASIDE.search(text) is not None for text in marked)
-    if not found or found > max(2, len(lines) // 4):
+    found = [text for text in marked if _ASIDE.search(text) is not None]
+    few = len(found) > 0 and (len(found) <= max(2, len(lines) // 4) or all(_CAPTURED.match(t) or _STAMP.match(t) for t in found))
+    noted = any(_COMMENT.search(line.text) is not None for line in lines if "#" in line.text or "//" in line.text)
+    if not few and not noted:
         return None
-    return _changed(lines, lambda text: _ASIDE.sub(_unless_open, text))
+
+    def read(text: str) -> str:
+        less = _ASIDE.sub(_unless_open, text) if few else text
+        return _COMMENT.sub(_unless_open, less) if noted and ("#" in text or "//" in text) else less
+
+    return _changed(lines, read)
 
 
 def _unless_open(found: re.Match[str]) -> str:
-    """Nothing, or what was *found* where a bracket is open before it: ``Client host [192.0.2.7 <-- example.org] blocked``."""
+    """Nothing, or what was *found* where a bracket or a quotation is open before it: ``Client host [192.0.2.7 <-- example.org] blocked``."""
     before = found.string[: found.start()]
-    return found[0] if any(before.count(a) > before.count(b) and b in found[0] for a, b in ("[]", "()")) else ""
+    quoted = before.count('"') % 2 == 1
+    return found[0] if quoted or any(before.count(a) > before.count(b) and b in found[0] for a, b in ("[]", "()")) else ""
 
 
 def _blank_lines(lines: list[Line]) -> list[Line] | None:
@@ -472,12 +492,43 @@ def _continues(text: str, part: str, following: str, width: int) -> bool:
     return len(part) >= _LEAST_WRAPPED and (open_ or text.rstrip().endswith(",") or bool(_GOES_ON.match(following)))
 
 
+_HEADLESS = re.compile(
+    r"(?:to=<[^<>]{0,320}>,? (?:[^\n]{0,2000}?, )?(?:relay|delay|dsn|status)=|from=<[^<>]{0,320}>, size=[0-9]{1,12}, nrcpt=)"
+)
+_MORE_HEADLESS = re.compile(r"(?:relay=[^\s,]{1,400}, )?(?:delays?=[0-9./]{1,60}, ){0,2}(?:dsn=[245]\.[0-9.]{3,8}, )?status=[a-z]{4,14} \(")
+_SAID_ALONE = re.compile(
+    r"\(?host [^\s\[\]]{1,255}\[[^\s\[\]]{2,45}\](?::[0-9]{1,5})? (?:said|refused to talk to me): (?P<class>[45])[0-9]{2}[ -]\S"
+)
+_HEADS = ("to=<", "from=<", "relay=", "delay=", "dsn=", "status=", "host ", "(host ")
+
+
+def _headless(lines: list[Line]) -> list[Line] | None:
+    """Postfix's words on a delivery whose queue id was left out with all that stands before it, perhaps with the recipient, too."""
+    if not any(line.text.startswith(_HEADS) for line in lines):
+        return None
+    found: list[Line] = []
+    before = ""
+    for line in lines:
+        text = line.text
+        alone = not before.strip() or is_prose(before) or before.rstrip().endswith(":")  # no line goes on in it
+        if _HEADLESS.match(text):
+            text = f"NOQUEUE: {text}"
+        elif alone and _MORE_HEADLESS.match(text):
+            text = f"NOQUEUE: to=<>, {text}"
+        elif alone and "<" not in before and (said := _SAID_ALONE.match(text)):
+            text = f"NOQUEUE: to=<>, status={'deferred' if said['class'] == '4' else 'bounced'} ({text.removeprefix('(')}"
+        found.append(_with(line, text))
+        before = line.text
+    return found if any(a is not b for a, b in zip(found, lines, strict=True)) else None
+
+
 _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
     (_characters, "typographic characters were read as plain ones"),
     (_reply_marks, "quote marks were removed"),
     (_markup, "HTML was removed"),
     (_shortcodes, "shortcodes of a web page were removed"),
     (_fences, "Markdown was removed"),
+    (_table_rules, "the rules of tables were removed"),
     (_links, "links were replaced by their text"),
     (_line_ends, "literal line ends were removed"),
     (_commas, "the comma after each line was removed"),
@@ -490,4 +541,5 @@ _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
     (_blank_lines, "blank lines between the lines were removed"),
     (_objects, "JSON that was broken was joined"),
     (_wraps, "wrapped lines were joined"),
+    (_headless, "what was left out at the head of lines was filled in"),
 )

@@ -12,6 +12,7 @@ from analyzer.assemble.lookup import lookups_of, purpose_of
 from analyzer.assemble.names import reversed_address
 from analyzer.assemble.policy import records_of
 from analyzer.assemble.spf import spf_allows, terms_of
+from analyzer.diagnose import diagnose
 from analyzer.formats.load import load_formats
 from analyzer.model.capture import Source
 from analyzer.model.place import Place
@@ -363,3 +364,9 @@ def test_an_address_made_unreadable_is_an_answer_without_a_value() -> None:
 @pytest.mark.parametrize("kind", ["MX", "A", "TXT", "SOA", "PTR", "NS"])
 def test_hostile_data_costs_nothing(kind: str, rdata: str) -> None:
     looked_up(dig("example.org", kind, rdata))
+
+
+def test_two_short_look_ups_in_one_line(book, formats):
+    text = "$ dig +short mx example.com ; dig +short mail.example.com\n10 mail.example.com.\n192.168.0.10\n"
+    report = diagnose([Source("x", text.encode())], book, formats)
+    assert report.diagnoses[0].fault == "mx-private-address"

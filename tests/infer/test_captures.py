@@ -95,3 +95,15 @@ def test_what_is_decided_is_written_to_whoever_must_act(book, formats):
     assert report.diagnoses[0].fault == "dns-server-failure"
     assert report.diagnoses[0].message
     assert "DNS zone must act" in report.headline
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nc: connect to mx.example.net port 25 (tcp) failed: Connection timed out\n",
+        "telnet mx.example.net 25\nConnected to mx.example.net.\nEscape character is '^]'.\nConnection closed by foreign host.\n",
+    ],
+)
+def test_a_name_dialled_in_vain_is_looked_up_first(text, book, formats):
+    report = diagnose([Source("x", text.encode())], book, formats)
+    assert report.next[0].capture == "dig mx.example.net A"

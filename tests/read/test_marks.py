@@ -72,3 +72,28 @@ def test_known_marks_are_left_alone(book, formats):
     text = "=== Connected to mx.example.org.\n" + "\n".join(("<-  " if who == "S" else " -> ") + said for who, said in REFUSED)
     report = diagnose([Source("session", text.encode())], book, formats)
     assert set(report.coverage.formats) == {"swaks"}
+
+
+def test_a_session_without_marks_beside_one_with_them(book, formats):
+    marked = "=== Connected to mx.example.org.\n" + "\n".join(("<-  " if who == "S" else " -> ") + said for who, said in TAKEN)
+    typed = """\
+$ telnet mx.example.com 25
+Trying 192.0.2.80...
+Connected to mx.example.com.
+Escape character is '^]'.
+220 mx.example.com ESMTP Exim 4.96
+EHLO pc.example.net
+250-mx.example.com Hello pc.example.net [198.51.100.9]
+250 HELP
+MAIL FROM:<a@example.net>
+250 OK
+RCPT TO:<c@example.edu>
+550 relay not permitted
+QUIT
+221 mx.example.com closing connection
+Connection closed by foreign host.
+"""
+    for text in (f"{marked}\n\n{typed}", f"{typed}\n{marked}\n"):
+        report = diagnose([Source("both", text.encode())], book, formats)
+        assert [d.fault for d in report.diagnoses] == ["relay-denied"]
+        assert set(report.coverage.formats) == {"swaks", "telnet"}
