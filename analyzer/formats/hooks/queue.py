@@ -8,7 +8,7 @@ import msgspec
 
 from analyzer.expressions import re
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, Event, MessageInfo
+from analyzer.model.events import Attempt, Event, MessageInfo, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,19 @@ _SAID = re.compile(
 def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
     """The waiting messages of *segment*, each reason with its recipients, and the lines that cannot be read."""
     read, missed = events_of(segment, fmt)
-    return list(_joined(read)), missed
+    shape = [e for e in read if isinstance(e, Trouble)]
+    return [*_joined([e for e in read if not isinstance(e, Trouble)]), *_shaped(shape)], missed
+
+
+def _shaped(rows: list[Trouble]) -> Iterator[Event]:
+    """For whom most of a queue waits: ``qshape`` counts the messages for each domain, first of any age, then by age."""
+    counts = {name: (int(count), row) for row in rows for name, count in [(row.text or "").split()[:2]]}
+    total, _ = counts.pop("TOTAL", (0, None))
+    if counts and total:
+        domain, (most, row) = max(counts.items(), key=lambda item: item[1][0])
+        yield Attempt(
+            place=row.place, format=row.format, status="deferred", text=f"{most} of {total} messages in the queue are for {domain}"
+        )
 
 
 def _joined(read: list[Event]) -> Iterator[Event]:
