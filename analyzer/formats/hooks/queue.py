@@ -22,6 +22,11 @@ _SAID = re.compile(
 )
 
 
+_TRIED = re.compile(
+    r"(?:refused by|timed out with|reset by|connect to|lost connection with|conversation with) (?P<name>(?=[^\s\[]*[A-Za-z])[A-Za-z0-9.-]{3,255}[A-Za-z0-9])\.?(?:\[(?P<ip>[0-9A-Fa-f.:]{2,45})\])?"
+)
+
+
 def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
     """The waiting messages of *segment*, each reason with its recipients, and the lines that cannot be read."""
     read, missed = events_of(segment, fmt)
@@ -61,8 +66,13 @@ def _joined(read: list[Event]) -> Iterator[Event]:
         elif isinstance(event, Attempt) and event.queue_id is None:
             if reason is not None and not told:
                 yield reason
+            tried = None if event.said_by or event.relay else _TRIED.search(event.text or "")
             reason = msgspec.structs.replace(
-                event, queue_id=entry.queue_id if entry else None, mail_from=entry.mail_from if entry else None
+                event,
+                queue_id=entry.queue_id if entry else None,
+                mail_from=entry.mail_from if entry else None,
+                relay=tried["name"] if tried else event.relay,
+                relay_ip=tried["ip"] if tried else event.relay_ip,
             )
             told = False
         else:
