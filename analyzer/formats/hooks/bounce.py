@@ -210,7 +210,7 @@ def _speaks(lines: Sequence[Line], index: int, fmt: Format, *, begins: bool) -> 
     if not begins:
         return 0
     if fmt.words("opening").match(text) and _names_recipient(lines[index : index + _MOST_OPENING]):
-        return _WHOLE
+        return 0 if any(_is_captured(near) for near in lines[index : index + _MOST_FIELDS]) else _WHOLE
     for near in lines[index : index + _MOST_FIELDS]:
         if not near.text.strip() or near.envelope is not None:
             return 0
@@ -226,6 +226,11 @@ def _names_recipient(lines: Sequence[Line]) -> bool:
         (found := _ALONE.fullmatch(line.text)) and line.envelope is None and (found[1] or before.text.rstrip().endswith((":", "\uff1a")))
         for before, line in itertools.pairwise(said)
     )
+
+
+def _is_captured(line: Line) -> bool:
+    """Whether *line* is of a log, a session or a tool: what stands before it in a person's words is no report."""
+    return line.envelope is not None or bool(_SESSION.match(line.text) or _ELSE.match(line.text))
 
 
 def _heading_of(lines: Sequence[Line], index: int, stop: int, fmt: Format) -> int:
