@@ -15,6 +15,7 @@ from analyzer.formats.hooks.bounce_text import (
     RETURNED_PART,
     Told,
     address_in,
+    after_all,
     first_name,
     generic,
     host_in,
@@ -24,7 +25,7 @@ from analyzer.formats.hooks.bounce_text import (
     tried,
     until_original,
 )
-from analyzer.model.events import Attempt, Event, Header
+from analyzer.model.events import Attempt, Event, Header, Reported
 from analyzer.model.place import Place
 from analyzer.read.prose import is_prose
 
@@ -122,7 +123,7 @@ _RETURNED = frozenset({"message/rfc822", "message/global", "text/rfc822-headers"
 def claim(lines: Sequence[Line], fmt: Format) -> list[tuple[int, int]]:
     """The ranges of *lines* that are messages: a header with at least two known fields, to the next message or the end."""
     ranges: list[tuple[int, int]] = []
-    lines = _unquoted(lines)
+    lines = _in_english(_unquoted(lines), fmt)
     index = 0
     while index < len(lines):
         before = lines[index - 1].text if index else ""
@@ -136,6 +137,8 @@ def claim(lines: Sequence[Line], fmt: Format) -> list[tuple[int, int]]:
             first = index
             while how == _FRAGMENTARY and first > (ranges[-1][1] if ranges else 0) and _LEADS.match(lines[first - 1].text):
                 first -= 1
+            if how == _WHOLE:
+                first = _heading_of(lines, index, ranges[-1][1] if ranges else 0, fmt)
             ranges.append((first, _next_message(lines, index + 1, fmt, fragment=how == _FRAGMENTARY)))
             index = ranges[-1][1]
         elif index + 1 < len(lines) and _DELIMITER.fullmatch(lines[index].text) and _CONTENT.match(lines[index + 1].text):
@@ -185,6 +188,11 @@ def _header(lines: Sequence[Line], start: int) -> tuple[int, list[str]]:
 
 
 _WHOLE, _FRAGMENTARY = 2, 1
+_ALONE = re.compile(rf"\s{{0,20}}(?:[-*\u2022] )?[<\[(\"']?{ADDRESS.pattern}[>\])\"']?(:|\uff1a)?\s*")
+_MOST_OPENING = 10
+_WIDEST_HEADING = 90
+_SHOWN = re.compile(r"\W{0,4}([^\W\d_][^:\uff1a<>@=\[\]]{0,24}?)\W{0,2}[ \u00a0\u3000]?[:\uff1a]\W{0,2}(?:\s(.*)|([^\s/].*)|)")
+_MOST_SHOWN, _LEAST_SHOWN = 8, 3
 
 
 def _speaks(lines: Sequence[Line], index: int, fmt: Format, *, begins: bool) -> int:
@@ -201,12 +209,66 @@ def _speaks(lines: Sequence[Line], index: int, fmt: Format, *, begins: bool) -> 
         return _FRAGMENTARY
     if not begins:
         return 0
+    if fmt.words("opening").match(text) and _names_recipient(lines[index : index + _MOST_OPENING]):
+        return 0 if any(_is_captured(near) for near in lines[index : index + _MOST_FIELDS]) else _WHOLE
     for near in lines[index : index + _MOST_FIELDS]:
         if not near.text.strip() or near.envelope is not None:
             return 0
         if _SURE_REPORT.match(near.text):
             return _WHOLE
     return 0
+
+
+def _names_recipient(lines: Sequence[Line]) -> bool:
+    """Whether *lines* name a recipient as reports do: an address on a line of its own, behind a colon or with one."""
+    said = [line for line in lines if line.text.strip()]
+    return any(
+        (found := _ALONE.fullmatch(line.text)) and line.envelope is None and (found[1] or before.text.rstrip().endswith((":", "\uff1a")))
+        for before, line in itertools.pairwise(said)
+    )
+
+
+def _is_captured(line: Line) -> bool:
+    """Whether *line* is of a log, a session or a tool: what stands before it in a person's words is no report."""
+    return line.envelope is not None or bool(_SESSION.match(line.text) or _ELSE.match(line.text))
+
+
+def _heading_of(lines: Sequence[Line], index: int, stop: int, fmt: Format) -> int:
+    """Where the heading begins that stands above a report at *index*: what its subject would be, on a line of its own."""
+    first = index
+    while first > stop and index - first < 2 and not lines[first - 1].text.strip():
+        first -= 1
+    above = lines[first - 1].text.strip() if first > stop else ""
+    heads = 0 < len(above) <= _WIDEST_HEADING and lines[first - 1].envelope is None and fmt.words("machine-subject").search(above)
+    return first - 1 if heads and not above.endswith((".", ",")) else index
+
+
+def _in_english(lines: list[Line], fmt: Format) -> list[Line]:
+    """*lines*, the fields of a header as a mail program shows them to its user with the names that they have in the message."""
+    found = list(lines)
+    index = 0
+    while index < len(lines):
+        names: list[tuple[str, str]] = []
+        while len(names) < _MOST_SHOWN and index + len(names) < len(lines):
+            line = lines[index + len(names)]
+            shown = _shown(line.text, fmt) if line.envelope is None else None
+            if shown is None:
+                break
+            names.append(shown)
+        if len(names) >= _LEAST_SHOWN and {"From", "Subject"} <= {name for name, _ in names}:
+            for at, (name, value) in enumerate(names, index):
+                found[at] = msgspec.structs.replace(lines[at], text=f"{name}: {value}")
+        index += len(names) or 1
+    return found
+
+
+def _shown(text: str, fmt: Format) -> tuple[str, str] | None:
+    """The name, in English, and the value of the field that *text* shows."""
+    found = _SHOWN.fullmatch(text)
+    if not found:
+        return None
+    name = next((n for n in ("From", "To", "Subject", "Date") if fmt.words(f"field-{n.lower()}").fullmatch(found[1])), None)
+    return (name, (found[2] or found[3] or "").strip()) if name else None
 
 
 def _is_whole(lines: Sequence[Line], start: int, end: int, fmt: Format) -> bool:
@@ -300,7 +362,7 @@ class _Reader:
         self.fmt = fmt
         quoted = sum(1 for line in segment.lines[:12] if _QUOTE.match(line.text)) > min(len(segment.lines), 12) // 2
         lines = segment.lines
-        self.lines = tuple(_unquoted(lines)) if quoted else tuple(_lightly_unquoted(lines))
+        self.lines = tuple(_in_english(_unquoted(lines) if quoted else _lightly_unquoted(lines), fmt))
         start = 1 if self.lines and _MBOX.match(self.lines[0].text) else 0
         self.body_at, names = _header(self.lines, 0) if self.lines else (0, [])
         if not (_KNOWN | _TRACE).intersection(names):
@@ -326,7 +388,8 @@ class _Reader:
         found: list[Event] = list(self._headers()) if self.body_at else []
         if self.body_at and not self._is_report() and not self.message.is_multipart():
             return found
-        reports, original = self._reports()
+        found += self._feedback()
+        reports, original, pasted = self._reports()
         if not reports and self.body_at and not self._is_report():
             attached = self._attached()
             if attached is None:
@@ -336,14 +399,16 @@ class _Reader:
         told = said(text, self.fmt.words, self._subject(), _address(self.message.get("To") or ""))
         if reports and all(r.cite == _RECEIPT for r in reports) and self.fmt.words("rejected").search(text):
             reports = [msgspec.structs.replace(r, rcpt_to=reports[0].rcpt_to) for r in told[:1]]  # RFC 5429: a receipt that refuses
-        if not reports:
-            reports = [r for r in told if self.body_at or r.rcpt_to or r.code or r.enhanced]
+        if not reports and not any(isinstance(e, Attempt | Reported) for e in found):
+            reports = [r for r in told if self.body_at or r.rcpt_to or r.code or r.enhanced] or [_NOTHING] * self._begins_as_report()
         elif not any(r.rcpt_to for r in reports) and any(r.rcpt_to or r.code for r in told):
             reports = told
+        elif pasted:
+            reports += _others(told, reports)  # the fields of one recipient were copied, and the words for all
         named = ADDRESS.findall(self.message.get("X-Failed-Recipients") or "")
         if len(reports) == len(named) == 1 and not reports[0].rcpt_to:
             reports = [msgspec.structs.replace(reports[0], rcpt_to=named[0])]
-        reports = [_led_on(_completed(r, told), text) for r in reports]
+        reports = [r if r is _NOTHING else _led_on(_completed(r, told), text) for r in reports]
         for report in reports:
             found.append(self._attempt(report, original))
         return found
@@ -415,8 +480,8 @@ class _Reader:
                     break
         return found
 
-    def _reports(self) -> tuple[list[Told], dict[str, str]]:
-        """The fields of each recipient of a delivery report, and the header of the message returned."""
+    def _reports(self) -> tuple[list[Told], dict[str, str], bool]:
+        """The fields of each recipient of a delivery report, the header of the message returned, whether the fields stand in the text."""
         import email
 
         groups: list[dict[str, str]] = []
@@ -433,21 +498,49 @@ class _Reader:
                     self.report = returned[0]  # somebody attached it: what it returns follows inside
                 else:
                     original = _fields(returned[0]) if returned else {}
-        if not groups:
+        pasted = not groups
+        if pasted:
             groups = _pasted_report(until_original([line.text for line in self.lines[self.body_at :][:MOST_BODY]], self.fmt.words))
         self.envelope_sender = next((g["x-postfix-sender"].partition(";")[2] for g in groups if "x-postfix-sender" in g), None)
-        return [
+        reports = [
             _report(g)
             for g in groups
             if {"final-recipient", "original-recipient"} & g.keys()
             or "disposition" in g
             or ({"diagnostic-code", "status"} & g.keys() and "action" in g)
             or split_reply(g.get("diagnostic-code", "")).code
-        ], original
+        ]
+        return reports, original, pasted
+
+    def _begins_as_report(self) -> bool:
+        """Whether words that only mail systems use stand there, though what failed was not copied."""
+        begins = self.fmt.words("intro")
+        return not self.body_at and any(begins.match(line.text.lstrip(" \t*#=>_|~[(\"'")) for line in self.lines)
+
+    def _feedback(self) -> Iterator[Event]:
+        """What a feedback report says (RFC 5965): the message had reached somebody, or (RFC 6591) was not found authentic."""
+        parts = (p for p in self._parts() if p.get_content_type() == "message/feedback-report")
+        for fields in (g for part in parts for g in _groups(part) if "feedback-type" in g):
+            kind = fields["feedback-type"].lower()
+            place = self._place(Told(cite="Feedback-Type"))
+            if kind == "auth-failure":
+                yield _forensic(fields, place)
+                continue
+            sender, rcpt = (ADDRESS.search(fields.get(f"original-{name}", "")) for name in ("mail-from", "rcpt-to"))
+            yield Attempt(
+                place=place,
+                format="bounce",
+                status="sent",
+                mail_from=sender[0] if sender else None,
+                rcpt_to=rcpt[0] if rcpt else None,
+                text=f"Feedback-Type: {kind}",
+            )
 
     def _attempt(self, told: Told, original: dict[str, str]) -> Attempt:
         sender = original.get("return-path") or original.get("from")
         found = ADDRESS.search(sender or told.mail_from or self.envelope_sender or self.report.get("To") or "")
+        if found and not sender and found[0] == told.rcpt_to:
+            found = None  # a copy of the report that names the recipient in its own field To
         return Attempt(
             place=self._place(told),
             format="bounce",
@@ -657,6 +750,33 @@ def _pasted_report(texts: Sequence[str]) -> list[dict[str, str]]:
     return [g for g in groups if g]
 
 
+_NOTHING = Told()  # a report of which only the beginning was copied
+_RESULT = re.compile(r"(?i)\b(spf|dkim|dmarc)\s*=\s*([a-z]{4,10})")
+
+
+def _forensic(fields: dict[str, str], place: Place) -> Reported:
+    """A report of one message that failed its checks."""
+    results = {method.lower(): result.lower() for method, result in _RESULT.findall(fields.get("authentication-results", ""))}
+    failed = fields.get("auth-failure", "").lower()
+    if failed in {"spf", "dmarc"} or failed in {"adsp", "bodyhash", "revoked", "signature", "dkim"}:
+        results.setdefault(failed if failed in {"spf", "dmarc"} else "dkim", "fail")
+    sender = ADDRESS.search(fields.get("original-mail-from", ""))
+    return Reported(
+        place=place,
+        format="bounce",
+        client_ip=fields.get("source-ip"),
+        messages=1,
+        from_domain=fields.get("reported-domain", "").lower() or None,
+        dmarc=results.get("dmarc"),
+        dmarc_policy="reject" if fields.get("delivery-result", "").lower() in {"reject", "policy"} else None,
+        spf=results.get("spf"),
+        spf_domain=sender[0].rpartition("@")[2].lower() if sender else None,
+        dkim=results.get("dkim"),
+        dkim_domain=fields.get("dkim-domain", "").lower() or None,
+        selector=fields.get("dkim-selector"),
+    )
+
+
 _RECEIPT = "Disposition"
 
 
@@ -698,9 +818,11 @@ def _led_on(report: Told, text: str) -> Told:
     return msgspec.structs.replace(report, rcpt_to=pairs[0][0], orig_to=pairs[0][1]) if len(pairs) == 1 else report
 
 
-_AFTER_ALL = re.compile(
-    r"(?i)(?<=\w): retry timeout exceeded$|(?<=[.)]) I'm not going to try again; this message has been in the queue too long\.?$"
-)
+def _others(told: Sequence[Told], reports: Sequence[Told]) -> list[Told]:
+    """Those of *told* of whose recipients *reports* say nothing: where the text gives each recipient a reason."""
+    known = {(a or "").lower() for r in reports for a in (r.rcpt_to, r.orig_to)}
+    named = [t for t in told if t.rcpt_to and t.text]
+    return [t for t in named if (t.rcpt_to or "").lower() not in known] if len(named) == len(told) > 1 else []
 
 
 def _completed(report: Told, told: Sequence[Told]) -> Told:
@@ -723,10 +845,12 @@ def _completed(report: Told, told: Sequence[Told]) -> Told:
             text=better,
             cite=report.cite if text else more.cite,
         )
+    if more and more.said_by_ip and not report.said_by_ip and more.said_by == report.said_by:
+        report = msgspec.structs.replace(report, said_by_ip=more.said_by_ip)
     if more and not report.stage and report.code and report.code == more.code and text[:40] == better[:40]:
         report = msgspec.structs.replace(report, stage=more.stage)  # the same reply, and the text for people says to what
     if generic(report.enhanced) and (report.text or report.code):
         report = msgspec.structs.replace(report, enhanced=None)
     if report.text:
-        report = msgspec.structs.replace(report, text=_AFTER_ALL.sub("", report.text).strip() or report.text)
+        report = msgspec.structs.replace(report, text=after_all(report.text))
     return report

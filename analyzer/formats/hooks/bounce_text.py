@@ -101,13 +101,23 @@ def _reply(code: str, enhanced: str | None, rest: str) -> Told:
     return Told(code=code, enhanced=enhanced, text=rest or None)
 
 
+_AFTER_ALL = re.compile(
+    r"(?i)(?<=\w): retry timeout exceeded$|(?<=[.)\]\w]) I'm not going to try again; this message has been in the queue too long\.?$"
+)
+
+
+def after_all(text: str) -> str:
+    """*text* without what the sender adds when it gives up: the last reply is the reason."""
+    return _AFTER_ALL.sub("", text).strip() or text
+
+
 def generic(enhanced: str | None) -> bool:
     """X.0.0 says nothing (RFC 3463 3.1): the words count."""
     return bool(enhanced) and str(enhanced).endswith(".0.0")
 
 
 _TRIED = re.compile(
-    r"(?i)(?:connect(?:ion)? to '?|\[)(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+){1,8})\.?(?:'|\[| )\(?(?P<ip>(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9a-f:]{4,45})?"
+    r"(?i)(?:connect(?:ion)? to '?|\bhost (?=[^\s\[]{4,255} ?\[)|\[)(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+){1,8})\.?(?:'|\[| )\(?(?P<ip>(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9a-f:]{4,45})?"
 )
 
 
@@ -125,9 +135,9 @@ def address_in(text: str) -> str | None:
 
 
 def _before_reply(text: str) -> str:
-    """*text* up to the reply, which may name the client's address."""
+    """What stands before the reply in *text*: the reply itself may name the client's address."""
     found = REPLY.search(text)
-    return text[: found.start()][:300] if found else ""
+    return text[: found.start()][-300:] if found else ""
 
 
 def tried(told: Told, text: str, server: str | None = None) -> Told:
@@ -146,8 +156,10 @@ def stage_in(text: str) -> str | None:
 
 def host_in(text: str) -> str | None:
     """The server that gave the reply in *text*: it is named before the reply, which may name others."""
-    found = _HOP.search(text) or _SAID_BY.search(_before_reply(text) if REPLY.search(text) else text)
-    return found[1] if found else None
+    if found := _HOP.search(text):
+        return found[1]
+    named = _SAID_BY.findall(_before_reply(text)) if REPLY.search(text) else _SAID_BY.findall(text)[:1]
+    return named[-1] if named else None  # the nearest: a report may name the host that wrote it first
 
 
 # Sendmail's report in one line, as web pages make it
@@ -213,6 +225,7 @@ def _complete(reason: Told, rcpt: str | None, text: str, common: Told) -> Told:
     """*reason* with what else is known: whom it concerns, what was refused, and which server said it or was tried."""
     told = msgspec.structs.replace(
         reason,
+        text=after_all(reason.text) if reason.text and reason.code else reason.text,
         rcpt_to=rcpt,
         status=common.status,
         mail_from=common.mail_from,
@@ -364,12 +377,28 @@ def _blocks(lines: Sequence[str], words: Words) -> list[tuple[str, list[str]]]:
             depth = indent
         elif blocks:
             blocks[-1][1].append(line)
+    blocks = [(address, _until_aside(part, words)) for address, part in blocks]
     merged: dict[str, tuple[str, list[str]]] = {}
     for address, part in blocks:
         key = address.lower()
         if any(line.strip() for line in part) and (key not in merged or _weight(part, words) > _weight(merged[key][1], words)):
             merged[key] = (address, part)  # the words for administrators count more than those for everybody
     return list(merged.values()) or list({a.lower(): (a, part) for a, part in blocks}.values())
+
+
+_RULE = re.compile(r"\s{0,8}([*=_#~-])\1{5,}\s*")  # a line across the page
+
+
+def _until_aside(part: Sequence[str], words: Words) -> list[str]:
+    """*part* up to what no longer speaks of the recipient: a line across the page, or a paragraph that every report has."""
+    said = False
+    for index, line in enumerate(part):
+        if said and _RULE.fullmatch(line):
+            return list(part[:index])
+        if said and not part[index - 1].strip() and words("aside").match(line.lstrip(" \t*#<|")):
+            return list(part[:index])
+        said = said or any(c.isalnum() for c in line)
+    return list(part)
 
 
 def _weight(part: Sequence[str], words: Words) -> int:

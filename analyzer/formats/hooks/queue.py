@@ -8,7 +8,7 @@ import msgspec
 
 from analyzer.expressions import re
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, Event, MessageInfo
+from analyzer.model.events import Attempt, Event, MessageInfo, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,10 +22,27 @@ _SAID = re.compile(
 )
 
 
+_TRIED = re.compile(
+    r"(?:refused by|timed out with|reset by|connect to|lost connection with|conversation with) (?P<name>(?=[^\s\[]*[A-Za-z])[A-Za-z0-9.-]{3,255}[A-Za-z0-9])\.?(?:\[(?P<ip>[0-9A-Fa-f.:]{2,45})\])?"
+)
+
+
 def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
     """The waiting messages of *segment*, each reason with its recipients, and the lines that cannot be read."""
     read, missed = events_of(segment, fmt)
-    return list(_joined(read)), missed
+    shape = [e for e in read if isinstance(e, Trouble)]
+    return [*_joined([e for e in read if not isinstance(e, Trouble)]), *_shaped(shape)], missed
+
+
+def _shaped(rows: list[Trouble]) -> Iterator[Event]:
+    """For whom most of a queue waits: ``qshape`` counts the messages for each domain, first of any age, then by age."""
+    counts = {name: (int(count), row) for row in rows for name, count in [(row.text or "").split()[:2]]}
+    total, _ = counts.pop("TOTAL", (0, None))
+    if counts and total:
+        domain, (most, row) = max(counts.items(), key=lambda item: item[1][0])
+        yield Attempt(
+            place=row.place, format=row.format, status="deferred", text=f"{most} of {total} messages in the queue are for {domain}"
+        )
 
 
 def _joined(read: list[Event]) -> Iterator[Event]:
@@ -49,8 +66,13 @@ def _joined(read: list[Event]) -> Iterator[Event]:
         elif isinstance(event, Attempt) and event.queue_id is None:
             if reason is not None and not told:
                 yield reason
+            tried = None if event.said_by or event.relay else _TRIED.search(event.text or "")
             reason = msgspec.structs.replace(
-                event, queue_id=entry.queue_id if entry else None, mail_from=entry.mail_from if entry else None
+                event,
+                queue_id=entry.queue_id if entry else None,
+                mail_from=entry.mail_from if entry else None,
+                relay=tried["name"] if tried else event.relay,
+                relay_ip=tried["ip"] if tried else event.relay_ip,
             )
             told = False
         else:
