@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from analyzer.batch.deliveries import token
+from analyzer.batch.deliveries import line_from, token
 from analyzer.batch.net import Finder
 from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
@@ -15,12 +15,15 @@ from analyzer.expressions import re
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from analyzer.batch.lanes import Lanes
     from analyzer.batch.scan import Knowledge
     from analyzer.batch.tally import Task
 
 _SHORT_ID = 8
 _IDS = re.compile(rb"[0-9A-Za-z-]{5,24}")
 Order = tuple[float, int, int]  # time, source, offset: the order of lines over all logs
+_LATER = (1 << 62, 0, b"")
+Row = tuple[int, int, int, int]  # where a line begins, which text was found in it, and from where to where
 
 
 class Sought(msgspec.Struct, frozen=True):
@@ -135,12 +138,14 @@ class _Reading:
         self.clock = Clock(task.years, task.zone)
         formats = sorted(sought.formats) if task.use_lanes else []
         self.lanes = [lanes for i in formats if (lanes := knowledge.lanes(i)) is not None]
-        self.hosts: dict[tuple[int, bytes], bytes | None] = {}  # by lane, host and program
+        self.hosts: dict[int, dict[bytes, bytes | None]] = {}  # by the lanes' format, host and program: what ids stand behind
 
     def block(self, search: Search, offset: int, block: bytes, rows: list[tuple[int, int, int]], numbers: Numbers) -> None:
         """The rows of one block."""
-        done = -1  # end of the last line that was read
         told: set[tuple[int, int]] = set()
+        senders = [text in search.senders for text in search.texts]
+        good, rfind = search.good, block.rfind
+        found = []
         for which, start, stop in rows:
             if which >= search.ids:
                 if which < len(search.texts):
@@ -149,27 +154,27 @@ class _Reading:
                         told.add((which, begin))
                         self.story(search.texts[which], offset + begin, line, numbers, begin)
                 continue
+            if (mark := search.marks[which]) is not None:
+                at = block.find(mark, stop, stop + 600) + len(mark)
+                if block[at : at + _SHORT_ID] not in self.names:
+                    continue
+            begin = rfind(b"\n", 0, start) + 1
+            if senders[which] or good(block, begin, line_end(block, stop)) is not None:
+                found.append((begin, which, start, stop))
+        for lanes in self.lanes:
+            if found:
+                found = self.by_lanes(lanes, offset, block, found)
+        done = -1  # end of the last line that was read
+        for begin, which, start, stop in found:
             if start < done:
                 continue
-            text = search.texts[which]
+            begin, end, line = line_at(block, start, stop)
             if (mark := search.marks[which]) is not None:
                 at = block.find(mark, stop, stop + 600) + len(mark)
                 name = block[at : at + _SHORT_ID]
-                if name not in self.names:
-                    continue
-            names_sender = text in search.senders
-            begin = block.rfind(b"\n", 0, start) + 1
-            if not names_sender and search.good(block, begin, line_end(block, stop)) is None:
-                continue
-            if self.by_lanes(offset, block, begin, names_sender=names_sender):
-                done = stop
-                continue
-            begin, end, line = line_at(block, start, stop)
-            if mark is not None:
-                pass
             elif which < search.anchors:
                 at = start - search.gaps[which]
-                name = block[max(block.rfind(b" ", begin, at) + 1, begin) : at]
+                name = block[max(rfind(b" ", begin, at) + 1, begin) : at]
             else:
                 name = block[block.find(b": ", begin, stop) + 2 : start]
                 name = name[: name.find(b":")]
@@ -177,41 +182,43 @@ class _Reading:
                 if name not in self.names and not (self.sought.odd and self.holds_id(line)):
                     continue
             done = end
-            self.line((self.source, offset + begin), line, name, names_sender=names_sender)
+            self.line((self.source, offset + begin), line, name, names_sender=senders[which])
 
     def holds_id(self, line: bytes) -> bool:
         """Whether one of the queue ids stands somewhere in *line*."""
         words = _IDS.findall(line[:1000])
         return not self.names.isdisjoint(words) or not self.names.isdisjoint([w[:_SHORT_ID] for w in words])
 
-    def by_lanes(self, offset: int, block: bytes, begin: int, *, names_sender: bool) -> bool:
-        """Whether a lane took the line at *begin*."""
-        for lanes in self.lanes:
-            told = lanes.sender(block, begin) if names_sender else lanes.sent(block, begin)
+    def by_lanes(self, lanes: Lanes, offset: int, block: bytes, rows: list[Row]) -> list[Row]:
+        """The *rows* of lines that *lanes* do not take."""
+        ids, senders, sent, source = self.sought.ids, self.found.senders, self.found.sent, self.source
+        hosts = self.hosts.setdefault(lanes.format, {})
+        left = []
+        for row, told in zip(rows, lanes.messages([line_from(block, row[0]) for row in rows]), strict=True):
             if told is None:
+                left.append(row)
                 continue
-            tag, queue_id, who = told
-            place = lanes.format, tag
-            if place not in self.hosts:
-                read = self.reader.read(block[begin : line_end(block, begin)].rstrip(b"\r"))
+            tag, queue_id, sender, rcpt = told
+            if tag not in hosts:
+                read = self.reader.read(line_from(block, row[0]).rstrip(b"\r"))
                 good = read is not None and read.plan.format == lanes.format and read.host == tag.partition(b" ")[0]
-                self.hosts[place] = read.host if good and read is not None else None
-            if (host := self.hosts[place]) is None:
-                continue
-            key = b"%b %b" % (host, queue_id)
-            if key in self.sought.ids:
-                if names_sender:
-                    self.found.senders.setdefault(key, (self.source, offset + begin, who))
-                else:
-                    self.found.sent.add(b"%b %b" % (key, who))
-            return True
-        return False
+                hosts[tag] = read.host + b" " if good and read is not None else None
+            if (host := hosts[tag]) is None:
+                left.append(row)
+            elif (key := host + queue_id) in ids:
+                if sender is not None:
+                    named = source, offset + row[0], sender
+                    if senders.setdefault(key, named) > named:
+                        senders[key] = named
+                elif rcpt is not None:
+                    sent.add(key + b" " + rcpt)
+        return left
 
     def line(self, at: tuple[int, int], line: bytes, name: bytes, *, names_sender: bool) -> None:
         """A line that may name the sender of a message, or tell that it was delivered."""
         found, sought = self.found, self.sought
         head, stamp, body = self.reader.split(line)
-        if names_sender and b"%b %b" % (head.host, name) in found.senders:
+        if names_sender and found.senders.get(b"%b %b" % (head.host, name), _LATER) < (*at, b""):
             return  # once is enough
         read = self.reader.of(head, stamp, body)
         if read is None:
@@ -228,7 +235,7 @@ class _Reading:
             if sender is None and b"from=<>" in line:
                 sender = b""
             if sender is not None:
-                found.senders.setdefault(key, (*at, sender))
+                found.senders[key] = min(found.senders.get(key, _LATER), (*at, sender))
         elif read.plan.kind == "attempt" and values[6] in _GOOD:
             found.sent.add(b"%b %b" % (key, values[1] or b""))
 

@@ -260,28 +260,34 @@ class Counter_:  # noqa: N801
 
     def lines(self, place: Callable[[int], int], block: bytes, begins: list[int]) -> list[bytes]:
         """The lines before which *begins* are, read."""
-        slots = self.slots
-        read = []
-        for begin in begins:
-            at = begin + 1
-            for lanes in self.lanes:
-                if (taken := lanes.take(block, at)) is None:
-                    continue
-                key, end, told = taken
-                slot = slots.get(key)
-                if slot is None and (loose := loosely(key)) is not key:
-                    slot = slots.get(loose)
-                line = block[at:end]
-                if slot is not None:
-                    self.put(slot, told, place(at), line)
-                else:
-                    self.line(place(at), line, taken, lanes)
-                break
-            else:
-                line = line_from(block, at)
-                self.line(place(at), line)
-            read.append(line)
+        read = [line_from(block, begin + 1) for begin in begins]
+        if b"\r" in block:
+            read = [line.rstrip(b"\r") for line in read]
+        left = list(zip(begins, read, strict=True))
+        for lanes in self.lanes:
+            if left:
+                left = self.by_lanes(lanes, place, left)
+        for begin, line in left:
+            self.line(place(begin + 1), line)
         return read
+
+    def by_lanes(self, lanes: Lanes, place: Callable[[int], int], lines: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+        """*lines* and before what they begin, read; those are left that *lanes* do not take."""
+        slots = self.slots
+        left = []
+        for (begin, line), taken in zip(lines, lanes.take([line for _, line in lines]), strict=True):
+            if taken is None:
+                left.append((begin, line))
+                continue
+            key, told = taken
+            slot = slots.get(key)
+            if slot is None and (loose := loosely(key)) is not key:
+                slot = slots.get(loose)
+            if slot is not None:
+                self.put(slot, told, place(begin + 1), line)
+            else:
+                self.line(place(begin + 1), line, taken, lanes)
+        return left
 
     def put(self, slot: Slot, told: Told, offset: int, line: bytes) -> None:
         """A failure to be placed with others."""
@@ -294,31 +300,30 @@ class Counter_:  # noqa: N801
         """The failures that were put by into their groups."""
         self.placed = self.failures
         for slot in self.touched:
-            rows, group, host = slot.rows, slot.group, slot.host
+            group, host = slot.group, slot.host
+            tolds, offsets, lines = zip(*slot.rows, strict=True)
+            stamps, ids, rcpts, senders, clients = zip(*tolds, strict=True)
             slot.rows = []
-            when = [self.time_of(told[0]) for told, _, _ in rows]
-            dated = [t for t in when if t is not None]
-            times: Sequence[float] = dated if len(dated) == len(rows) else [_NEVER if t is None else t for t in when]
-            self.sketch(map(crc32, [line for _, _, line in rows]))
-            group.count += len(rows)
+            when = self.clock.all_seconds(stamps)
+            dated = [t for t in when if t is not None] if None in when else when
+            times: Sequence[float] = dated if dated is when else [_NEVER if t is None else t for t in when]
+            self.sketch(map(crc32, lines))
+            group.count += len(lines)
             group.first = min((t for t in (group.first, *dated) if t is not None), default=None)
             group.last = max((t for t in (group.last, *dated) if t is not None), default=None)
             hours, of = group.hours, group.of
             for hour, count in Counter([t // 3600 for t in dated]).items():
                 hours[hour] = hours.get(hour, 0) + count
-            for time, ((_, queue_id, rcpt, sender, client), _, _) in zip(times, rows, strict=True):
-                name = b"%b %b %b" % (host, queue_id or b"", rcpt or b"")
+            for queue_id, rcpt, time in zip(ids, rcpts, times, strict=True):
+                name = b" ".join((host, queue_id or b"", rcpt or b""))
                 if of.get(name, time) >= time:
                     of[name] = time
-                if sender is not None:
-                    group.senders.add(sender)
-                if client and not queue_id:
-                    group.clients.add(client)
-            first = min(times)
-            told, offset, line = rows[times.index(first)]
-            if group.sample is None or (first, self.task.source, offset) < group.sample[:3]:
-                group.sample = (first, self.task.source, offset, line)
-                group.example = (host, told[1])
+            group.senders.update(s for s in set(senders) if s is not None)
+            group.clients.update([c for c, queue_id in zip(clients, ids, strict=True) if c and not queue_id])
+            at = times.index(first := min(times))
+            if group.sample is None or (first, self.task.source, offsets[at]) < group.sample[:3]:
+                group.sample = (first, self.task.source, offsets[at], lines[at])
+                group.example = (host, ids[at])
         self.touched.clear()
 
     def sketch(self, checks: Iterable[int]) -> None:
@@ -476,7 +481,7 @@ class Counter_:  # noqa: N801
     def learn_failure(self, taken: Taken, read: Read, slot: Slot) -> None:
         """Lines like this one are failures of *slot*, where the lane tells the same as the grammar."""
         v = read.values
-        key, _, (stamp, queue_id, rcpt, sender, client) = taken
+        key, (stamp, queue_id, rcpt, sender, client) = taken
         told = None if v[0] in _NO_ID else v[0], v[1], v[2], None if queue_id else v[15]
         host = key[0].partition(b" ")[0]
         if told == (queue_id, rcpt, sender, client) and (host, stamp) == (read.host, read.stamp):
