@@ -88,8 +88,6 @@ _SENDERS = {
 }
 # What the rest of a delivery begins with; of what is put off or given up it never does.
 _SENT = {"postfix": rb"dsn=[0-9.]{5,9}, status=sent \(", "exim-main": rb"R=[^\s=]{1,64} T=", "opensmtpd": rb'result="Ok"'}
-_NOT_SENT = frozenset({b"==", b"**"})
-_HEAD = ("stamp", "tag")
 _ATTEMPT = ("id", "rcpt", "domain", "place", "ip", "rest", "sender")
 _REFUSAL = ("text", "verb", "proto", "rcpt", "sender", "ip", "name", "helo", "id")
 _LOGIN = ("text", "name", "ip")
@@ -106,16 +104,16 @@ class Lanes:
         self.format = number
         empty = b"(?!)"
         attempt = _ATTEMPTS.get(name, empty)
-        sent = attempt.replace(b"(?P<rest>", b"(?P<rest>(?=%b)" % _SENT[name]) if name in _SENT else empty
-        self._failures = _parting(name, [(attempt, _ATTEMPT), (_REFUSALS.get(name, empty), _REFUSAL), (_LOGINS.get(name, empty), _LOGIN)])
-        self._messages = _parting(name, [(_SENDERS.get(name, empty), ("id", "sender")), (sent, ("id", "rcpt", "place"))])
+        sent = attempt.replace(rb"==|\*\*|", b"").replace(b"(?P<rest>", b"(?P<rest>(?=%b)" % _SENT[name]) if name in _SENT else empty
+        refusal, login = _REFUSALS.get(name, empty), _LOGINS.get(name, empty)
+        self._failures = _parting(name, ("stamp", "tag"), [(attempt, _ATTEMPT), (refusal, _REFUSAL), (login, _LOGIN)])
+        self._messages = _parting(name, ("tag",), [(_SENDERS.get(name, empty), ("id", "sender")), (sent, ("id", "rcpt"))])
 
-    def messages(self, lines: list[bytes]) -> list[tuple[bytes, bytes, bytes | None, bytes | None] | None]:
-        """Of each of *lines* that names a sender or tells a delivery: host and program, queue id, and the sender or the recipient."""
-        return [
-            (tag, came, sender, None) if came else (tag, queue_id, None, rcpt) if queue_id and place not in _NOT_SENT else None
-            for _, tag, came, sender, queue_id, rcpt, place in self._messages(lines)
-        ]
+    def messages(self, lines: list[bytes]) -> list[tuple[bytes, ...]]:
+        """Of each of *lines* host and program, queue id and sender where it names one, and queue id and recipient where it tells
+        a delivery; all empty where the lanes take it for neither.
+        """
+        return self._messages(lines)
 
     def take(self, lines: list[bytes]) -> list[Taken | None]:
         """What each of *lines* tells, None where no lane takes it."""
@@ -125,9 +123,9 @@ class Lanes:
             text, verb, proto, to, by, client, name, helo, of, said, named, address,
         ) in self._failures(lines):  # fmt: skip
             if place:
-                if ip:
-                    rest, place = rest.replace(b"[" + ip + b"]", b"[]"), place.replace(ip, b"")
-                taken.append(((tag, place, rest.replace(rcpt, b"\0"), domain), (stamp, queue_id, rcpt, sender or None, None)))
+                alike = rest.replace(b"[" + ip + b"]", b"[]") if ip else rest
+                key = tag, place.replace(ip, b"") if ip else place, alike.replace(rcpt, b"\0"), domain
+                taken.append((key, (stamp, queue_id, rcpt, sender or None, None)))
             elif verb:
                 key = tag, verb + proto, without(text, (client, to, by, name, helo)), b""
                 taken.append((key, (stamp, of or None, to, by or None, client)))
@@ -138,14 +136,16 @@ class Lanes:
         return taken
 
 
-def _parting(name: str, ways: Sequence[tuple[bytes, Sequence[str]]]) -> Callable[[list[bytes]], list[tuple[bytes, ...]]]:
-    """What parts lines by one of *ways*: to stamp, host and program, and the named groups of each way, in that order."""
+def _parting(
+    name: str, head: Sequence[str], ways: Sequence[tuple[bytes, Sequence[str]]]
+) -> Callable[[list[bytes]], list[tuple[bytes, ...]]]:
+    """What parts lines by one of *ways*: to *head*, and the named groups of each way, in that order."""
     numbered = [way.replace(b"(?P<", b"(?P<w%d" % n) for n, (way, _) in enumerate(ways)]
     expression = b"(?>(?:" + _HEADS[name] + b"(?:" + b"|".join(numbered) + rb")(?=\n))?)[^\n]*+()\n"
     # The same for lines without returns and breaks, and faster so.
     expression = expression.replace(rb"[^\r\n]", rb"[^\n]").replace(rb"\s", rb" \t\n\r\f\v")
     pattern = compiled(expression)
-    wanted = [*_HEAD, *(f"w{n}{group}" for n, (_, groups) in enumerate(ways) for group in groups)]
+    wanted = [*head, *(f"w{n}{group}" for n, (_, groups) in enumerate(ways) for group in groups)]
     # Groups that this format's expression has not are what the last, empty one is.
     order = itemgetter(*(pattern.groupindex.get(group, pattern.groups) - 1 for group in wanted))
 

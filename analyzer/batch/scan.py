@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import compress, pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -21,7 +22,7 @@ from analyzer.batch.net import ARRIVED_LETTER, NOT_TOLD, Awake, Net, told_apart
 from analyzer.batch.reader import Read, Reader, failed
 from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
-from analyzer.batch.tally import SKETCH, Group, Key, Sent, Tally, Task, Wanted, least_of
+from analyzer.batch.tally import SKETCH, Group, Key, Sent, Tally, Task, Wanted, least_of, put
 from analyzer.expressions import re
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _MOST_SHAPES = 100_000
 _MOST_TOLD = 50_000
 _MOST_WAITING = 4_000
 _NEVER = float("inf")
+_time = itemgetter(1)
 _MOST_USERS = 100_000
 _ACCOUNT = re.compile(rb"(?:[A-Za-z0-9_-]{1,40}:)?([^\s,;:\"<>]{1,200})")
 
@@ -305,19 +307,17 @@ class Counter_:  # noqa: N801
             stamps, ids, rcpts, senders, clients = zip(*tolds, strict=True)
             slot.rows = []
             when = self.clock.all_seconds(stamps)
-            dated = [t for t in when if t is not None] if None in when else when
-            times: Sequence[float] = dated if dated is when else [_NEVER if t is None else t for t in when]
+            dated = [t for t in when if t is not None]
+            times: Sequence[float] = dated if len(dated) == len(when) else [_NEVER if t is None else t for t in when]
             self.sketch(map(crc32, lines))
             group.count += len(lines)
             group.first = min((t for t in (group.first, *dated) if t is not None), default=None)
             group.last = max((t for t in (group.last, *dated) if t is not None), default=None)
-            hours, of = group.hours, group.of
+            hours = group.hours
             for hour, count in Counter([t // 3600 for t in dated]).items():
                 hours[hour] = hours.get(hour, 0) + count
-            for queue_id, rcpt, time in zip(ids, rcpts, times, strict=True):
-                name = b" ".join((host, queue_id or b"", rcpt or b""))
-                if of.get(name, time) >= time:
-                    of[name] = time
+            names = [b" ".join((host, queue_id or b"", rcpt or b"")) for queue_id, rcpt in zip(ids, rcpts, strict=True)]
+            put(group.of, dict(sorted(zip(names, times, strict=True), key=_time, reverse=True)))
             group.senders.update(s for s in set(senders) if s is not None)
             group.clients.update([c for c, queue_id in zip(clients, ids, strict=True) if c and not queue_id])
             at = times.index(first := min(times))
