@@ -13,7 +13,7 @@ from analyzer.batch.needles import ARRIVED, FAIL, INFO, OWN_STAMPS, QUIET, SENT,
 from analyzer.expressions import compiled, re
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from analyzer.batch.scan import Knowledge
 
@@ -72,8 +72,9 @@ def _parts(which: list[int], texts: tuple[bytes, ...]) -> list[list[int]]:
     if len(which) <= _MOST_FAST:
         return [which]
     families: dict[bytes, list[int]] = {}
+    within = Within({texts[i] for i in which})
     for i in which:
-        root = min((texts[j] for j in which if texts[j] in texts[i]), key=lambda t: (len(t), t))
+        root = min([texts[i], *within.of(texts[i])], key=lambda t: (len(t), t))
         families.setdefault(root, []).append(i)
     most = -(-len(which) // -(-len(which) // _CHUNK))
     parts: list[list[int]] = [[]]
@@ -82,6 +83,19 @@ def _parts(which: list[int], texts: tuple[bytes, ...]) -> list[list[int]]:
             parts.append([])
         parts[-1] += families[root]
     return parts
+
+
+class Within:
+    """Which of *texts* others of them hold."""
+
+    def __init__(self, texts: Collection[bytes]) -> None:
+        self._texts = texts
+        self._lengths = sorted({len(t) for t in texts})
+
+    def of(self, text: bytes) -> set[bytes]:
+        """Those that *text* holds, itself left out."""
+        parts = {text[at : at + n] for n in self._lengths if n < len(text) for at in range(len(text) - n + 1)}
+        return parts.intersection(self._texts)
 
 
 def _automaton(aho: Any, which: list[int], texts: tuple[bytes, ...]) -> Search:
@@ -195,10 +209,10 @@ class Awake:
             for text, behind in part.wakes.items() if i not in self.on else ():
                 old, formats = self.of.get(text, (behind, set()))
                 self.of[text] = old and behind and old + behind, {*formats, i}
+        within = Within(self.of.keys())
         for text, (behind, formats) in self.of.items():  # the longest is found alone
-            for other, (_, more) in self.of.items():
-                if other != text and other in text:
-                    self.of[text] = behind, formats | more
+            if shorter := within.of(text):
+                self.of[text] = behind, formats.union(*(self.of[other][1] for other in shorter))
         self.own = self.of.pop(OWN_STAMPS[0], (b"", set()))[1] if self.dated else set()
         self.net = self.k.net(self.on, tuple(sorted(t for t, (_, f) in self.of.items() if f)), automaton=self.automaton)
         self.shared = [t for t in self.of if t in self.net.needles.texts]  # these are searched for anyway
