@@ -320,7 +320,8 @@ class Counter_:  # noqa: N801
             put(group.of, dict(sorted(zip(names, times, strict=True), key=_time, reverse=True)))
             group.senders.update(s for s in set(senders) if s is not None)
             group.clients.update([c for c, queue_id in zip(clients, ids, strict=True) if c and not queue_id])
-            at = times.index(first := min(times))
+            first = min(times)
+            at = min((n for n, time in enumerate(times) if time == first), key=offsets.__getitem__)
             if group.sample is None or (first, self.task.source, offsets[at]) < group.sample[:3]:
                 group.sample = (first, self.task.source, offsets[at], lines[at])
                 group.example = (host, ids[at])
