@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from analyzer.batch.deliveries import Way
-    from analyzer.batch.net import Hits
+    from analyzer.batch.net import Asleep, Hits
     from analyzer.formats.load import Formats
     from analyzer.model.rule import RuleBook
 
@@ -72,6 +72,7 @@ class Knowledge:
         self.parts = parts_of(self.reader)
         self.with_stamps = {i for i, f in enumerate(self.reader.logs) if f.header.over == "text"}
         self._nets: dict[tuple[Any, ...], Net] = {}
+        self.asleep: dict[tuple[frozenset[int], bool, bool], Asleep] = {}
         self.suffixes = {s.encode(): p.encode() for p, all_of in book.providers for s in all_of}
         self.remotes: dict[bytes | None, bytes | None] = {None: None}
         self.shapes: dict[bytes, str] = {b"": ""}
@@ -94,6 +95,7 @@ class Knowledge:
         if key not in self._nets:
             if len(self._nets) > 50:
                 self._nets.clear()
+                self.asleep.clear()
             parts = [self.parts[i] for i in sorted(formats)]
             self._nets[key] = Net(parts, wakes, self._owners(formats), automaton=automaton)
         return self._nets[key]
@@ -130,7 +132,7 @@ class Knowledge:
 
 
 def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] | None = None, tally: Tally | None = None) -> Tally:
-    """What the range of *task* tells; *tally*, where given, also holds what is known when this is interrupted."""
+    """What the range of *task* tells; added to *tally*, where given, which also holds what is known when this is interrupted."""
     tally = Tally() if tally is None else tally
     counter = Counter_(tally, task, knowledge)
     apart, awake = Apart(knowledge.reader), Awake(knowledge, automaton=task.use_automaton)
@@ -199,7 +201,7 @@ class Counter_:  # noqa: N801
         """The totals into the tally."""
         self.sum_up()
         self.flush()
-        self.tally.sketch[self.task.source] = least_of(self.sums)
+        self.tally.sketch[self.task.source] = least_of(self.sums.union(self.tally.sketch.get(self.task.source, ())))
         if self.received:
             self.tally.counts["received"] = self.tally.counts.get("received", 0) + self.received
 
