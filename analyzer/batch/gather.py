@@ -197,13 +197,14 @@ class _Reading:
         hosts = self.hosts.setdefault(lanes.format, {})
         left = []
         for row, (tag, came, sender, gone, rcpt) in zip(rows, lanes.messages([row[4] for row in rows]), strict=True):
-            if (host := hosts.get(tag, b"")) == b"":
-                read = self.reader.read(row[4].rstrip(b"\r")) if tag else None
+            queue_id = came or gone
+            if queue_id and tag not in hosts:
+                read = self.reader.read(row[4].rstrip(b"\r"))
                 good = read is not None and read.plan.format == lanes.format and read.host == tag.partition(b" ")[0]
-                host = hosts[tag] = read.host + b" " if good and read is not None else None
-            if host is None:
+                hosts[tag] = read.host + b" " if good and read is not None else None
+            if not queue_id or (host := hosts[tag]) is None:
                 left.append(row)
-            elif (key := host + (came or gone)) in ids:
+            elif (key := host + queue_id) in ids:
                 if came:
                     named = source, offset + row[0], sender
                     if senders.setdefault(key, named) > named:

@@ -107,7 +107,8 @@ class Lanes:
         sent = attempt.replace(rb"==|\*\*|", b"").replace(b"(?P<rest>", b"(?P<rest>(?=%b)" % _SENT[name]) if name in _SENT else empty
         refusal, login = _REFUSALS.get(name, empty), _LOGINS.get(name, empty)
         self._failures = _parting(name, ("stamp", "tag"), [(attempt, _ATTEMPT), (refusal, _REFUSAL), (login, _LOGIN)])
-        self._messages = _parting(name, ("tag",), [(_SENDERS.get(name, empty), ("id", "sender")), (sent, ("id", "rcpt"))])
+        sender = _SENDERS.get(name, empty) + rb"[^\n]*+"  # what follows does not matter
+        self._messages = _parting(name, ("tag",), [(sender, ("id", "sender")), (sent, ("id", "rcpt"))])
 
     def messages(self, lines: list[bytes]) -> list[tuple[bytes, ...]]:
         """Of each of *lines* host and program, queue id and sender where it names one, and queue id and recipient where it tells
