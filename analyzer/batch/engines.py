@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from analyzer.batch.gather import Gathered, Sought, gather, merge_gathered
 from analyzer.batch.incidents import Judgement, judgements
 from analyzer.batch.interrupt import whole
@@ -74,18 +76,19 @@ class Local:
         try:
             if self.jobs < 2 or len(tasks) < 2:
                 for task in tasks:
-                    part = Tally()
-                    try:
-                        scan(task, self.known, progress, part)
-                    finally:
-                        with whole():
-                            merge(total, part)
+                    scan(task, self.known, progress, total)
             else:
+                self._warm_up(tasks[0])
                 for tally in spread(lambda task: scan(task, self.known), tasks, self.jobs):
                     _add(total, tally, progress)
         except KeyboardInterrupt:
             raise Interrupted(total) from None
         return total
+
+    def _warm_up(self, task: Task) -> None:
+        """Load what the first block needs, so that no process has to do that by itself."""
+        if task.item.splits:
+            scan(msgspec.structs.replace(task, end=task.start + task.size), self.known)
 
     def gather(self, tasks: Sequence[Task], sought: Sought, progress: Progress | None) -> Gathered:
         """The sum over *tasks*.  Raises `Interrupted` with what is known."""

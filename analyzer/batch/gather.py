@@ -15,12 +15,15 @@ from analyzer.expressions import re
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from analyzer.batch.lanes import Lanes
     from analyzer.batch.scan import Knowledge
     from analyzer.batch.tally import Task
 
 _SHORT_ID = 8
 _IDS = re.compile(rb"[0-9A-Za-z-]{5,24}")
 Order = tuple[float, int, int]  # time, source, offset: the order of lines over all logs
+_LATER = (1 << 62, 0, b"")
+Row = tuple[int, int, int, int, bytes]  # where a line begins, which text was found in it, from where to where, and the line
 
 
 class Sought(msgspec.Struct, frozen=True):
@@ -54,7 +57,7 @@ class Search:
         anchors: dict[bytes, tuple[int, bool]] = {}
         loose: set[bytes] = set()
         good: set[bytes] = set()
-        self.senders: set[bytes] = set()
+        senders: set[bytes] = set()
         for part in (knowledge.parts[i] for i in sorted(formats)):
             sent = part.told
             good.update(sent)
@@ -62,17 +65,24 @@ class Search:
                 anchors |= part.anchors
             else:
                 loose.update(sent, part.senders)
-                self.senders.update(part.senders)
+                senders.update(part.senders)
         loose -= anchors.keys()
         self.good = re.compile(b"|".join(map(re.escape, sorted(good))) or b"(?!)").search
-        self.senders.update(t for t, (_, names) in anchors.items() if names)
+        senders.update(t for t, (_, names) in anchors.items() if names)
         self.texts = (*anchors, *sorted(loose), *whole)
         self.anchors, self.ids = len(anchors), len(anchors) + len(loose)
         self.gaps = [gap for gap, _ in anchors.values()]
         # What stands between such a text and the queue id, of OpenSMTPD's lines: the beginning of an envelope's id is the message's.
         self.marks = [b"" if t.endswith(b" evpid=") else b" msgid=" if t.endswith(b" message") else None for t in self.texts]
         self.marks += [None] * 4
+        self.name_senders = [text in senders for text in self.texts]
         self.finder = Finder(self.texts, automaton=task.use_automaton)
+
+    def marked(self, which: int, block: bytes, stop: int) -> bytes:
+        """The queue id that stands behind such a mark."""
+        mark = self.marks[which] or b""
+        at = block.find(mark, stop, stop + 600) + len(mark)
+        return block[at : at + _SHORT_ID]
 
     def rows(self, block: bytes, names: frozenset[bytes], tails: frozenset[bytes], width: int) -> list[tuple[int, int, int]]:
         """Where a line may be of interest: the anchors with an id of *tails* before them, and most of the others."""
@@ -135,83 +145,79 @@ class _Reading:
         self.clock = Clock(task.years, task.zone)
         formats = sorted(sought.formats) if task.use_lanes else []
         self.lanes = [lanes for i in formats if (lanes := knowledge.lanes(i)) is not None]
-        self.hosts: dict[tuple[int, bytes], bytes | None] = {}  # by lane, host and program
+        self.hosts: dict[int, dict[bytes, bytes | None]] = {}  # by the lanes' format, host and program: what ids stand behind
 
     def block(self, search: Search, offset: int, block: bytes, rows: list[tuple[int, int, int]], numbers: Numbers) -> None:
         """The rows of one block."""
-        done = -1  # end of the last line that was read
         told: set[tuple[int, int]] = set()
+        good = search.good
+        found: list[Row] = []
         for which, start, stop in rows:
             if which >= search.ids:
                 if which < len(search.texts):
-                    begin, _, line = line_at(block, start, stop)
+                    begin, line = line_at(block, start, stop)
                     if (which, begin) not in told:  # a line may tell of two messages, and of one twice
                         told.add((which, begin))
-                        self.story(search.texts[which], offset + begin, line, numbers, begin)
+                        self.story(search.texts[which], offset + begin, line.rstrip(b"\r"), numbers, begin)
                 continue
+            if search.marks[which] is not None and search.marked(which, block, stop) not in self.names:
+                continue
+            begin, line = line_at(block, start, stop)
+            if search.name_senders[which] or good(line):
+                found.append((begin, which, start, stop, line))
+        for lanes in self.lanes:
+            if found:
+                found = self.by_lanes(lanes, offset, found)
+        done = -1  # end of the last line that was read
+        for begin, which, start, stop, line in found:
             if start < done:
                 continue
-            text = search.texts[which]
-            if (mark := search.marks[which]) is not None:
-                at = block.find(mark, stop, stop + 600) + len(mark)
-                name = block[at : at + _SHORT_ID]
-                if name not in self.names:
-                    continue
-            names_sender = text in search.senders
-            begin = block.rfind(b"\n", 0, start) + 1
-            if not names_sender and search.good(block, begin, line_end(block, stop)) is None:
-                continue
-            if self.by_lanes(offset, block, begin, names_sender=names_sender):
-                done = stop
-                continue
-            begin, end, line = line_at(block, start, stop)
-            if mark is not None:
-                pass
+            if search.marks[which] is not None:
+                name = search.marked(which, block, stop)
             elif which < search.anchors:
                 at = start - search.gaps[which]
                 name = block[max(block.rfind(b" ", begin, at) + 1, begin) : at]
             else:
                 name = block[block.find(b": ", begin, stop) + 2 : start]
                 name = name[: name.find(b":")]
-                name = name if name in self.names else token(block, begin, end)
+                name = name if name in self.names else token(block, begin, begin + len(line))
                 if name not in self.names and not (self.sought.odd and self.holds_id(line)):
                     continue
-            done = end
-            self.line((self.source, offset + begin), line, name, names_sender=names_sender)
+            done = begin + len(line)
+            self.line((self.source, offset + begin), line.rstrip(b"\r"), name, names_sender=search.name_senders[which])
 
     def holds_id(self, line: bytes) -> bool:
         """Whether one of the queue ids stands somewhere in *line*."""
         words = _IDS.findall(line[:1000])
         return not self.names.isdisjoint(words) or not self.names.isdisjoint([w[:_SHORT_ID] for w in words])
 
-    def by_lanes(self, offset: int, block: bytes, begin: int, *, names_sender: bool) -> bool:
-        """Whether a lane took the line at *begin*."""
-        for lanes in self.lanes:
-            told = lanes.sender(block, begin) if names_sender else lanes.sent(block, begin)
-            if told is None:
-                continue
-            tag, queue_id, who = told
-            place = lanes.format, tag
-            if place not in self.hosts:
-                read = self.reader.read(block[begin : line_end(block, begin)].rstrip(b"\r"))
+    def by_lanes(self, lanes: Lanes, offset: int, rows: list[Row]) -> list[Row]:
+        """The *rows* of lines that *lanes* do not take."""
+        ids, senders, sent, source = self.sought.ids, self.found.senders, self.found.sent, self.source
+        hosts = self.hosts.setdefault(lanes.format, {})
+        left = []
+        for row, (tag, came, sender, gone, rcpt) in zip(rows, lanes.messages([row[4] for row in rows]), strict=True):
+            queue_id = came or gone
+            if queue_id and tag not in hosts:
+                read = self.reader.read(row[4].rstrip(b"\r"))
                 good = read is not None and read.plan.format == lanes.format and read.host == tag.partition(b" ")[0]
-                self.hosts[place] = read.host if good and read is not None else None
-            if (host := self.hosts[place]) is None:
-                continue
-            key = b"%b %b" % (host, queue_id)
-            if key in self.sought.ids:
-                if names_sender:
-                    self.found.senders.setdefault(key, (self.source, offset + begin, who))
+                hosts[tag] = read.host + b" " if good and read is not None else None
+            if not queue_id or (host := hosts[tag]) is None:
+                left.append(row)
+            elif (key := host + queue_id) in ids:
+                if came:
+                    named = source, offset + row[0], sender
+                    if senders.setdefault(key, named) > named:
+                        senders[key] = named
                 else:
-                    self.found.sent.add(b"%b %b" % (key, who))
-            return True
-        return False
+                    sent.add(key + b" " + rcpt)
+        return left
 
     def line(self, at: tuple[int, int], line: bytes, name: bytes, *, names_sender: bool) -> None:
         """A line that may name the sender of a message, or tell that it was delivered."""
         found, sought = self.found, self.sought
         head, stamp, body = self.reader.split(line)
-        if names_sender and b"%b %b" % (head.host, name) in found.senders:
+        if names_sender and found.senders.get(b"%b %b" % (head.host, name), _LATER) < (*at, b""):
             return  # once is enough
         read = self.reader.of(head, stamp, body)
         if read is None:
@@ -228,7 +234,7 @@ class _Reading:
             if sender is None and b"from=<>" in line:
                 sender = b""
             if sender is not None:
-                found.senders.setdefault(key, (*at, sender))
+                found.senders[key] = min(found.senders.get(key, _LATER), (*at, sender))
         elif read.plan.kind == "attempt" and values[6] in _GOOD:
             found.sent.add(b"%b %b" % (key, values[1] or b""))
 
@@ -245,17 +251,10 @@ class _Reading:
             story.append((order, line, numbers.of(begin)))
 
 
-def line_end(block: bytes, at: int) -> int:
-    """Where the line ends that holds what stands at *at*."""
-    end = block.find(b"\n", at)
-    return len(block) if end < 0 else end
-
-
-def line_at(block: bytes, start: int, stop: int) -> tuple[int, int, bytes]:
-    """Begin, end and text of the line that holds what stands from *start* to *stop*."""
-    end = line_end(block, stop)
-    begin = block.rfind(b"\n", 0, start) + 1
-    return begin, end, block[begin:end].rstrip(b"\r")
+def line_at(block: bytes, start: int, stop: int) -> tuple[int, bytes]:
+    """Where the line begins that holds what stands from *start* to *stop*, and the line."""
+    begin, end = block.rfind(b"\n", 0, start) + 1, block.find(b"\n", stop)
+    return begin, block[begin : len(block) if end < 0 else end]
 
 
 _GOOD = frozenset({b"sent", b"delivered", b"deliverable", b"relayed", b"expanded"})

@@ -213,7 +213,7 @@ def incidents(
         found = open_.get(name)
         if found is None:
             found = open_[name] = _Open(Group(), judgement, Counter(), [], set(), set())
-        add_group(found.group, _copy(group))
+        add_group(found.group, group)
         if (judgement.certainty, judgement.what) > (found.judgement.certainty, found.judgement.what):
             found.judgement = judgement
         found.shapes[shape, judgement.what] += group.count
@@ -245,10 +245,6 @@ def surges(users: dict[bytes, dict[int, int]]) -> tuple[Surge, ...]:
         if peak >= _SURGE and usual is not None and peak >= _TIMES * max(usual, 1):
             found.append(Surge(user.decode("utf-8", "replace"), sum(hours.values()), peak, iso(at * 3600), float(usual)))
     return tuple(sorted(found, key=lambda s: (-s.peak, s.account))[:_MOST_SURGES])
-
-
-def _copy(group: Group) -> Group:
-    return msgspec.structs.replace(group, hours=dict(group.hours), of=dict(group.of))
 
 
 Place = tuple[bytes, bytes]  # host and destination
@@ -317,20 +313,20 @@ def _incident(
 ) -> Incident:
     fault, host, remote, _, shape = name
     g, j = o.group, o.judgement
-    queued = {x for x in g.of if b"  " not in x[: len(host.encode()) + 2]}
-    lost = o.final
-    delayed = (o.temporary - lost) & gathered.sent
+    nameless = host.encode() + b"  "  # no queue id behind the host
+    lost, later = o.final, o.temporary - o.final if o.final else o.temporary
+    delayed = later & gathered.sent
     if tally.expired:
-        lost = lost | {x for x in o.temporary - delayed if x.rpartition(b" ")[0] in tally.expired}
-    later = o.temporary - lost
-    waiting = {x for x in later - delayed if x in queued}
+        lost = lost | {x for x in later - delayed if x.rpartition(b" ")[0] in tally.expired}
+        later = o.temporary - lost
+    waiting = {x for x in (later - delayed if delayed else later) if not x.startswith(nameless)}
+    queued = {x for x in g.of if not x.startswith(nameless)}
     messages = {x.rpartition(b" ")[0] for x in queued}
     senders = {s.lower() for s in g.senders} | {gathered.senders[m][2].lower() for m in messages if m in gathered.senders}
     ongoing = now is not None and g.last is not None and now - g.last <= _STILL
     weight = _WEIGHT.get(j.severity, 1.0)
-    harm = round(
-        (3 * len(lost & queued) + 0.3 * len(lost - queued) + 2 * len(waiting) + 0.5 * len(delayed)) * weight * (1.5 if ongoing else 1.0), 1
-    )
+    kept = len(lost & queued)
+    harm = round((3 * kept + 0.3 * (len(lost) - kept) + 2 * len(waiting) + 0.5 * len(delayed)) * weight * (1.5 if ongoing else 1.0), 1)
     at = attempts.get((host.encode(), remote.encode()), {})
     tried = sum(at.get(n, 0) for n in ("delivered", "deferred", "bounced"))
     chosen = sorted((s for s in o.samples if s.sample is not None), key=lambda s: s.sample[:3] if s.sample else ())

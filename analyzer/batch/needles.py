@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from analyzer import cache
 from analyzer.batch.heads import linear
 from analyzer.batch.literals import behind_ids, best_of, frequency, required
-from analyzer.batch.reader import ALWAYS, GOOD_STATUS, PASSED, Plan, Reader
+from analyzer.batch.reader import ALWAYS, GOOD_STATUS, PASSED, Plan, Reader, load_stamped, save_stamped
 from analyzer.expressions import re
 
 if TYPE_CHECKING:
@@ -61,16 +62,23 @@ _GOOD_ENDS = (b"status=sent ", b"status=delivered ", b"status=deliverable ", b"s
 
 def parts_of(reader: Reader) -> list[Part]:
     """The texts that tell lines worth reading, by format, from the grammars' own expressions; kept, as that takes its time."""
+    if (kept := load_stamped("needles", reader.formats, list[Part])) is not None:
+        return kept
     key = cache.key("needles-40", *(part for f in reader.logs for part in (f.name, f.compiled.pattern, repr(f.header))))
+    found = _kept(key)
+    if found is None:
+        found = [_part(reader, i) for i in range(len(reader.logs))]
+        cache.save("needles", key, msgspec.msgpack.encode(found))
+    save_stamped("needles", reader.formats, found)
+    return found
+
+
+def _kept(key: str) -> list[Part] | None:
     packed = cache.load("needles", key)
     if packed is not None:
-        try:
+        with suppress(msgspec.MsgspecError):  # a damaged cache costs time only
             return msgspec.msgpack.decode(packed, type=list[Part])
-        except msgspec.MsgspecError:
-            pass  # a damaged cache costs time only
-    found = [_part(reader, i) for i in range(len(reader.logs))]
-    cache.save("needles", key, msgspec.msgpack.encode(found))
-    return found
+    return None
 
 
 def merged(parts: Sequence[Part]) -> Needles:

@@ -13,7 +13,7 @@ from analyzer.batch.needles import ARRIVED, FAIL, INFO, OWN_STAMPS, QUIET, SENT,
 from analyzer.expressions import compiled, re
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from analyzer.batch.scan import Knowledge
 
@@ -72,8 +72,9 @@ def _parts(which: list[int], texts: tuple[bytes, ...]) -> list[list[int]]:
     if len(which) <= _MOST_FAST:
         return [which]
     families: dict[bytes, list[int]] = {}
+    within = Within({texts[i] for i in which})
     for i in which:
-        root = min((texts[j] for j in which if texts[j] in texts[i]), key=lambda t: (len(t), t))
+        root = min([texts[i], *within.of(texts[i])], key=lambda t: (len(t), t))
         families.setdefault(root, []).append(i)
     most = -(-len(which) // -(-len(which) // _CHUNK))
     parts: list[list[int]] = [[]]
@@ -82,6 +83,19 @@ def _parts(which: list[int], texts: tuple[bytes, ...]) -> list[list[int]]:
             parts.append([])
         parts[-1] += families[root]
     return parts
+
+
+class Within:
+    """Which of *texts* others of them hold."""
+
+    def __init__(self, texts: Collection[bytes]) -> None:
+        self._texts = texts
+        self._lengths = sorted({len(t) for t in texts})
+
+    def of(self, text: bytes) -> set[bytes]:
+        """Those that *text* holds, itself left out."""
+        parts = {text[at : at + n] for n in self._lengths if n < len(text) for at in range(len(text) - n + 1)}
+        return parts.intersection(self._texts)
 
 
 def _automaton(aho: Any, which: list[int], texts: tuple[bytes, ...]) -> Search:
@@ -180,6 +194,10 @@ _FORMS = {re.compile(rb"20[^\n]{31}-[^\n]{2} "): (31, 2), re.compile(rb"20[^\n]{
 _UNUSUAL = rb"\n(?:[^2\n]|2[^0]|20(?:[^\n]{0,%d}\n|[^\n]{%d}(?:[^-]|-(?:[^\n]{0,%d}\n|[^\n]{%d}%b))))"
 
 
+# What wakes which formats, those that wake by their own stamp, the search, and which of the former it finds anyway.
+Asleep = tuple[dict[bytes, tuple[bytes, set[int]]], set[int], Net, list[bytes]]
+
+
 class Awake:
     """Which formats a range is searched for: those of which a program's name, or their own stamp, was seen in it."""
 
@@ -190,18 +208,24 @@ class Awake:
         self._sleepers()
 
     def _sleepers(self) -> None:
-        self.of: dict[bytes, tuple[bytes, set[int]]] = {b'\n{"': (b"", set(range(len(self.k.parts))) - self.on)}
+        key = self.on, self.dated, self.automaton
+        if key not in self.k.asleep:
+            self.k.asleep[key] = self._asleep()
+        self.of, self.own, self.net, self.shared = self.k.asleep[key]
+
+    def _asleep(self) -> Asleep:
+        of: dict[bytes, tuple[bytes, set[int]]] = {b'\n{"': (b"", set(range(len(self.k.parts))) - self.on)}
         for i, part in enumerate(self.k.parts):
             for text, behind in part.wakes.items() if i not in self.on else ():
-                old, formats = self.of.get(text, (behind, set()))
-                self.of[text] = old and behind and old + behind, {*formats, i}
-        for text, (behind, formats) in self.of.items():  # the longest is found alone
-            for other, (_, more) in self.of.items():
-                if other != text and other in text:
-                    self.of[text] = behind, formats | more
-        self.own = self.of.pop(OWN_STAMPS[0], (b"", set()))[1] if self.dated else set()
-        self.net = self.k.net(self.on, tuple(sorted(t for t, (_, f) in self.of.items() if f)), automaton=self.automaton)
-        self.shared = [t for t in self.of if t in self.net.needles.texts]  # these are searched for anyway
+                old, formats = of.get(text, (behind, set()))
+                of[text] = old and behind and old + behind, {*formats, i}
+        within = Within(of.keys())
+        for text, (behind, formats) in of.items():  # the longest is found alone
+            if shorter := within.of(text):
+                of[text] = behind, formats.union(*(of[other][1] for other in shorter))
+        own = of.pop(OWN_STAMPS[0], (b"", set()))[1] if self.dated else set()
+        net = self.k.net(self.on, tuple(sorted(t for t, (_, f) in of.items() if f)), automaton=self.automaton)
+        return of, own, net, [t for t in of if t in net.needles.texts]
 
     def find(self, block: bytes) -> tuple[Hits, Hits, list[int]]:
         """Where *block* holds one of the texts of all formats of which it has lines: those of healthy lines, and the others; and

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from analyzer import cache, resources
 from analyzer.assemble.delivery import GOOD
 from analyzer.batch.compiled import regex_of
 from analyzer.expressions import re
@@ -15,9 +16,12 @@ from analyzer.model.place import Place
 from analyzer.segment import enveloped
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analyzer.formats.load import Format, Formats
     from analyzer.model.events import Event
 
+T = TypeVar("T")
 FIELDS = (
     "queue_id",
     "rcpt_to",
@@ -85,14 +89,25 @@ class Read(msgspec.Struct):
     values: list[bytes | None]
 
 
+class _Plans(dict[int, dict[int, Plan]]):
+    """The plans of each of *logs*, made when first asked for, as a range has lines of few formats."""
+
+    def __init__(self, logs: Sequence[Format]) -> None:
+        super().__init__()
+        self._logs = logs
+
+    def __missing__(self, index: int) -> dict[int, Plan]:
+        found = self[index] = plans_of(index, self._logs[index])
+        return found
+
+
 class Reader:
     """Reads single lines of the formats that are logs."""
 
     def __init__(self, formats: Formats) -> None:
         self.formats = formats
-        self.logs = [f for f in formats.all.values() if is_log(f)]
-        self.logs.sort(key=lambda f: (-f.header.rank, f.name))
-        self.plans = [plans_of(i, f) for i, f in enumerate(self.logs)]
+        self.logs = [formats[name] for name in logs_of(formats)]
+        self.plans = _Plans(self.logs)
         self.weak = [frozenset(f.header.weak) for f in self.logs]
         self._match: dict[int, Any] = {}
         self._heads: dict[bytes, Head] = {}
@@ -226,6 +241,31 @@ _TAG = re.compile(rb"[A-Za-z][A-Za-z0-9_./-]*(?:\[[0-9]{1,10}\])?")
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
+
+
+def logs_of(formats: Formats) -> list[str]:
+    """The names of the formats that are logs, by rank."""
+    if (kept := load_stamped("logs", formats, list[str])) is not None:
+        return kept
+    logs = sorted((f for f in formats.all.values() if is_log(f)), key=lambda f: (-f.header.rank, f.name))
+    found = [f.name for f in logs]
+    save_stamped("logs", formats, found)
+    return found
+
+
+def load_stamped(name: str, formats: Formats, kind: type[T]) -> T | None:
+    """What `save_stamped` kept of *formats*, for the same of them and the same modules of this package."""
+    return None if formats.stamp is None else cache.load_for(name, _stamp(formats), kind)
+
+
+def save_stamped(name: str, formats: Formats, value: object) -> None:
+    """Keep *value*."""
+    if formats.stamp is not None:
+        cache.save_for(name, _stamp(formats), value)
+
+
+def _stamp(formats: Formats) -> str:
+    return f"{resources.stamp(*resources.own('batch'))}\n{formats.stamp}"
 
 
 def is_log(fmt: Format) -> bool:

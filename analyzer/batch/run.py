@@ -165,9 +165,8 @@ def batch(
 
 def sought_of(tally: Tally, chosen: dict[Key, Any]) -> Sought:
     """What the second reading looks for."""
-    ids = {x.rpartition(b" ")[0] for g in tally.groups.values() for x in g.of}
-    ids = {i for i in ids if not i.endswith(b" ")}
-    names = frozenset(i.rpartition(b" ")[2] for i in ids)
+    ids = frozenset(i for g in tally.groups.values() for x in g.of if (i := x[: x.rfind(b" ")])[-1:] != b" ")
+    names = frozenset([i[i.rfind(b" ") + 1 :] for i in ids])
     whole = {b"%b %b" % g.example for g in chosen.values() if g.example[1]}
     samples = {g.sample[1:3] for g in tally.groups.values() if g.sample}
     before: dict[tuple[int, int], int] = {}
@@ -176,7 +175,7 @@ def sought_of(tally: Tally, chosen: dict[Key, Any]) -> Sought:
         source, total = at[0], total if at[0] == source else 0
         before[at] = total
         total += tally.blocks[at]
-    return Sought(frozenset(ids), names, frozenset(whole), frozenset(samples), tally.odd, before, frozenset(tally.formats))
+    return Sought(ids, names, frozenset(whole), frozenset(samples), tally.odd, before, frozenset(tally.formats))
 
 
 def _of_sender(items: Sequence[Item], years: Sequence[Years], options: Options, engine: Local | Dask) -> Options:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import compress, pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -21,14 +22,14 @@ from analyzer.batch.net import ARRIVED_LETTER, NOT_TOLD, Awake, Net, told_apart
 from analyzer.batch.reader import Read, Reader, failed
 from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
-from analyzer.batch.tally import SKETCH, Group, Key, Sent, Tally, Task, Wanted, least_of
+from analyzer.batch.tally import SKETCH, Group, Key, Sent, Tally, Task, Wanted, least_of, put
 from analyzer.expressions import re
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from analyzer.batch.deliveries import Way
-    from analyzer.batch.net import Hits
+    from analyzer.batch.net import Asleep, Hits
     from analyzer.formats.load import Formats
     from analyzer.model.rule import RuleBook
 
@@ -42,6 +43,7 @@ _MOST_SHAPES = 100_000
 _MOST_TOLD = 50_000
 _MOST_WAITING = 4_000
 _NEVER = float("inf")
+_time = itemgetter(1)
 _MOST_USERS = 100_000
 _ACCOUNT = re.compile(rb"(?:[A-Za-z0-9_-]{1,40}:)?([^\s,;:\"<>]{1,200})")
 
@@ -70,6 +72,7 @@ class Knowledge:
         self.parts = parts_of(self.reader)
         self.with_stamps = {i for i, f in enumerate(self.reader.logs) if f.header.over == "text"}
         self._nets: dict[tuple[Any, ...], Net] = {}
+        self.asleep: dict[tuple[frozenset[int], bool, bool], Asleep] = {}
         self.suffixes = {s.encode(): p.encode() for p, all_of in book.providers for s in all_of}
         self.remotes: dict[bytes | None, bytes | None] = {None: None}
         self.shapes: dict[bytes, str] = {b"": ""}
@@ -92,6 +95,7 @@ class Knowledge:
         if key not in self._nets:
             if len(self._nets) > 50:
                 self._nets.clear()
+                self.asleep.clear()
             parts = [self.parts[i] for i in sorted(formats)]
             self._nets[key] = Net(parts, wakes, self._owners(formats), automaton=automaton)
         return self._nets[key]
@@ -128,7 +132,7 @@ class Knowledge:
 
 
 def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] | None = None, tally: Tally | None = None) -> Tally:
-    """What the range of *task* tells; *tally*, where given, also holds what is known when this is interrupted."""
+    """What the range of *task* tells; added to *tally*, where given, which also holds what is known when this is interrupted."""
     tally = Tally() if tally is None else tally
     counter = Counter_(tally, task, knowledge)
     apart, awake = Apart(knowledge.reader), Awake(knowledge, automaton=task.use_automaton)
@@ -197,7 +201,7 @@ class Counter_:  # noqa: N801
         """The totals into the tally."""
         self.sum_up()
         self.flush()
-        self.tally.sketch[self.task.source] = least_of(self.sums)
+        self.tally.sketch[self.task.source] = least_of(self.sums.union(self.tally.sketch.get(self.task.source, ())))
         if self.received:
             self.tally.counts["received"] = self.tally.counts.get("received", 0) + self.received
 
@@ -260,28 +264,34 @@ class Counter_:  # noqa: N801
 
     def lines(self, place: Callable[[int], int], block: bytes, begins: list[int]) -> list[bytes]:
         """The lines before which *begins* are, read."""
-        slots = self.slots
-        read = []
-        for begin in begins:
-            at = begin + 1
-            for lanes in self.lanes:
-                if (taken := lanes.take(block, at)) is None:
-                    continue
-                key, end, told = taken
-                slot = slots.get(key)
-                if slot is None and (loose := loosely(key)) is not key:
-                    slot = slots.get(loose)
-                line = block[at:end]
-                if slot is not None:
-                    self.put(slot, told, place(at), line)
-                else:
-                    self.line(place(at), line, taken, lanes)
-                break
-            else:
-                line = line_from(block, at)
-                self.line(place(at), line)
-            read.append(line)
+        read = [line_from(block, begin + 1) for begin in begins]
+        if b"\r" in block:
+            read = [line.rstrip(b"\r") for line in read]
+        left = list(zip(begins, read, strict=True))
+        for lanes in self.lanes:
+            if left:
+                left = self.by_lanes(lanes, place, left)
+        for begin, line in left:
+            self.line(place(begin + 1), line)
         return read
+
+    def by_lanes(self, lanes: Lanes, place: Callable[[int], int], lines: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+        """*lines* and before what they begin, read; those are left that *lanes* do not take."""
+        slots = self.slots
+        left = []
+        for (begin, line), taken in zip(lines, lanes.take([line for _, line in lines]), strict=True):
+            if taken is None:
+                left.append((begin, line))
+                continue
+            key, told = taken
+            slot = slots.get(key)
+            if slot is None and (loose := loosely(key)) is not key:
+                slot = slots.get(loose)
+            if slot is not None:
+                self.put(slot, told, place(begin + 1), line)
+            else:
+                self.line(place(begin + 1), line, taken, lanes)
+        return left
 
     def put(self, slot: Slot, told: Told, offset: int, line: bytes) -> None:
         """A failure to be placed with others."""
@@ -294,31 +304,29 @@ class Counter_:  # noqa: N801
         """The failures that were put by into their groups."""
         self.placed = self.failures
         for slot in self.touched:
-            rows, group, host = slot.rows, slot.group, slot.host
+            group, host = slot.group, slot.host
+            tolds, offsets, lines = zip(*slot.rows, strict=True)
+            stamps, ids, rcpts, senders, clients = zip(*tolds, strict=True)
             slot.rows = []
-            when = [self.time_of(told[0]) for told, _, _ in rows]
+            when = self.clock.all_seconds(stamps)
             dated = [t for t in when if t is not None]
-            times: Sequence[float] = dated if len(dated) == len(rows) else [_NEVER if t is None else t for t in when]
-            self.sketch(map(crc32, [line for _, _, line in rows]))
-            group.count += len(rows)
+            times: Sequence[float] = dated if len(dated) == len(when) else [_NEVER if t is None else t for t in when]
+            self.sketch(map(crc32, lines))
+            group.count += len(lines)
             group.first = min((t for t in (group.first, *dated) if t is not None), default=None)
             group.last = max((t for t in (group.last, *dated) if t is not None), default=None)
-            hours, of = group.hours, group.of
+            hours = group.hours
             for hour, count in Counter([t // 3600 for t in dated]).items():
                 hours[hour] = hours.get(hour, 0) + count
-            for time, ((_, queue_id, rcpt, sender, client), _, _) in zip(times, rows, strict=True):
-                name = b"%b %b %b" % (host, queue_id or b"", rcpt or b"")
-                if of.get(name, time) >= time:
-                    of[name] = time
-                if sender is not None:
-                    group.senders.add(sender)
-                if client and not queue_id:
-                    group.clients.add(client)
+            names = [b" ".join((host, queue_id or b"", rcpt or b"")) for queue_id, rcpt in zip(ids, rcpts, strict=True)]
+            put(group.of, dict(sorted(zip(names, times, strict=True), key=_time, reverse=True)))
+            group.senders.update(s for s in set(senders) if s is not None)
+            group.clients.update([c for c, queue_id in zip(clients, ids, strict=True) if c and not queue_id])
             first = min(times)
-            told, offset, line = rows[times.index(first)]
-            if group.sample is None or (first, self.task.source, offset) < group.sample[:3]:
-                group.sample = (first, self.task.source, offset, line)
-                group.example = (host, told[1])
+            at = min((n for n, time in enumerate(times) if time == first), key=offsets.__getitem__)
+            if group.sample is None or (first, self.task.source, offsets[at]) < group.sample[:3]:
+                group.sample = (first, self.task.source, offsets[at], lines[at])
+                group.example = (host, ids[at])
         self.touched.clear()
 
     def sketch(self, checks: Iterable[int]) -> None:
@@ -476,7 +484,7 @@ class Counter_:  # noqa: N801
     def learn_failure(self, taken: Taken, read: Read, slot: Slot) -> None:
         """Lines like this one are failures of *slot*, where the lane tells the same as the grammar."""
         v = read.values
-        key, _, (stamp, queue_id, rcpt, sender, client) = taken
+        key, (stamp, queue_id, rcpt, sender, client) = taken
         told = None if v[0] in _NO_ID else v[0], v[1], v[2], None if queue_id else v[15]
         host = key[0].partition(b" ")[0]
         if told == (queue_id, rcpt, sender, client) and (host, stamp) == (read.host, read.stamp):

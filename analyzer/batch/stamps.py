@@ -46,6 +46,16 @@ class Clock:
             self._minutes[stamp[:-3]] = found - int(stamp[-2:])
         return found
 
+    def all_seconds(self, stamps: Sequence[bytes]) -> list[int | None]:
+        """The times of *stamps*."""
+        minutes, seconds = self._minutes, self.seconds
+        return [
+            minute + int(rest)
+            if (minute := minutes.get(stamp[:-3])) is not None and len(stamp) in _PLAIN and (rest := stamp[-2:]).isdigit()
+            else seconds(stamp)
+            for stamp in stamps
+        ]
+
     def _slowly(self, stamp: bytes) -> int | None:
         try:
             if stamp[:1].isdigit():

@@ -150,6 +150,16 @@ def settle(tally: Tally) -> Tally:
     return tally
 
 
+def put(of: dict[bytes, float], more: dict[bytes, float]) -> None:
+    """*more* into *of*, with the earlier times of what both hold."""
+    if of.keys().isdisjoint(more):
+        of |= more
+        return
+    for name, when in more.items():
+        if of.get(name, when) >= when:
+            of[name] = when
+
+
 def add_group(mine: Group, group: Group) -> None:
     """*group* added to *mine*."""
     mine.count += group.count
@@ -157,10 +167,7 @@ def add_group(mine: Group, group: Group) -> None:
     mine.last = max((t for t in (mine.last, group.last) if t is not None), default=None)
     for hour, count in group.hours.items():
         mine.hours[hour] = mine.hours.get(hour, 0) + count
-    of = mine.of
-    for name, when in group.of.items():
-        if of.get(name, when) >= when:
-            of[name] = when
+    put(mine.of, group.of)
     mine.senders |= group.senders
     mine.clients |= group.clients
     if mine.sample is None or (group.sample is not None and group.sample[:3] < mine.sample[:3]):

@@ -63,11 +63,11 @@ def grep(task: Task, texts: tuple[bytes, ...], knowledge: Knowledge) -> list[Fou
     """The lines of the range that hold one of *texts* as a whole word."""
     found: list[Found] = []
     clock = Clock(task.years, task.zone)
-    finder = Finder(texts, automaton=task.use_automaton) if len(texts) > 3 else None
+    finder = Finder(texts, automaton=task.use_automaton)
     for offset, block in blocks(task.item, task.start, task.end, task.size, []):
         done = -1
-        for start, end in sorted(_spans(block, texts)) if finder is None else ((s, e) for _, s, e in finder.find(block)):
-            if start < done or _cut(block, start, end):
+        for which, start, end in finder.find(block):
+            if start < done or which >= len(texts) or _cut(block, start, end):
                 continue
             done = block.find(b"\n", end)
             done = len(block) if done < 0 else done
@@ -78,14 +78,6 @@ def grep(task: Task, texts: tuple[bytes, ...], knowledge: Knowledge) -> list[Fou
             if len(found) >= MOST_LINES:
                 return found
     return found
-
-
-def _spans(block: bytes, texts: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
-    for text in texts:
-        at = block.find(text)
-        while at >= 0:
-            yield at, at + len(text)
-            at = block.find(text, at + len(text))
 
 
 def _cut(block: bytes, start: int, end: int) -> bool:
@@ -168,9 +160,9 @@ def with_connection(story: Story, nearby: Nearby, knowledge: Knowledge) -> Story
     if tag is None or task is None:
         return story
     lines = []
-    clock = Clock(task.years, task.zone)
+    clock, tags = Clock(task.years, task.zone), Finder((b" " + tag[0],), automaton=False)
     for offset, block in nearby.blocks(found.source, found.offset):
-        for start, end in _spans(block, (b" " + tag[0],)):
+        for _, start, end in tags.find(block):
             begin = block.rfind(b"\n", 0, start) + 1
             stop = block.find(b"\n", end)
             line = block[begin : len(block) if stop < 0 else stop].rstrip(b"\r")

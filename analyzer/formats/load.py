@@ -247,10 +247,11 @@ def _integer(value: str) -> int | None:
 
 
 class Formats:
-    """All formats known, by name, in the order of their names."""
+    """All formats known, by name, in the order of their names.  *stamp* changes when they do; None where that cannot be told."""
 
-    def __init__(self, everything: Iterable[Format]) -> None:
+    def __init__(self, everything: Iterable[Format], stamp: str | None = None) -> None:
         everything = list(everything)
+        self.stamp = stamp
         self.envelopes = [f for f in everything if f.header.over == "envelope"]
         self.all = {f.name: f for f in everything if f.header.over != "envelope"}
         self.prose = sorted((f for f in everything if f.header.over == "prose"), key=lambda f: -f.header.rank)
@@ -264,13 +265,13 @@ def load_formats(extra: tuple[str, ...] = ()) -> Formats:
     """The shipped formats and those in the folders *extra*.  Raises `InvalidKnowledge`, `MissingData`."""
     stamp = FORMAT_FOLDERS.stamp(extra)
     if stamp is not None and (heads := cache.load_for("formats", stamp, list[Head])) is not None:
-        return Formats(map(Format, heads))
+        return Formats(map(Format, heads), stamp)
     texts = FORMAT_FOLDERS.texts(extra)
     made = [compile_format(name, texts) for name in sorted(texts) if texts[name].lstrip().startswith("//-")]
     made = [(msgspec.structs.replace(head, hooks=_hooks(head)), compiled) for head, compiled in made]
     if stamp is not None:
         cache.save_for("formats", stamp, [head for head, _ in made])
-    return Formats(Format(head, compiled) for head, compiled in made)
+    return Formats((Format(head, compiled) for head, compiled in made), stamp)
 
 
 def compile_format(name: str, texts: dict[str, str]) -> tuple[Head, Compiled]:
