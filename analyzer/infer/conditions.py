@@ -77,14 +77,20 @@ class Result:
         return [x for child in self.children if child.answer == UNKNOWN for x in child.missing()]
 
 
-Tables = dict[tuple[str, str], dict[str | None, list[tuple[int, Any]]]]  # (kind of thing, field) -> value -> things with their places
+class Tables:
+    """What is worked out once for all conditions on one case."""
+
+    __slots__ = ("alone", "counted", "joined", "valued")
+
+    def __init__(self) -> None:
+        self.valued: dict[tuple[str, str], dict[str | None, list[tuple[int, Any]]]] = {}  # kind, field -> value -> things, see `_candidates`
+        self.joined: dict[int, tuple[Result, Any]] = {}  # joins that ask about nothing else than what they name
+        self.counted: dict[int, dict[tuple[Any, ...], Result]] = {}  # counts, by the values of their `by`
+        self.alone: dict[int, bool] = {}
 
 
 class Context:
-    """What a condition may refer to: the case, names bound so far, findings made so far.
-
-    *tables* are shared by all conditions on one case: see `_candidates`.
-    """
+    """What a condition may refer to: the case, names bound so far, findings made so far."""
 
     __slots__ = ("bound", "case", "found", "tables", "thing")
 
@@ -92,7 +98,7 @@ class Context:
         self.case = case
         self.bound: dict[str, Any] = {}
         self.found = found
-        self.tables: Tables = {} if tables is None else tables
+        self.tables = Tables() if tables is None else tables
         self.thing: tuple[str, int] = ("", -1)
 
 
@@ -105,6 +111,34 @@ def join(j: m.Join, context: Context) -> Result:
     """Another thing of the case that meets *j*: *no* where the same question is answered otherwise, *unknown* where
     nobody asked.
     """
+    if not _alone(j.when, context):
+        return _join(j, context)
+    if id(j) not in context.tables.joined:
+        result = _join(j, context)
+        context.tables.joined[id(j)] = result, context.bound.get(j.name)
+    result, thing = context.tables.joined[id(j)]
+    if result.answer == YES:
+        context.bound[j.name] = thing
+    return result
+
+
+def _alone(matcher: m.AnyMatcher, context: Context) -> bool:
+    """Whether *matcher* asks about the thing alone that it is applied to, not about names that are bound, nor about findings on another."""
+    known = context.tables.alone
+    if id(matcher) not in known:
+        match matcher:
+            case m.Fields(fields=fields):
+                known[id(matcher)] = all(_alone(x, context) for _, x in fields)
+            case m.OneOf(of=parts) | m.Steps(steps=parts):
+                known[id(matcher)] = all(_alone(x, context) for x in parts)
+            case m.Not(inner=inner):
+                known[id(matcher)] = _alone(inner, context)
+            case _:
+                known[id(matcher)] = not isinstance(matcher, m.Var | m.Count | m.FindingOf | m.SpeaksFor)
+    return known[id(matcher)]
+
+
+def _join(j: m.Join, context: Context) -> Result:
     subject = set(SUBJECTS.get(j.thing, ()))
     asked = m.Fields(tuple((n, c) for n, c in j.when.fields if n in subject))
     rest = m.Fields(tuple((n, c) for n, c in j.when.fields if n not in subject))
@@ -140,9 +174,9 @@ def _candidates(kind: str, asked: m.Fields, context: Context) -> Iterable[Any]:
         values = wanted if isinstance(wanted, tuple) else (wanted,)
         if len(everything) < _FEW or not all(isinstance(v, str) and ":" not in v for v in values):
             continue  # an address may be written otherwise
-        table = context.tables.get((kind, name))
+        table = context.tables.valued.get((kind, name))
         if table is None:
-            table = context.tables[kind, name] = _table(everything, name)
+            table = context.tables.valued[kind, name] = _table(everything, name)
         keys = {None, *(_plain(v) for v in values)}
         found = dict(pair for key in keys for pair in table.get(key, ()))
         return [found[at] for at in sorted(found)]
@@ -403,25 +437,41 @@ def _story(thing: Any) -> Sequence[Any]:
 
 def _count(count: m.Count, thing: Any, kind: str, context: Context) -> Result:
     """How many things of the case are alike in the fields of `by`."""
-    alike, places, seen = 0, [], set()
+    if count.where is not None and not _alone(count.where, context):
+        return _counted(count, kind, context).get(_by(count, thing), Result(NO, "count 0"))
+    if id(count) not in context.tables.counted:
+        context.tables.counted[id(count)] = _counted(count, kind, context)
+    return context.tables.counted[id(count)].get(_by(count, thing), Result(NO, "count 0"))
+
+
+def _by(count: m.Count, thing: Any) -> tuple[Any, ...]:
+    return tuple(getattr(thing, f, None) for f in count.by)
+
+
+def _counted(count: m.Count, kind: str, context: Context) -> dict[tuple[Any, ...], Result]:
+    """The answers to *count*, by the values of the fields of `by`; what lacks one of them is like nothing else."""
+    alike: dict[tuple[Any, ...], tuple[int, list[Place], set[Any]]] = {}
     for other in getattr(context.case, THINGS[kind][0]):
-        if any(getattr(other, f, None) != getattr(thing, f, None) or getattr(other, f, None) is None for f in count.by):
+        key = _by(count, other)
+        if None in key or (isinstance(count.where, m.Fields) and _fields(count.where, other, kind, context).answer != YES):
             continue
-        if isinstance(count.where, m.Fields) and _fields(count.where, other, kind, context).answer != YES:
-            continue
+        number, places, seen = alike.get(key) or (0, [], set())
         if count.distinct is not None:
             value = getattr(other, count.distinct, None)
             if value is None:
                 continue
             merged = int(getattr(other, _MANY.get(count.distinct, ""), 1) or 1)  # alike problems are one, which knows how many
-            alike = max(alike + (value not in seen), merged)
+            number = max(number + (value not in seen), merged)
             seen.add(value)
         else:
-            alike += int(getattr(other, "count", 1))
-        places += list(other.places[:2])
-    return Result(YES if alike > count.over else NO, f"count {alike}", places[:20])
+            number += int(getattr(other, "count", 1))
+        alike[key] = number, [*places, *other.places[:2]] if len(places) < _MOST_COUNTED else places, seen
+    return {
+        key: Result(YES if number > count.over else NO, f"count {number}", places[:_MOST_COUNTED]) for key, (number, places, _) in alike.items()
+    }
 
 
+_MOST_COUNTED = 20  # lines that a count rests on
 _MANY = {"client_ip": "clients", "rcpt_to": "recipients", "domain": "domains", "mail_from": "senders", "user": "users"}
 
 

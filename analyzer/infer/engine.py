@@ -76,7 +76,7 @@ def _run(case: Case, book: RuleBook) -> tuple[list[Outcome], list[Outcome]]:
     outcomes: list[Outcome] = []
     open_: list[Outcome] = []
     found: dict[tuple[str, int], set[str]] = {}
-    tables: Tables = {}
+    tables = Tables()
     for kind, (attribute, _) in THINGS.items():
         for index, thing in enumerate(getattr(case, attribute)[:_MOST_THINGS]):
             if kind == "problem":

@@ -31,14 +31,20 @@ def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]
     the total shift of the shares that the outcome would bring.  Where two causes lead, what moves them apart counts twice.
     """
     scores: dict[tuple[str, str], tuple[float, CaptureHint, set[str], dict[str, Any]]] = {}
+    thought_of: dict[int, set[str]] = {}  # of problems that are not settled, the causes
+    of_cause: dict[str, list[int]] = {}
+    for index, (problem, belief) in enumerate(zip(judged.case.problems, judged.beliefs, strict=True)):
+        if problem.resolved == "yes" or index in judged.harmless or (belief.shares and belief.shares[0][1] >= _ENOUGH):
+            continue
+        thought_of[index] = {f for f, _ in belief.shares}
+        for fault in thought_of[index]:
+            of_cause.setdefault(fault, []).append(index)
     for o in judged.open:
-        for index in o.problems or range(len(judged.case.problems)):
-            problem = judged.case.problems[index]
-            belief = judged.beliefs[index]
-            if problem.resolved == "yes" or index in judged.harmless or (belief.shares and belief.shares[0][1] >= _ENOUGH):
+        speaks_of = set(o.rule.suggests) | set(o.rule.against)
+        for index in o.problems or sorted({i for f in speaks_of for i in of_cause.get(f, ())}):
+            if index not in thought_of:
                 continue
-            speaks_of = set(o.rule.suggests) | set(o.rule.against)
-            if not speaks_of & {f for f, _ in belief.shares} and (not o.problems or (belief.shares and belief.rest < _OPEN)):
+            if o.problems and thought_of[index] and not speaks_of & thought_of[index] and judged.beliefs[index].rest < _OPEN:
                 continue  # about none of the causes that are thought of
             for hint, values in _hints(o, judged, book):
                 gain = _gain(o, index, judged, voices)
