@@ -492,36 +492,6 @@ def _continues(text: str, part: str, following: str, width: int) -> bool:
     return len(part) >= _LEAST_WRAPPED and (open_ or text.rstrip().endswith(",") or bool(_GOES_ON.match(following)))
 
 
-_HEADLESS = re.compile(
-    r"(?:to=<[^<>]{0,320}>,? (?:[^\n]{0,2000}?, )?(?:relay|delay|dsn|status)=|from=<[^<>]{0,320}>, size=[0-9]{1,12}, nrcpt=)"
-)
-_MORE_HEADLESS = re.compile(r"(?:relay=[^\s,]{1,400}, )?(?:delays?=[0-9./]{1,60}, ){0,2}(?:dsn=[245]\.[0-9.]{3,8}, )?status=[a-z]{4,14} \(")
-_SAID_ALONE = re.compile(
-    r"\(?host [^\s\[\]]{1,255}\[[^\s\[\]]{2,45}\](?::[0-9]{1,5})? (?:said|refused to talk to me): (?P<class>[45])[0-9]{2}[ -]\S"
-)
-_HEADS = ("to=<", "from=<", "relay=", "delay=", "dsn=", "status=", "host ", "(host ")
-
-
-def _headless(lines: list[Line]) -> list[Line] | None:
-    """Postfix's words on a delivery whose queue id was left out with all that stands before it, perhaps with the recipient, too."""
-    if not any(line.text.startswith(_HEADS) for line in lines):
-        return None
-    found: list[Line] = []
-    before = ""
-    for line in lines:
-        text = line.text
-        alone = not before.strip() or is_prose(before) or before.rstrip().endswith(":")  # no line goes on in it
-        if _HEADLESS.match(text):
-            text = f"NOQUEUE: {text}"
-        elif alone and _MORE_HEADLESS.match(text):
-            text = f"NOQUEUE: to=<>, {text}"
-        elif alone and "<" not in before and (said := _SAID_ALONE.match(text)):
-            text = f"NOQUEUE: to=<>, status={'deferred' if said['class'] == '4' else 'bounced'} ({text.removeprefix('(')}"
-        found.append(_with(line, text))
-        before = line.text
-    return found if any(a is not b for a, b in zip(found, lines, strict=True)) else None
-
-
 _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
     (_characters, "typographic characters were read as plain ones"),
     (_reply_marks, "quote marks were removed"),
@@ -541,5 +511,4 @@ _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
     (_blank_lines, "blank lines between the lines were removed"),
     (_objects, "JSON that was broken was joined"),
     (_wraps, "wrapped lines were joined"),
-    (_headless, "what was left out at the head of lines was filled in"),
 )
