@@ -65,7 +65,7 @@ def _runs(
     runs: list[tuple[str | None, list[Line], float]] = []
     logs: dict[str, int] = {}
     for line, name, score in zip(lines, labels, scores, strict=True):
-        if name is not None and formats[name].header.over == "log":
+        if name is not None and (formats[name].header.over == "log" or (line.envelope is not None and line.envelope.program)):
             # Log lines of one program belong together, however they are interleaved.
             if name not in logs:
                 logs[name] = len(runs)

@@ -409,10 +409,16 @@ def complaints_of(events: Iterable[ev.Event]) -> dict[Place, ev.Trouble | ev.Tls
         elif isinstance(e, ev.Refused) or (isinstance(e, ev.Attempt) and e.status not in GOOD):
             for key in (process, message, dealing):
                 complaint = last.get(key) if key is not None else None
-                if complaint is not None and 0 < abs(e.place.line - complaint.place.line) <= _NEAR:
+                if complaint is not None and 0 < abs(e.place.line - complaint.place.line) <= _NEAR and _of_one_message(complaint, e):
                     found[e.place] = complaint
                     break
     return found
+
+
+def _of_one_message(one: ev.Event, other: ev.Event) -> bool:
+    """Whether two lines of one process may be about the same message: not where each names another one."""
+    ids = {getattr(e, "queue_id", None) for e in (one, other)} - {None} - NO_QUEUE_ID
+    return len(ids) < 2
 
 
 _SEE_LOG = re.compile(r"(?i)refer to (?:the )?server log")

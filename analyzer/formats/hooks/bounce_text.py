@@ -290,12 +290,14 @@ def _labelled(lines: Sequence[str], label: re.Pattern[str]) -> list[str]:
 
 
 def _value(line: str, label: re.Pattern[str]) -> str | None:
-    text = line.lstrip(" \t*#<|-=>").replace("*", "")
+    text = line.lstrip(" \t*#<|-=>(").replace("*", "")
     found = label.match(text)
     if not found:
         return None
     colon = re.match(_COLON, text[found.end() :])
-    return text[found.end() + colon.end() :].strip() if colon else None
+    value = text[found.end() + colon.end() :].strip() if colon else None
+    bracketed = line.lstrip().startswith("(") and value is not None and value.count(")") > value.count("(")
+    return value.removesuffix(")") if value and bracketed else value  # Sendmail: "(reason: 550 5.1.1 User unknown)"
 
 
 def _labelled_address(lines: Sequence[str], label: re.Pattern[str]) -> str | None:
