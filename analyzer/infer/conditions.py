@@ -83,7 +83,9 @@ class Tables:
     __slots__ = ("alone", "counted", "joined", "valued")
 
     def __init__(self) -> None:
-        self.valued: dict[tuple[str, str], dict[str | None, list[tuple[int, Any]]]] = {}  # kind, field -> value -> things, see `_candidates`
+        self.valued: dict[
+            tuple[str, str], dict[str | None, list[tuple[int, Any]]]
+        ] = {}  # kind, field -> value -> things, see `_candidates`
         self.joined: dict[int, tuple[Result, Any]] = {}  # joins that ask about nothing else than what they name
         self.counted: dict[int, dict[tuple[Any, ...], Result]] = {}  # counts, by the values of their `by`
         self.alone: dict[int, bool] = {}
@@ -467,7 +469,8 @@ def _counted(count: m.Count, kind: str, context: Context) -> dict[tuple[Any, ...
             number += int(getattr(other, "count", 1))
         alike[key] = number, [*places, *other.places[:2]] if len(places) < _MOST_COUNTED else places, seen
     return {
-        key: Result(YES if number > count.over else NO, f"count {number}", places[:_MOST_COUNTED]) for key, (number, places, _) in alike.items()
+        key: Result(YES if number > count.over else NO, f"count {number}", places[:_MOST_COUNTED])
+        for key, (number, places, _) in alike.items()
     }
 
 
