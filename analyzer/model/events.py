@@ -6,6 +6,8 @@ Every field is optional: what a format does not show is absent, and absent means
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from analyzer.model.place import Place
@@ -21,6 +23,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     host: str | None = None  # the host that logged it
     agent: str | None = None  # the program that logged it: "postfix/smtp", "exim", "sm-mta"
     pid: str | None = None
+
+
+def of_line(event: Event) -> dict[str, Any]:
+    """What an event that is made of *event* has from it: the lines that it cites, and what the log's envelope says."""
+    return {name: getattr(event, name) for name in Event.__struct_fields__}
 
 
 # ---- SMTP dialogue -------------------------------------------------------------------------------------------------

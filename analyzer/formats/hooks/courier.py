@@ -9,7 +9,7 @@ import msgspec
 from analyzer.expressions import re
 from analyzer.formats.hooks.exim_main import VERBS
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, Event, Noise, Refused
+from analyzer.model.events import Attempt, Event, Noise, Refused, of_line
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -61,13 +61,4 @@ def _alone(said: Attempt) -> Attempt:
 
 def _strange(event: Refused) -> Noise:
     """A command that no mail program sends: no mail is refused by it."""
-    return Noise(
-        place=event.place,
-        last_line=event.last_line,
-        format=event.format,
-        time=event.time,
-        host=event.host,
-        agent=event.agent,
-        pid=event.pid,
-        text=event.text,
-    )
+    return Noise(**of_line(event), text=event.text)

@@ -9,7 +9,7 @@ import msgspec
 from analyzer.expressions import re
 from analyzer.formats.hooks.postfix import without_codes
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, ClientGone, ConnectFailed, Event, MessageInfo, Noise, Refused, Trouble
+from analyzer.model.events import Attempt, ClientGone, ConnectFailed, Event, MessageInfo, Noise, Refused, Trouble, of_line
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -147,16 +147,7 @@ def _gone(event: ClientGone) -> Event:
 
 def _strange(event: Refused) -> Event:
     """A command that no mail program sends: no mail is refused by it."""
-    return Noise(
-        place=event.place,
-        last_line=event.last_line,
-        format=event.format,
-        time=event.time,
-        host=event.host,
-        agent=event.agent,
-        pid=event.pid,
-        text=event.text,
-    )
+    return Noise(**of_line(event), text=event.text)
 
 
 def _helo(event: Refused | MessageInfo) -> str | None:

@@ -8,7 +8,7 @@ import msgspec
 
 from analyzer.expressions import re
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, AuthResult, Event, Noise, Refused, TlsFailed, Trouble
+from analyzer.model.events import Attempt, AuthResult, Event, Noise, Refused, TlsFailed, Trouble, of_line
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -21,11 +21,8 @@ _MOST_TEXT = 2_000
 _NEAR = 4  # events
 _ECHO = re.compile(r"Password verification failed|client response doesn't match|incorrect digest response|no secret in database")
 _SPOKEN = re.compile(
-    r"(?P<way>[<>]) (?P<name>[^\s\[\]]{1,255})\[(?P<ip>[^\]\s]{1,80})\]:(?P<port>[0-9]{1,5}): (?P<words>.+)"
-)  # of smtp, not smtpd
-_HEARD = re.compile(
-    r"(?P<way>[<>]) (?P<name>[^\s\[\]]{1,255})\[(?P<ip>[^\]\s]{1,80})\](?::[0-9]{1,5})?: (?P<words>.+)"
-)  # the same of smtpd, which names no port unless it is told to
+    r"(?P<way>[<>]) (?P<name>[^\s\[\]]{1,255})\[(?P<ip>[^\]\s]{1,80})\](?::(?P<port>[0-9]{1,5}))?: (?P<words>.+)"
+)  # smtpd names no port unless it is told to
 _VERB = re.compile(r"(?i)(?P<verb>EHLO|HELO|MAIL|RCPT|DATA|BDAT|\.$)(?: (?:FROM: ?|TO: ?)?<?(?P<word>[^<>\s]{0,320}))?")
 _REPLY = re.compile(r"(?P<code>[2-5][0-9]{2})[ -](?:(?P<enhanced>[245]\.[0-9]{1,3}\.[0-9]{1,3}) )?(?P<text>.*)")
 _PATH = re.compile(r"(?i)(MAIL|RCPT) (?:FROM|TO): ?<([^<>]{0,320})>")
@@ -80,7 +77,7 @@ def _from_dialogue(events: list[Event]) -> list[Event]:
     refused: dict[str | None, tuple[int, Attempt]] = {}
     for at, e in enumerate(events):
         spoken = _SPOKEN.match(e.text or "") if isinstance(e, Noise) else None
-        if spoken is None:
+        if spoken is None or not spoken["port"]:
             continue
         words = spoken["words"]
         if spoken["way"] == ">":
@@ -98,12 +95,7 @@ def _from_dialogue(events: list[Event]) -> list[Event]:
         refused[e.pid] = (
             at,
             Attempt(
-                place=before[1].place if before and goes_on else e.place,
-                format=e.format,
-                time=e.time,
-                host=e.host,
-                agent=e.agent,
-                pid=e.pid,
+                **of_line(e) | {"place": before[1].place if before and goes_on else e.place},
                 relay=spoken["name"],
                 relay_ip=spoken["ip"],
                 relay_port=int(spoken["port"]),
@@ -128,7 +120,7 @@ def _refusals_of_server(events: list[Event]) -> list[Event]:
     for at, e in enumerate(events):
         if not isinstance(e, Noise) or e.pid in summed or not (e.agent or "").endswith("smtpd"):
             continue
-        heard = _HEARD.match(e.text or "")
+        heard = _SPOKEN.match(e.text or "")
         if heard is None:
             continue
         session, words = said.setdefault(e.pid, {}), heard["words"]
@@ -149,12 +141,7 @@ def _refusals_of_server(events: list[Event]) -> list[Event]:
         else:
             found.append(
                 Refused(
-                    place=e.place,
-                    format=e.format,
-                    time=e.time,
-                    host=e.host,
-                    agent=e.agent,
-                    pid=e.pid,
+                    **of_line(e),
                     action="reject",
                     stage=session.get("stage", "CONNECT"),
                     client_name=heard["name"],

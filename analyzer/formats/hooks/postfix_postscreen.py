@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.expressions import re
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Event, Noise, Trouble
+from analyzer.model.events import Event, Noise, Trouble, of_line
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -25,5 +25,5 @@ def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
 
 def _counted(event: Event, passed: set[str]) -> Event:
     if isinstance(event, Trouble) and (listed := _LISTED.match(event.text or "")) and listed[1] in passed:
-        return Noise(place=event.place, format=event.format, time=event.time, host=event.host, agent=event.agent, pid=event.pid)
+        return Noise(**of_line(event))
     return event

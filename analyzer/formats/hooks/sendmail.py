@@ -8,7 +8,7 @@ import msgspec
 
 from analyzer.expressions import re
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Attempt, ClientGone, Event, Finished, Noise, Refused, TlsFailed, Trouble
+from analyzer.model.events import Attempt, ClientGone, Event, Finished, Noise, Refused, TlsFailed, Trouble, of_line
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -59,13 +59,7 @@ def _without_numbers(text: str) -> str:
 def _returned(event: Finished) -> Attempt:
     """A message sent back without an attempt that is shown: why, only this line says."""
     return Attempt(
-        place=event.place,
-        last_line=event.last_line,
-        format=event.format,
-        time=event.time,
-        host=event.host,
-        agent=event.agent,
-        pid=event.pid,
+        **of_line(event),
         queue_id=event.queue_id,
         status="bounced",
         text=None if event.text == "User unknown" else event.text,  # its word for any refusal of a recipient
@@ -100,17 +94,7 @@ def _told(event: Event, waited: dict[str, str]) -> Event:
     if event.status == "queued":
         if (event.enhanced or "").startswith("4"):
             return msgspec.structs.replace(event, status="deferred", text="queued")
-        return Noise(
-            place=event.place,
-            last_line=event.last_line,
-            format=event.format,
-            time=event.time,
-            host=event.host,
-            agent=event.agent,
-            pid=event.pid,
-            text="queued",
-            queue_id=event.queue_id,
-        )
+        return Noise(**of_line(event), text="queued", queue_id=event.queue_id)
     if event.relay and event.relay.endswith("."):
         return msgspec.structs.replace(event, relay=event.relay.rstrip("."))
     return event
