@@ -40,14 +40,11 @@ def facts_of(case: Case, providers: Providers) -> Facts:
     for p in sorted(case.problems, key=lambda p: p.minor or p.resolved == "yes"):
         if p.minor and case.deliveries:
             continue
-        named = (
-            p.by == "server" and p.view == "sending" and bool(case.deliveries)
-        )  # the reply names this server: a log may show who came before
-        _fill(
-            values,
-            p,
-            ("client_name", "helo", "mail_from", "queue_id") if named else ("client_ip", "client_name", "helo", "mail_from", "queue_id"),
-        )
+        _fill(values, p, ("client_name", "helo", "mail_from", "queue_id"))
+        if not (
+            p.by == "server" and p.view == "sending" and case.deliveries
+        ):  # the reply names this server: a log may show who came before
+            _fill(values, p, ("client_ip",))
         _fill_server(values, p)
         if p.rcpt_to:
             recipients.append(p.rcpt_to)

@@ -13,12 +13,12 @@ from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.case import Problem
 from analyzer.model.moment import between, duration
+from analyzer.model.place import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from analyzer.model.case import Delivery, Dialogue, Exchange
-    from analyzer.model.place import Place
 
 STAGES = {
     "RCPT TO": "RCPT",
@@ -382,17 +382,17 @@ def _process(e: ev.Event) -> tuple[object, ...] | None:
     return (e.place.source, e.host, e.agent, e.pid) if e.pid or (e.agent and e.format == "postfix") else None
 
 
-def complaints_of(events: Iterable[ev.Event]) -> dict[Place, ev.Trouble | ev.TlsFailed]:
+def complaints_of(events: Sequence[ev.Event]) -> dict[Place, ev.Trouble | ev.TlsFailed]:
     """For the place of a failure: what the same process, or anyone about the same message, complained about just before."""
     last: dict[tuple[object, ...], ev.Trouble | ev.TlsFailed] = {}
     found: dict[Place, ev.Trouble | ev.TlsFailed] = {}
-    events = list(events)
+    elsewhere = {e.place: e for e in events if isinstance(e, ev.Trouble) and e.severity != "info"}
     for e in events:
         if (
             isinstance(e, ev.Attempt)
             and e.status not in GOOD
             and _SEE_LOG.search(e.text or "")
-            and (told := _log_of(e, events)) is not None
+            and (told := _log_of(e, elsewhere)) is not None
         ):
             found[e.place] = told
             continue
@@ -424,21 +424,16 @@ def _of_one_message(one: ev.Event, other: ev.Event) -> bool:
 _SEE_LOG = re.compile(r"(?i)refer to (?:the )?server log")
 
 
-def _log_of(a: ev.Attempt, events: Sequence[ev.Event]) -> ev.Trouble | None:
+def _log_of(a: ev.Attempt, troubles: Mapping[Place, ev.Trouble]) -> ev.Trouble | None:
     """What the server that points to its own log wrote there of the same recipient, where the capture shows it, too."""
-    near = [
-        e
-        for e in events
-        if isinstance(e, ev.Trouble)
-        and e.severity != "info"
-        and e.format != a.format
-        and e.place.source == a.place.source
-        and abs(e.place.line - a.place.line) <= _NEAR
-    ]
-    whom = (a.rcpt_to or "").lower()
-    name = whom.partition("@")[0]
-    known = [e for e in near if whom and {whom, name} & set(re.split(r"[()<>, ]", f"{e.user or ''} {e.agent or ''}".lower()))]
-    return min(known, key=lambda e: abs(e.place.line - a.place.line), default=None)
+    if not a.rcpt_to:
+        return None
+    whom = a.rcpt_to.lower()
+    names = {whom, whom.partition("@")[0]}
+    near = sorted(range(-_NEAR, _NEAR + 1), key=abs)
+    told = (troubles.get(Place(a.place.source, a.place.line + lines)) for lines in near)
+    about = (e for e in told if e and e.format != a.format)
+    return next((e for e in about if names & set(re.split(r"[()<>, ]", f"{e.user or ''} {e.agent or ''}".lower()))), None)
 
 
 def _complained(p: Problem, complaint: ev.Trouble | ev.TlsFailed) -> Problem:
@@ -448,9 +443,10 @@ def _complained(p: Problem, complaint: ev.Trouble | ev.TlsFailed) -> Problem:
 def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, resolved: bool) -> Problem:
     said = a.code is not None or bool(a.said_by)
     sender = a.mail_from if d.mail_from is None else d.mail_from
+    thrown_away = a.status == "discarded"  # by a filter of this house, which is no server that anybody reaches
     server = a.said_by or (a.relay if a.relay not in {"none", "local", "virtual", None} else None)
+    server, server_ip = (None, None) if thrown_away else (server, a.said_by_ip or a.relay_ip)
     named = _NEXT_HOP.search(a.text or "") if server is None else None
-    thrown_away = a.status == "discarded"  # by a filter of this house
     untold = not said and _NOT_TOLD.search(a.text or "") is not None
     return Problem(
         kind="refusal" if said else "delivery-failure",
@@ -470,8 +466,8 @@ def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, res
         sender_domain=domain_of(sender),
         rcpt_to=a.rcpt_to,
         domain=domain_of(a.rcpt_to),
-        server=named["server"] if named else None if thrown_away else server,
-        server_ip=named["server_ip"] if named else None if thrown_away else a.said_by_ip or a.relay_ip,
+        server=named["server"] if named else server,
+        server_ip=named["server_ip"] if named else server_ip,
         port=int(named["port"]) if named and named["port"] else a.relay_port,
         helo=a.helo,
         router=a.router or a.transport,

@@ -50,7 +50,7 @@ def at_once(one: Spoken, two: Spoken, rng: random.Random) -> str:
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize(("first", "second"), itertools.permutations(REPLIES, 2))
+@pytest.mark.parametrize(("first", "second"), list(itertools.permutations(REPLIES, 2)))
 def test_each_of_two_sessions_at_once_tells_its_own(first, second, book, formats):
     text = at_once(session(71, REPLIES[first]), session(72, REPLIES[second]), random.Random(f"{first} {second}"))
     source = Source("capture", text.encode())
