@@ -18,14 +18,14 @@ from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.case import Case, Delivery, Dialogue, Message, Problem
 from analyzer.model.lookup import Lookup, Record
+from analyzer.model.place import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from analyzer.assemble.facts import Providers
     from analyzer.formats.load import Formats
     from analyzer.model.capture import Capture, Parsed
-    from analyzer.model.place import Place
 
 _VIEWS = {"client": "sending", "server": "receiving"}
 _SESSION = (ev.Dial, ev.Connected, ev.ConnectFailed, ev.Reply, ev.Command, ev.TimedOut)
@@ -69,7 +69,8 @@ def assemble(
     found = [_as_set(with_named(p), stated) for p in found]
     found = [msgspec.structs.replace(p, hearsay="yes") if p.format in alone and p.server is None else p for p in found]
     client = _only_client(lookups)
-    found = [_linked(p, dialogues, deliveries, providers, events, back, captures) for p in found]
+    typed = _typed_at(captures, dialogues, found)
+    found = [_linked(p, dialogues, deliveries, providers, events, back, typed) for p in found]
     if client is not None:
         found = [_with_client(p, client) for p in found]
     home = household_of(deliveries, events)
@@ -246,7 +247,7 @@ def _linked(
     providers: Providers,
     events: Sequence[ev.Event],
     back: frozenset[int],
-    captures: Sequence[Capture],
+    typed: Mapping[Place, str],
 ) -> Problem:
     """*p* with what only the rest of the case can tell: its provider, whether the same succeeded later."""
     changes: dict[str, str] = {}
@@ -256,7 +257,7 @@ def _linked(
         changes["domain_own"] = own
     if p.resolved == "no" and (
         (p.rcpt_to and p.temporary != "no" and _succeeded(p, dialogues, deliveries, events, back))
-        or (p.kind == "connect-failure" and _connected_after_all(p, dialogues, captures))
+        or (p.kind == "connect-failure" and _connected_after_all(p, dialogues, typed))
         or (p.queue_id and p.kind in _ON_THE_WAY and _delivered_after_all(p, deliveries))
         or (p.kind == "auth-failure" and p.view == "receiving" and _logged_in_after_all(p, events, back))
     ):
@@ -271,14 +272,14 @@ def _own(p: Problem) -> str | None:
     return "yes" if "yes" in kin else "no" if "no" in kin else None
 
 
-def _connected_after_all(p: Problem, dialogues: Sequence[Dialogue], captures: Sequence[Capture]) -> bool:
+def _connected_after_all(p: Problem, dialogues: Sequence[Dialogue], typed: Mapping[Place, str]) -> bool:
     return any(
         d.connected == "yes"
         and d.places > p.places
         and d.server in {p.server, None}
         and not _other_family(p, d)
         and not (d.server is None and p.server_ip and d.server_ip and p.server_ip != d.server_ip)  # two addresses, dialled by hand
-        and not _elsewhere(p, d, dialogues, captures)
+        and not _elsewhere(p, d, typed)
         for d in dialogues
     )
 
@@ -287,17 +288,27 @@ def _connected_after_all(p: Problem, dialogues: Sequence[Dialogue], captures: Se
 _PROMPT = re.compile(r"\s{0,8}\[?(?P<who>[\w.-]{1,40}@[\w.-]{1,80}|[A-Za-z]:\\|(?=[$#>]))[^$#>\n]{0,80}[$#>] ?(?=\S)")
 
 
-def _elsewhere(p: Problem, d: Dialogue, dialogues: Sequence[Dialogue], captures: Sequence[Capture]) -> bool:
+def _typed_at(captures: Sequence[Capture], dialogues: Sequence[Dialogue], problems: Sequence[Problem]) -> dict[Place, str]:
+    """For the first lines of dialogues and of failed connections the prompt at which their command was typed, where one is shown."""
+    failed = [p.places[0] for p in problems if p.kind == "connect-failure"]
+    if not failed:
+        return {}
+    begins = {place: d.places[0] for d in reversed(dialogues) for place in d.places}
+    firsts = {d.places[0]: d.places[0] for d in dialogues} | {place: begins.get(place, place) for place in failed}
+    wanted = set(firsts.values())
+    prompts = {
+        at: found["who"].lower()
+        for c in captures
+        for line in c.lines
+        if (at := Place(c.source, line.number)) in wanted and (found := _PROMPT.match(line.text))
+    }
+    return {place: prompts[first] for place, first in firsts.items() if first in prompts}
+
+
+def _elsewhere(p: Problem, d: Dialogue, typed: Mapping[Place, str]) -> bool:
     """Whether *d* was typed at another machine's prompt than what failed: that it works there says nothing of here."""
-    first = next((x.places[0] for x in dialogues if p.places[0] in x.places), p.places[0])
-    one, other = _typed_by(first, captures), _typed_by(d.places[0], captures)
-    return one is not None and other is not None and one != other
-
-
-def _typed_by(place: Place, captures: Sequence[Capture]) -> str | None:
-    line = next((x for c in captures if c.source == place.source for x in c.lines if x.number == place.line), None)
-    found = _PROMPT.match(line.text) if line else None
-    return found["who"].lower() if found else None
+    here, there = typed.get(p.places[0]), typed.get(d.places[0])
+    return here is not None and there is not None and here != there
 
 
 def _other_family(p: Problem, d: Dialogue) -> bool:

@@ -83,9 +83,8 @@ class Tables:
     __slots__ = ("alone", "counted", "joined", "valued")
 
     def __init__(self) -> None:
-        self.valued: dict[
-            tuple[str, str], dict[str | None, list[tuple[int, Any]]]
-        ] = {}  # kind, field -> value -> things, see `_candidates`
+        # (kind of thing, field) -> value -> things with their places: see `_candidates`
+        self.valued: dict[tuple[str, str], dict[str | None, list[tuple[int, Any]]]] = {}
         self.joined: dict[int, tuple[Result, Any]] = {}  # joins that ask about nothing else than what they name
         self.counted: dict[int, dict[tuple[Any, ...], Result]] = {}  # counts, by the values of their `by`
         self.alone: dict[int, bool] = {}
@@ -439,23 +438,30 @@ def _story(thing: Any) -> Sequence[Any]:
 
 def _count(count: m.Count, thing: Any, kind: str, context: Context) -> Result:
     """How many things of the case are alike in the fields of `by`."""
+    key = _by(count, thing)
     if count.where is not None and not _alone(count.where, context):
-        return _counted(count, kind, context).get(_by(count, thing), Result(NO, "count 0"))
-    if id(count) not in context.tables.counted:
-        context.tables.counted[id(count)] = _counted(count, kind, context)
-    return context.tables.counted[id(count)].get(_by(count, thing), Result(NO, "count 0"))
+        found = _counted(count, kind, context, only=key)
+    elif id(count) in context.tables.counted:
+        found = context.tables.counted[id(count)]
+    else:
+        found = context.tables.counted[id(count)] = _counted(count, kind, context)
+    return found.get(key, Result(NO, "count 0"))
 
 
 def _by(count: m.Count, thing: Any) -> tuple[Any, ...]:
     return tuple(getattr(thing, f, None) for f in count.by)
 
 
-def _counted(count: m.Count, kind: str, context: Context) -> dict[tuple[Any, ...], Result]:
+def _counted(count: m.Count, kind: str, context: Context, only: tuple[Any, ...] | None = None) -> dict[tuple[Any, ...], Result]:
     """The answers to *count*, by the values of the fields of `by`; what lacks one of them is like nothing else."""
     alike: dict[tuple[Any, ...], tuple[int, list[Place], set[Any]]] = {}
     for other in getattr(context.case, THINGS[kind][0]):
         key = _by(count, other)
-        if None in key or (isinstance(count.where, m.Fields) and _fields(count.where, other, kind, context).answer != YES):
+        if (
+            None in key
+            or only not in {None, key}
+            or (isinstance(count.where, m.Fields) and _fields(count.where, other, kind, context).answer != YES)
+        ):
             continue
         number, places, seen = alike.get(key) or (0, [], set())
         if count.distinct is not None:

@@ -75,21 +75,15 @@ def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]
 
 def _unaddressed(judged: Judged, book: RuleBook) -> NextCapture | None:
     """The look-up of a name that was dialled in vain, where no line tells to which address that led."""
+    hint = next((h for h in book.captures if h.capture == "address"), None)
     looked_up = {lookup.of for lookup in judged.case.lookups}
     for index, p in enumerate(judged.case.problems):
         failed = p.kind == "connect-failure" or (p.kind in {"hang-up", "timeout", "no-answer"} and p.stage == "GREETING")
-        if (
-            not failed
-            or p.resolved == "yes"
-            or index in judged.harmless
-            or p.unresolved
-            or p.reason in {"name-not-found", "name-temporary"}
-        ):
+        settled = p.resolved == "yes" or index in judged.harmless
+        nameless = p.unresolved or p.reason in {"name-not-found", "name-temporary"}
+        if hint is None or not failed or settled or nameless or p.server is None or p.server_ip is not None:
             continue
-        if p.server is None or p.server_ip is not None or not _NAME.fullmatch(p.server) or p.server.lower() in looked_up:
-            continue
-        hint = next((h for h in book.captures if h.capture == "address"), None)
-        if hint is not None:
+        if _NAME.fullmatch(p.server) and p.server.lower() not in looked_up:
             values = {"name": p.server}
             faults = tuple(f for f, _ in judged.beliefs[index].shares)
             return NextCapture(

@@ -313,11 +313,7 @@ def _grep(lines: list[Line]) -> list[Line] | None:
     if len(found) < (0.25 if rising else 0.6) * len(full):
         return None
     whole = _broken_after(lines, numbered) if rising else lines
-    return (
-        _changed(whole, lambda text: (numbered if counted else prefix).sub("", text, count=1))
-        if whole is lines
-        else [_with(line, numbered.sub("", line.text, count=1)) for line in whole]
-    )
+    return _changed(whole, lambda text: (numbered if counted else prefix).sub("", text, count=1))
 
 
 _LEAST_WIDTH = 50  # letters: no mail program breaks lines sooner
