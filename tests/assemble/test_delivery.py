@@ -42,3 +42,9 @@ def test_what_the_discard_transport_calls_sent_is_not_delivered(book, formats):
     )
     report = diagnose([Source("x", text.encode())], book, formats)
     assert [d.fault for d in report.diagnoses] == ["blocked-by-policy"]
+
+
+def test_what_is_left_of_such_a_line_says_the_same(book, formats):
+    text = "Nov 27 00:13:21 mx1 postfix/smtp[482]: 0775928B673: relay=127.0.0.1[127.0.0.1]:10024, status=sent (250 2.7.0 Ok, discarded, id=00137-03 - spam)\n"
+    report = diagnose([Source("x", text.encode())], book, formats)
+    assert [d.fault for d in report.diagnoses] == ["content-rejected-spam"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from analyzer.batch.reader import Reader
-from analyzer.formats.load import load_formats
 from analyzer.model.capture import Source
 from analyzer.model.events import Attempt
 from analyzer.parse import parse
 from analyzer.read import read
 from analyzer.segment import segment
+
+if TYPE_CHECKING:
+    from analyzer.formats.load import Formats
 
 REASON = "(host mx.example.net[192.0.2.9] said: 550 5.1.1 <b@example.net>: Recipient address rejected: User unknown (in reply to RCPT TO command))"
 STAMPED = "Nov 23 10:00:01 mx1 postfix/smtp[99]: "
@@ -39,16 +43,15 @@ SENTENCES = (
 )
 
 
-def attempts(text: str) -> list[Attempt]:
-    formats = load_formats()
+def attempts(text: str, formats: Formats) -> list[Attempt]:
     events = [e for part in segment(read(Source("x", text.encode())), formats) for e in parse(part, formats).events]
     return [e for e in events if isinstance(e, Attempt)]
 
 
 @pytest.mark.parametrize("line", CUT)
-def test_a_line_without_some_fields_tells_the_attempt(line: str) -> None:
+def test_a_line_without_some_fields_tells_the_attempt(line: str, formats: Formats) -> None:
     for text in (line, *([STAMPED + line] if "status=" in line and not line.startswith("smtp[") else [])):
-        (attempt,) = attempts(text)
+        (attempt,) = attempts(text, formats)
         assert attempt.status == "bounced"
         assert "unknown" in str(attempt.text)
         assert attempt.rcpt_to == ("b@example.net" if "to=<" in line else None)
@@ -56,10 +59,10 @@ def test_a_line_without_some_fields_tells_the_attempt(line: str) -> None:
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)
-def test_a_sentence_about_a_status_tells_none(sentence: str) -> None:
-    assert attempts(sentence) == []
-    assert attempts(f"Hello,\n\n{sentence}\n\nRegards\n") == []
+def test_a_sentence_about_a_status_tells_none(sentence: str, formats: Formats) -> None:
+    assert attempts(sentence, formats) == []
+    assert attempts(f"Hello,\n\n{sentence}\n\nRegards\n", formats) == []
 
 
-def test_logs_read_in_bulk_have_no_such_lines() -> None:
-    assert not [f.name for f in Reader(load_formats()).logs if f.header.pasted]
+def test_logs_read_in_bulk_have_no_such_lines(formats: Formats) -> None:
+    assert not [f.name for f in Reader(formats).logs if f.header.pasted]
