@@ -103,6 +103,11 @@ class Answer:
         self.blotted = False  # a line of its answer could not be read
         self.format = ""
 
+    @property
+    def traced(self) -> bool:
+        """Whether the way to the answer is shown (``dig +trace``), also where the command was not copied."""
+        return "trace" in self.asked.options or self.steps > 0
+
     def cite(self, field: str, place: Place) -> None:
         self.where.setdefault(field, []).append(place)
 
@@ -338,9 +343,10 @@ class _Reader:
             self._server_first(event)
             return
         block = self._open(event.place)
-        if event.size is not None and "trace" in block.asked.options:
+        if event.size is not None and (block.traced or (event.server and not block.asked.queries)):  # only a trace says so
             block.steps += 1
             block.server, block.server_ip = event.server, event.server_ip
+            block.where["server"] = [event.place]  # the last one counts
             for record in block.records:
                 if record.section == "ANSWER":
                     record.section = f"STEP{block.steps}"

@@ -189,6 +189,7 @@ class _Finished:
         answer = [r for r in block.records if r.section == final]
         if block.steps > 1 and not answer and not block.failed and not any(r.section == "ANSWER" for r in block.records):
             block.referral = block.referral or "empty"  # the last server had nothing to say, not even a negative answer
+            block.where.setdefault("referral", block.where.get("server", []))
         own = [r for r in answer if r.type == kind and r.owner is not None and plain_name(r.owner) in {end, plain_name(owner)}]
         if sole and not own and kind == "PTR":
             own = [r for r in answer if r.type == "PTR"]
@@ -198,7 +199,7 @@ class _Finished:
         host_default = block.asked.tool == "host" and rtype is None
         answered = self._answered(own, status, answer)
         whole = block.header and self._all_shown([r for r in answer if r.type != "short"])
-        if status is None and not own and any(r.type == "SOA" and r.section == "AUTHORITY" for r in block.records):
+        if status is None and not own and self._denial():
             status, answered, whole = "NOERROR", "no", True  # the zone's own word that there is none
         complete = bool(status in {"NXDOMAIN", "SERVFAIL", "REFUSED"} or block.failed or (status == "NOERROR" and whole))
         if status is None:
@@ -220,9 +221,9 @@ class _Finished:
         cited = {k: list(v) for k, v in block.where.items()}
         for field in ("of", "type"):
             cited[field] = cited.get(field, [])[-1:]  # the command, dig's copy of it, the question: the last says it best
-        data = [p for r in (*chain, *own) for p in r.places]
-        if data or block.where.get("flags"):
-            cited.setdefault("answered", []).extend(data or block.where["flags"])
+        data = [p for r in (*chain, *own) for p in r.places] or block.where.get("flags") or [p for r in self._denial() for p in r.places]
+        if data:
+            cited.setdefault("answered", []).extend(data)
         shown = [p for field in _SHOWING for p in cited.get(field, ())]
         return self._lookup(
             owner,
@@ -316,8 +317,8 @@ class _Finished:
                 continue
             if record.type == "SOA" and (block.queries_known or record.section == "AUTHORITY"):
                 continue
-            if record.section.startswith("STEP") and record.type in {"NS", "SOA"}:
-                continue
+            if block.traced and record.type in {"NS", "SOA"}:
+                continue  # where the way leads on, also from a step of which the end was not copied
             groups.setdefault((plain_name(record.owner), record.type), []).append(record)
         found = []
         for (owner, rtype), records in groups.items():
@@ -415,11 +416,15 @@ class _Finished:
             **fields,
         )
 
+    def _denial(self) -> list[PrintedRecord]:
+        """The start of the zone that says that there is none of the records asked for (RFC 2308 3)."""
+        return [r for r in self.block.records if r.type == "SOA" and r.section == "AUTHORITY"]
+
     def _circumstances(self, status: str | None) -> dict[str, Any]:
         """Who answered, and how."""
         block = self.block
         flags = block.flags
-        soa = next((r for r in block.records if r.type == "SOA" and r.section == "AUTHORITY"), None)
+        soa = next(iter(self._denial()), None)
         ns = [r for r in block.records if r.type == "NS" and r.section == "AUTHORITY"]
         found: dict[str, Any] = {
             "server": block.server or block.asked.server or (USUAL if block.asked.tool else None),

@@ -223,7 +223,7 @@ def _rcpt(e: Exchange) -> str | None:
 
 
 def _where(d: Dialogue, own: tuple[Place, ...]) -> dict[str, tuple[Place, ...]]:
-    keep = ("client_ip", "helo", "mail_from", "server", "server_ip", "banner")
+    keep = ("client_ip", "helo", "mail_from", "server", "server_ip", "port", "banner")
     return {k: v for k, v in d.where.items() if k in keep} | dict.fromkeys(("code", "text", "enhanced", "stage"), own)
 
 

@@ -370,3 +370,36 @@ def test_two_short_look_ups_in_one_line(book, formats):
     text = "$ dig +short mx example.com ; dig +short mail.example.com\n10 mail.example.com.\n192.168.0.10\n"
     report = diagnose([Source("x", text.encode())], book, formats)
     assert report.diagnoses[0].fault == "mx-private-address"
+
+
+TRACE = [
+    "$ dig +trace partner.test MX",
+    "",
+    "; <<>> DiG 9.18.49 <<>> +trace partner.test MX",
+    ";; global options: +cmd",
+    ".\t\t\t86399\tIN\tNS\ta.root-servers.net.",
+    ";; Received 103 bytes from 192.0.2.53#53(192.0.2.53) in 4 ms",
+    "",
+    "partner.test.\t\t86400\tIN\tNS\tns.isp.test.",
+    ";; Received 94 bytes from 198.41.0.4#53(a.root-servers.net) in 0 ms",
+    "",
+    ";; Received 69 bytes from 203.0.113.54#53(ns.isp.test) in 4 ms",
+]
+
+
+@pytest.mark.parametrize("lines", range(5, 10))
+def test_a_trace_cut_on_its_way_answers_nothing(lines, book, formats):
+    report = diagnose([Source("x", "\n".join(TRACE[:lines]).encode())], book, formats)
+    assert report.verdict == "inconclusive"
+
+
+@pytest.mark.parametrize("first", range(4, 10))
+def test_a_trace_cut_at_its_start_is_no_good_answer(first, book, formats):
+    report = diagnose([Source("x", "\n".join(TRACE[first:]).encode())], book, formats)
+    assert report.verdict != "healthy"
+
+
+def test_a_trace_that_ends_in_nothing_rests_on_its_last_server(book, formats):
+    report = diagnose([Source("x", "\n".join(TRACE).encode())], book, formats)
+    assert report.diagnoses[0].fault == "lame-delegation"
+    assert [e.line for e in report.diagnoses[0].evidence] == [len(TRACE)]
