@@ -36,7 +36,23 @@ def _certificate(events: Sequence[Event]) -> Certificate:
         values |= {"verify_code": bad.verify_code, "verify_text": bad.verify_text}
         where["verify_code"] = where["verify_text"] = (bad.place,)
     names = tuple(dict.fromkeys(e.name for e in leaf if e.name))
-    of = next((e.server for e in shown if e.server), None) or next(
-        (e.server for e in events if isinstance(e, Fact | Dial) and e.server), None
+    server, port = _asked(events)
+    sent = [e for e in shown if e.sent]
+    if sent and "issuer" in values:
+        values["alone"] = "yes" if len(sent) == 1 and sent[0].subject != values["issuer"] else "no"
+        where["alone"] = (sent[0].place, *where["issuer"])
+    return Certificate(
+        places=tuple(e.place for e in shown),
+        where=where,
+        complete=bool(checks),
+        server=next((e.server for e in shown if e.server), None) or server,
+        port=port,
+        names=names,
+        **values,  # type: ignore[arg-type]
     )
-    return Certificate(places=tuple(e.place for e in shown), where=where, complete=bool(checks), of=of, names=names, **values)  # type: ignore[arg-type]
+
+
+def _asked(events: Sequence[Event]) -> tuple[str | None, int | None]:
+    """The server that was dialled, and its port."""
+    told = [e for e in events if isinstance(e, Fact | Dial) and e.server]
+    return next(((e.server, e.port) for e in told), (None, None))

@@ -117,9 +117,11 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     places: tuple[Place, ...]
     where: Where = {}
     complete: bool = False
-    of: str | None = None  # the server asked
+    server: str | None = None  # the one asked
+    port: int | None = None
     subject: str | None = None
     issuer: str | None = None
+    alone: str | None = None  # "yes": the server sent its own certificate, issued by another one, and none beside
     names: tuple[str, ...] = ()
     not_before: str | None = None
     not_after: str | None = None
@@ -289,7 +291,7 @@ THINGS: dict[str, tuple[str, type[msgspec.Struct]]] = {
 SUBJECTS: dict[str, tuple[str, ...]] = {
     "lookup": ("type", "of", "dnsbl_of", "spf_of", "dmarc_of", "dkim_of", "zone", "server", "checking_disabled"),
     "record": ("kind", "of", "selector"),
-    "certificate": ("of",),
+    "certificate": ("server",),
     "dialogue": ("server", "server_ip"),
     "delivery": ("queue_id",),
 }

@@ -149,6 +149,7 @@ class CertificateShown(Event, frozen=True, tag="certificate"):
     """Something a capture shows of a certificate; several of these make one `Certificate`."""
 
     depth: int | None = None
+    sent: str | None = None  # "yes": one of the chain that the server sent
     subject: str | None = None
     issuer: str | None = None
     name: str | None = None  # a DNS name it is for
