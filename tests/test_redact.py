@@ -7,9 +7,11 @@ from pathlib import Path
 from analyzer.diagnose import case_of, diagnose
 from analyzer.model.capture import Source
 from analyzer.redact import redacted
+from tests import draw
 
 SAMPLES = Path(__file__).parent.parent / "samples"
-CAPTURES = [p for p in sorted(SAMPLES.rglob("*")) if p.suffix in {".txt", ".log"} and p.with_name(p.stem + ".expected.yaml").exists()][::12]
+LABELLED = [p for p in sorted(SAMPLES.rglob("*")) if p.suffix in {".txt", ".log"} and p.with_name(p.stem + ".expected.yaml").exists()]
+CAPTURES = draw.share(LABELLED, 12, lambda p: str(p.relative_to(SAMPLES)))
 
 
 def answer(sources, book, formats):

@@ -152,20 +152,23 @@ def _dialect_outcomes(book: RuleBook, problem: Problem, index: int, case: Case, 
     for number in dialect_rules(book.index, problem):
         rule = book.rules[number]
         assert rule.dialect is not None
-        if rule.dialect in hits or (problem.kind == "local-failure" and not _speaks_so(problem, rule)):
+        if rule.dialect in hits or not _speaks_so(problem, rule):
             continue
         outcome = try_rule(rule, problem, "problem", index, case, found)
         if outcome.answer == YES:
             hits[rule.dialect] = outcome
     if not hits:
         return []
-    own = problem.software if problem.by == "local" else None
+    own = problem.software if problem.by == "local" or problem.kind in _OWN_WORDS else None
 
     def order(o: Outcome) -> tuple[Any, ...]:
         home = own is not None and o.rule.dialect.partition("-")[0] == own
         return o.rule.tier, -max(o.rule.suggests.values(), default=0.0) - (_HOME if home else 0.0), o.rule.rule
 
-    return [min(hits.values(), key=order)]
+    best = min(hits.values(), key=order)
+    if best.rule.wordless:
+        return _dialect_outcomes(book, msgspec.structs.replace(problem, text=None), index, case, found) or [best]
+    return [best]
 
 
 # Mail servers that complain in words of their own: another one's dialect does not read them.
@@ -174,14 +177,19 @@ _SOFTWARE_TIER = 1
 
 
 def _speaks_so(problem: Problem, rule: Rule) -> bool:
-    """Whether a complaint of *problem*'s software about itself can be in the words of *rule*'s dialect."""
+    """Whether what *problem*'s software says itself, of itself or of a delivery, can be in the words of *rule*'s dialect."""
+    if problem.kind not in _OWN_WORDS:
+        return True
     if rule.tier > _SOFTWARE_TIER:
-        return False
+        return problem.kind != "local-failure"
     own = problem.software
     if own not in _MTAS or problem.severity == "info" or " said: " in (problem.text or "").lower():  # a remark hands on another's words
         return True
     head = (rule.dialect or "").partition("-")[0]
     return rule.tier == _SOFTWARE_TIER and (head == own or head not in _MTAS | {"others"})
+
+
+_OWN_WORDS = frozenset({"local-failure", "delivery-failure"})
 
 
 # ---- what findings mean for each other -------------------------------------------------------------------------------

@@ -154,6 +154,7 @@ class Rule(msgspec.Struct, frozen=True):
     order: int = 0  # dialects: place in the file
     dialect: str | None = None
     literals: tuple[str, ...] = ()  # dialects: one of these stands in the text (lower case)
+    wordless: bool = False  # dialects: the words say nothing of their own, the codes decide
     steps: tuple[Step, ...] = ()  # dialects: what this provider itself asks to be done
 
 

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 _ANSWER = re.compile(r"<[-~*< ]")
 _TYPED = re.compile(  # what somebody typed after the prompt ">" of an SMTP client or of nslookup
-    r"(?i)> ?(?:EHLO|HELO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|AUTH|STARTTLS|NOOP|VRFY|\.|[A-Za-z-]{1,30}: |$"
+    r"(?i)> ?(?:(?:EHLO|HELO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|AUTH|STARTTLS|NOOP|VRFY)(?![\w/.-]|[ \t]*\|)|\.|[A-Za-z-]{1,30}: |$"
     r"|set [a-z]{1,12}(?:=|\s*$)|server [\w.:-]{1,80}\s*$|exit\s*$|[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}\.?\s*$)"
 )
+_NAMED = re.compile(r"> ?[A-Za-z-]{1,30}: ")  # a field of a header that somebody typed, or a line that a program wrote
 _REPLY = re.compile(r"[2-5][0-9]{2}[ -]")
 _EXIM_TEST = re.compile(r">>> (?:host in |using ACL |processing \"|check |looking up host name|routing )")  # `exim -bh` thinking aloud
 _FENCE = re.compile(
@@ -150,7 +151,7 @@ def _one_level(lines: list[Line]) -> list[Line] | None:
     quoted = [line for line in lines if line.text.startswith(">")]
     if not quoted or any(_ANSWER.match(line.text) for line in lines):
         return None
-    if all(_TYPED.match(line.text) for line in quoted):
+    if all(_TYPED.match(line.text) for line in quoted) and not _only_named(quoted, lines):
         return None
     inner = [line.text[1:] for line in quoted if line.text[1:].strip()]
     if any(text.startswith(">> ") for text in inner) and not all(text.startswith(">>") for text in inner):
@@ -162,6 +163,11 @@ def _one_level(lines: list[Line]) -> list[Line] | None:
     blanks = min((len(text) - len(text.lstrip(" ")) for text in inner if not text.startswith(">")), default=1)
     mark = ">" + " " * blanks
     return _changed(lines, lambda text: text[len(mark) :] if text.startswith(mark) else text.removeprefix("> ").removeprefix(">"))
+
+
+def _only_named(quoted: list[Line], lines: list[Line]) -> bool:
+    """Whether all marked lines begin with a name, and no server speaks between them: lines that a program wrote."""
+    return all(_NAMED.match(line.text) for line in quoted) and not any(_REPLY.match(line.text) for line in lines)
 
 
 def _alternates(lines: list[Line]) -> bool:
@@ -309,7 +315,7 @@ def _grep(lines: list[Line]) -> list[Line] | None:
     numbers = [int(m[2]) for m in map(numbered.match, found) if m]
     counted = len(numbers) >= 0.95 * len(found)
     # A mail program may have broken each line into several: numbers that rise tell the whole ones.
-    rising = counted and len(numbers) > 2 and all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
+    rising = counted and len(numbers) > 1 and all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
     if len(found) < (0.25 if rising else 0.6) * len(full):
         return None
     whole = _broken_after(lines, numbered) if rising else lines

@@ -44,7 +44,22 @@ RULE_KEYS = (
     "examples",
 )
 _REQUIRED = ("rule", "title", "about", "when", "examples")
-_PATTERN_KEYS = ("id", "says", "matches", "when", "suggests", "against", "tier", "example", "steps", "refs", "note", "title", "harmless")
+_PATTERN_KEYS = (
+    "id",
+    "says",
+    "matches",
+    "when",
+    "suggests",
+    "against",
+    "tier",
+    "example",
+    "steps",
+    "refs",
+    "note",
+    "title",
+    "harmless",
+    "wordless",
+)
 _DIALECT_KEYS = ("dialect", "title", "tier", "patterns", "refs", "about")
 _FAULT_KEYS = ("fault", "title", "kind", "severity", "fixed_by", "summary", "steps", "verify", "message", "refs", "lasting")
 _LASTING_KEYS = ("hours", "title", "severity", "fixed_by", "summary")
@@ -342,6 +357,7 @@ def _pattern(
         order=order,
         dialect=dialect,
         literals=literals,
+        wordless=bool(item.get("wordless")),
         steps=_step_list(item.get("steps")),
     )
 

@@ -17,9 +17,11 @@ from analyzer.formats.load import load_formats
 from analyzer.model.capture import Source
 from analyzer.render import FORMATS, render
 from analyzer.rulebook import load_rules
+from tests import draw
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-CAPTURES = [p.read_bytes() for p in sorted(SAMPLES.rglob("*")) if p.suffix in {".txt", ".log", ".eml"} and p.stat().st_size < 4_000][::9]
+SMALL = [p for p in sorted(SAMPLES.rglob("*")) if p.suffix in {".txt", ".log", ".eml"} and p.stat().st_size < 4_000]
+CAPTURES = [p.read_bytes() for p in draw.share(SMALL, 9, lambda p: str(p.relative_to(SAMPLES)))]
 MARK = "ha<script>alert(1)</script>ha"
 HOSTILE = [
     b"\x1b[2J\x1b]0;title\x07",

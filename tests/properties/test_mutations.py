@@ -11,10 +11,11 @@ import pytest
 
 from analyzer.diagnose import diagnose
 from analyzer.model.capture import Source
+from tests import draw
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 EVERY = [p for p in sorted(SAMPLES.rglob("*")) if p.suffix in {".txt", ".log"} and p.with_name(p.stem + ".expected.yaml").exists()]
-CAPTURES = EVERY[::6]
+CAPTURES = draw.share(EVERY, 6, lambda p: str(p.relative_to(SAMPLES)))
 HEALTHY = [p for p in EVERY if "verdict: healthy" in p.with_name(p.stem + ".expected.yaml").read_text(encoding="utf-8")]
 LEAST_KEPT = 0.98
 
@@ -164,7 +165,7 @@ PAIRS = [
     (newest_first, addresses_hidden),
     (typeset, indented),
 ]
-SOME = CAPTURES[::20]
+SOME = draw.some(CAPTURES, 15, lambda p: str(p.relative_to(SAMPLES)))
 MOST_CHANGED = 1  # of each pair
 
 

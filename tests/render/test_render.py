@@ -16,9 +16,11 @@ from analyzer.diagnose import diagnose
 from analyzer.model.capture import Source
 from analyzer.render import render
 from analyzer.render.markdown import MOST_BYTES
+from tests import draw
 
 SAMPLES = Path(__file__).parents[2] / "samples"
-SOME = [p for p in sorted(SAMPLES.rglob("*.txt")) + sorted(SAMPLES.rglob("*.log")) if p.with_name(p.stem + ".expected.yaml").exists()][::9]
+LABELLED = [p for p in sorted(SAMPLES.rglob("*.txt")) + sorted(SAMPLES.rglob("*.log")) if p.with_name(p.stem + ".expected.yaml").exists()]
+SOME = draw.share(LABELLED, 9, lambda p: str(p.relative_to(SAMPLES)))
 HOSTILE = """220 mx.example.net ESMTP <img src=x onerror=alert(1)>
 EHLO {{ 7*7 }}{% for x in y %}
 250 mx.example.net
