@@ -70,6 +70,7 @@ def assemble(
     found = [msgspec.structs.replace(p, hearsay="yes") if p.format in alone and p.server is None else p for p in found]
     client = _only_client(lookups)
     typed = _typed_at(captures, dialogues, found)
+    found = [_in_session(p, dialogues) for p in found]
     found = [_linked(p, dialogues, deliveries, providers, events, back, typed) for p in found]
     if client is not None:
         found = [_with_client(p, client) for p in found]
@@ -112,6 +113,22 @@ def _as_set(p: Problem, stated: Sequence[ev.Fact]) -> Problem:
     server = next((e.server for e in stated if e.server), None)
     port = next((e.port for e in stated if e.port), None)
     return msgspec.structs.replace(p, server=server, port=p.port or port) if server or port else p
+
+
+_OF_THE_SESSION = ("server", "server_ip", "port", "tls", "tls_first", "helo", "mail_from")
+
+
+def _in_session(p: Problem, dialogues: Sequence[Dialogue]) -> Problem:
+    """What a client complains of amid a session, with what the session shows of itself."""
+    if p.kind != "local-failure" or p.view == "receiving":
+        return p
+    d = next((d for d in dialogues if not set(p.places).isdisjoint(d.places)), None)
+    if d is None:
+        return p
+    shown = {n: getattr(d, n) for n in _OF_THE_SESSION if getattr(p, n) is None and getattr(d, n) is not None}
+    if "helo" in shown:
+        shown["helo"] = shown["helo"].name
+    return msgspec.structs.replace(p, **shown) if shown else p
 
 
 def _without_hearsay(parsed: Sequence[Parsed], formats: Formats) -> Sequence[Parsed]:
@@ -277,6 +294,7 @@ def _connected_after_all(p: Problem, dialogues: Sequence[Dialogue], typed: Mappi
         d.connected == "yes"
         and d.places > p.places
         and d.server in {p.server, None}
+        and (d.port is None or d.port == (p.port or d.port))
         and not _other_family(p, d)
         and not (d.server is None and p.server_ip and d.server_ip and p.server_ip != d.server_ip)  # two addresses, dialled by hand
         and not _elsewhere(p, d, typed)

@@ -313,7 +313,7 @@ def what(p: Problem, *, quote: bool = True) -> str:
         case "auth-failure":
             return f"A login failed{quoted}"
         case _:
-            return f"The mail system complains{quoted}"
+            return f"The mail {'program' if p.view == 'sending' and p.agent is None else 'system'} complains{quoted}"
 
 
 def _problem(index: int, judged: Judged) -> r.ProblemReport:
