@@ -23,6 +23,7 @@ _MOST_THINGS = 2_000  # things of one kind that rules look at
 _MOST_PLACES = 24
 SURE = 0.6
 _CLEAR = 0.4  # the share from which on a reply speaks for a fault
+_NAMELESS = "unknown"  # what Postfix calls a client without a name that leads back to it (smtpd(8))
 _HOME = 0.1  # what its own dialect's reading of a server's own words is worth more than another's
 ANY_REPLY = "reply"  # in `refines`: whatever a dialect reads in the words of the reply
 _HEARSAY = 0.75  # what words are worth that stand alone: nobody knows who said them to whom, at which step
@@ -275,7 +276,11 @@ def values_of(o: Outcome, case: Case) -> dict[str, Any]:
             values |= problem_values(case.problems[index])
     thing = getattr(case, THINGS[o.kind][0])[o.index] if o.index < len(getattr(case, THINGS[o.kind][0])) else None
     if thing is not None:
-        values |= {n: v for n in thing.__struct_fields__ if (v := getattr(thing, n)) not in (None, (), "")}
+        values |= (
+            problem_values(thing)
+            if isinstance(thing, Problem)
+            else {n: v for n in thing.__struct_fields__ if (v := getattr(thing, n)) not in (None, (), "")}
+        )
     return values | {n: v for n, v in o.bound.items() if v is not None}
 
 
@@ -296,7 +301,9 @@ def problem_values(p: Problem) -> dict[str, Any]:
     words = " ".join(str(v) for v in (p.code, p.enhanced, p.text) if v is not None)
     if words:
         values["reply"] = words
-    values["client"] = p.client_name or p.client_ip
+    if values.get("client_name") == _NAMELESS:
+        del values["client_name"]
+    values["client"] = values.get("client_name") or p.client_ip
     return values
 
 
