@@ -352,7 +352,7 @@ def of_deliveries(
             if d.queue_id in forwards or _led_elsewhere(a, problem.sender_domain):
                 problem = msgspec.structs.replace(problem, forwarded="yes")
             complaint = complaints.get(a.place)
-            found.append((index, _complained(problem, complaint) if complaint else problem))
+            found.append((index, _complained(problem, complaint, software) if complaint else problem))
         if d.ended == "expired" and not any(a.status == "expired" for a in d.attempts):
             found.append(
                 (
@@ -436,8 +436,10 @@ def _log_of(a: ev.Attempt, troubles: Mapping[Place, ev.Trouble]) -> ev.Trouble |
     return next((e for e in about if names & set(re.split(r"[()<>, ]", f"{e.user or ''} {e.agent or ''}".lower()))), None)
 
 
-def _complained(p: Problem, complaint: ev.Trouble | ev.TlsFailed) -> Problem:
-    return msgspec.structs.replace(p, complaint=complaint.text, where={**p.where, "complaint": (complaint.place,)})
+def _complained(p: Problem, complaint: ev.Trouble | ev.TlsFailed, software: Mapping[str, str | None]) -> Problem:
+    by = software.get(complaint.format)
+    where = {**p.where, "complaint": (complaint.place,)}
+    return msgspec.structs.replace(p, complaint=complaint.text, complainer=by if by != p.software else None, where=where)
 
 
 def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, resolved: bool) -> Problem:
@@ -521,7 +523,7 @@ def of_events(
             stages.add(problem.stage or "")
         if problem is not None:
             complaint = complaints.get(e.place)
-            found.append(_complained(problem, complaint) if complaint else problem)
+            found.append(_complained(problem, complaint, software) if complaint else problem)
     return found
 
 

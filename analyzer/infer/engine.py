@@ -142,7 +142,14 @@ def _dialect_outcomes(book: RuleBook, problem: Problem, index: int, case: Case, 
         return []
     if problem.complaint:
         shadow = msgspec.structs.replace(
-            problem, kind="local-failure", text=problem.complaint, complaint=None, code=None, enhanced=None, stage=None
+            problem,
+            kind="local-failure",
+            text=problem.complaint,
+            software=problem.complainer or problem.software,
+            complaint=None,
+            code=None,
+            enhanced=None,
+            stage=None,
         )
         said = _dialect_outcomes(book, shadow, index, case, found)
         for o in said:

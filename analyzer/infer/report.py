@@ -239,7 +239,9 @@ def _evidence(p: Problem, voices: Sequence[Outcome], judged: Judged, lines: _Lin
         for place in places_of(o):
             notes.setdefault(place, what(p, quote=False) if o.rule.dialect else _title(o, judged))
     primary = [lines.evidence(x, notes.get(x) or what(p), focus=p.text) for x in dict.fromkeys(own)]
-    related = [lines.evidence(x, n, "related") for x, n in sorted(notes.items()) if x not in set(own)]
+    for place in p.where.get("complaint", ()):
+        notes[place] = "What was complained of just before"
+    related = [lines.evidence(x, n, "related", focus=p.complaint) for x, n in sorted(notes.items()) if x not in set(own)]
     return tuple((primary + related)[:_MOST_EVIDENCE])
 
 

@@ -229,6 +229,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     time: str | None = None
     waited: float | None = None  # seconds: for how long the message had waited, or from the first to the last of these events
     complaint: str | None = None  # what the same process complained about just before
+    complainer: str | None = None  # its software, where another one complained: a mailbox's server of what it was brought
     unresolved: str | None = None  # the name that a failed name look-up was about
     count: int = 1  # events of this shape
     clients: int = 0  # different clients, recipients, their domains, senders and users among them
