@@ -178,7 +178,7 @@ def awake(lines: Sequence[Line], formats: Formats) -> list[Format]:
         if fmt.header.over == "prose":
             continue
         if fmt.header.over == "log":
-            if any(fmt.takes(p) for p in programs if p) or any(w in text for w in fmt.head.bare_wakes):
+            if any(fmt.takes(p) for p in programs if p) or any(w in text for w in fmt.head.bare_wakes) or fmt.may_be_bare_in(of_nobody):
                 found.append(fmt)
         elif fmt.header.programs and any(fmt.takes(p) for p in programs if p):
             if fmt.may_be_in(text) and fmt.may_read(full):

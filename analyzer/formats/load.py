@@ -39,7 +39,9 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session: bool = False  # lines between 354 and the final dot are message data
     kinds: dict[str, dict[str, str]] = {}  # alias -> {kind: ..., field: constant}
     weak: tuple[str, ...] = ()  # aliases whose lines other formats share
-    wakes: str | None = None  # an expression found in every line that is not weak: without it the format is not looked at
+    wakes: str | None = (
+        None  # an expression found in every line that is not weak (over log: that is bare): without it the format is not looked at
+    )
     bare: tuple[str, ...] = ()  # over log: aliases that are also told without stamp and program
     distinct: bool = False  # over text: no prose looks like it, so that its noise alone is told as well
     alone: bool = False  # over prose: believed only where nothing else in the whole case is read
@@ -131,6 +133,10 @@ class Format:
         if self._wakes is not None:
             return self._wakes.search(text) is not None
         return self.head.wakes is None or any(w in text for w in self.head.wakes)
+
+    def may_be_bare_in(self, text: str) -> bool:
+        """Whether some line of *text*, which lost its stamp and program, may be this format's."""
+        return bool(self.header.bare and text) and self._wakes is not None and self._wakes.search(text) is not None
 
     @cached_property
     def _begins(self) -> re.Pattern[str] | None:

@@ -43,7 +43,7 @@ _ATTEMPT_STAGES = {"data block": "END-OF-MESSAGE", "end of data": "END-OF-MESSAG
 _FATAL = re.compile(
     r"Exim configuration (?:file|error)|socket bind\(\) to port|listen\(\) failed|exim user lost privilege|Cannot |cannot (?:bind|create socket|fork)"
     r"|LOG: MAIN PANIC|.{0,80}unable to set gid|fork|socket\(\) failed|\d+ (?:select|accept)\(\) failure|IPv[46] socket creation failed"
-    r"|pid \d+: exec of .{1,200} failed|pid file path|TCP port |invalid SMTP port|backtrace$"
+    r"|pid \d+: exec of .{1,200} failed|pid file path|TCP port |invalid SMTP port|no port specified |initgroups |backtrace$"
 )
 _INFO = re.compile(
     r"SMTP error from remote |Warning: |no (?:host name|IP address) found for|DKIM: (?!signing failed|message could not)|ignoring AUTH=|spam acl condition: warning|SPF: "
