@@ -39,9 +39,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session: bool = False  # lines between 354 and the final dot are message data
     kinds: dict[str, dict[str, str]] = {}  # alias -> {kind: ..., field: constant}
     weak: tuple[str, ...] = ()  # aliases whose lines other formats share
-    wakes: str | None = (
-        None  # an expression found in every line that is not weak (over log: that is bare): without it the format is not looked at
-    )
+    wakes: str | None = None  # found in every line that is not weak (over log: that is bare): else the format is not looked at
     bare: tuple[str, ...] = ()  # over log: aliases that are also told without stamp and program
     distinct: bool = False  # over text: no prose looks like it, so that its noise alone is told as well
     alone: bool = False  # over prose: believed only where nothing else in the whole case is read
