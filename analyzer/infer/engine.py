@@ -180,7 +180,7 @@ def _dialect_outcomes(book: RuleBook, problem: Problem, index: int, case: Case, 
 
 
 # Mail servers that complain in words of their own: another one's dialect does not read them.
-_MTAS = frozenset({"courier", "exchange", "exim", "opensmtpd", "postfix", "qmail", "sendmail"})
+_MTAS = frozenset({"courier", "dovecot", "exchange", "exim", "opensmtpd", "postfix", "qmail", "sendmail"})
 _SOFTWARE_TIER = 1
 
 
@@ -194,7 +194,7 @@ def _speaks_so(problem: Problem, rule: Rule) -> bool:
     if own not in _MTAS or problem.severity == "info" or " said: " in (problem.text or "").lower():  # a remark hands on another's words
         return True
     head = (rule.dialect or "").partition("-")[0]
-    return rule.tier == _SOFTWARE_TIER and (head == own or head not in _MTAS | {"others"})
+    return rule.tier == _SOFTWARE_TIER and (head == own or head not in _MTAS | {"bounces", "others"})
 
 
 _OWN_WORDS = frozenset({"local-failure", "delivery-failure"})
