@@ -41,6 +41,7 @@ _CONTINUED = re.compile(r"(?<=\s)[45][0-9]{2}-(?:[45]\.[0-9]{1,3}\.[0-9]{1,3}\s)
 _ERROR_CODE = re.compile(r"(?i)ERROR_CODE ?:([45][0-9]{2}|[45]\.[0-9]{1,3}\.[0-9]{1,3}),? ?(?:ERROR_CODE ?:(?![45][0-9.]))?")  # Zoho
 _QUOTED_REPLY = re.compile(r"(?i)(?:returned|with) '([45][0-9]{2} [^']{3,600})'?")
 _EXPIRED_BY = re.compile(r"(?i)(?:expired|unable to deliver|not delivered|timed out)[^<>]{0,80}<([45][0-9]{2}[ -][^<>]{4,400})")
+_EXPIRED_AFTER = re.compile(r"(?i)message expired[^<>]{0,60} -> ([45][0-9]{2}[ -].{4,400})")  # Microsoft 365
 _CODE_OF_HOP = re.compile(r"^<?[A-Za-z0-9.-]{1,255} #([45]\.[0-9]{1,3}\.[0-9]{1,3})>?$")
 _SAID = re.compile(
     r"(?i)(?:said|reported error|remote server returned|reply was|responded with|error was|returned|response(?: from the remote server)? was):?\s+['\"\u201c]?"
@@ -72,7 +73,7 @@ def split_reply(words: str) -> Told:
     quoted = _QUOTED_REPLY.findall(words)
     if quoted:  # Exchange: the last hop's words, not its own "message delayed"
         words = next((q for q in quoted if " 4.4.7 " not in q), quoted[0])
-    if inner := _EXPIRED_BY.search(words):  # given up: what the last attempt was told counts
+    if inner := _EXPIRED_BY.search(words) or _EXPIRED_AFTER.search(words):  # given up: what the last attempt was told counts
         words = inner[1]
     words = _ERROR_CODE.sub(lambda m: f"{m[1]} ", words)
     said = _SAID.search(words)
@@ -95,7 +96,7 @@ def _reply(code: str, enhanced: str | None, rest: str) -> Told:
         rest = _CONTINUED.sub("", rest)
     if enhanced:
         rest = rest.replace(f" {enhanced} ", " ")
-    rest = rest.strip(" '\"\u201d>#")
+    rest = rest.strip(" '\"\u201d#" + (">" if rest.count(">") > rest.count("<") else ""))
     if hop := _CODE_OF_HOP.match(rest):  # Exchange 2003: "554 5.4.0 <mail.example.net #4.4.1>"
         enhanced = hop[1]
     return Told(code=code, enhanced=enhanced, text=rest or None)
@@ -167,6 +168,11 @@ _JOINED = re.compile(r"(?i)((?:-{5} (?:the following|transcript of)[^\n-]{0,80}-
 _JOINED_TURN = re.compile(r"(?<=[^\s>]) (?=(?:>>>|<<<) [A-Z0-9]|\.\.\. while talking|-{5} (?:The following|Transcript))")
 
 
+# Anybody's report in one line: before each recipient at its reason
+_LONG_LINE = 200
+_JOINED_RECIPIENT = re.compile(rf" (?=<{ADDRESS.pattern}>: [a-zA-Z])")
+
+
 # ---- the text --------------------------------------------------------------------------------------------------------
 RETURNED_PART = re.compile(r"(?i)content-type: *(?:message/(?:rfc822|global)|(?:text|message)/(?:rfc822-headers|global-headers))(?![\w-])")
 
@@ -184,9 +190,15 @@ def until_original(lines: Sequence[str], words: Words) -> list[str]:
     return list(lines)
 
 
+def _apart(text: str) -> str:
+    """*text* with the lines that a report had before somebody made one of them."""
+    text = _JOINED.sub(r"\1\n", _JOINED_TURN.sub("\n", text))
+    return "\n".join(_JOINED_RECIPIENT.sub("\n", line) if len(line) > _LONG_LINE else line for line in text.splitlines())
+
+
 def said(text: str, words: Words, subject: str = "", sender: str | None = None) -> list[Told]:
     """Recipients and reasons in *text*; *sender* wrote the message and is none of them."""
-    lines = until_original(_JOINED.sub(r"\1\n", _JOINED_TURN.sub("\n", text)).splitlines()[:MOST_BODY], words)
+    lines = until_original(_apart(text).splitlines()[:MOST_BODY], words)
     body = "\n".join(lines)
     late = words("warning").search(subject) or words("warning").search(body)
     done = words("done").search(body)
@@ -217,17 +229,20 @@ def _by_block(lines: Sequence[str], common: Told, words: Words, sender: str | No
         if sender and rcpt.lower() == sender.lower() and len(told) > 1:
             continue
         joined = " ".join(part)
-        found.append(_complete(reason, rcpt, joined, common))
+        found.append(_complete(reason, rcpt, joined, common, words))
     return found
 
 
-def _complete(reason: Told, rcpt: str | None, text: str, common: Told) -> Told:
+def _complete(reason: Told, rcpt: str | None, text: str, common: Told, words: Words) -> Told:
     """*reason* with what else is known: whom it concerns, what was refused, and which server said it or was tried."""
+    lost = (
+        common.status == "sent" and reason.text is not None and words("lost").search(reason.text)
+    )  # OpenSMTPD: the words of success, and an error
     told = msgspec.structs.replace(
         reason,
         text=after_all(reason.text) if reason.text and reason.code else reason.text,
         rcpt_to=rcpt,
-        status=common.status,
+        status="bounced" if lost else common.status,
         mail_from=common.mail_from,
         stage=stage_in(text),
         said_by=(common.relay or host_in(text)) if reason.code else None,
@@ -243,7 +258,7 @@ def _as_a_whole(lines: Sequence[str], common: Told, words: Words, sender: str | 
     if not body.strip():
         return []
     reason = _reason([line for line in lines if not words("frame").match(line.lstrip(" \t*#<|"))], words)
-    return [_complete(reason, _named(lines, sender, words), body, common)]
+    return [_complete(reason, _named(lines, sender, words), body, common, words)]
 
 
 _OFFICE = re.compile(r"(?i)^(?:postmaster|mailer-daemon|abuse|support|help(?:desk)?|no-?reply|webmaster|hostmaster|mailman)@")
@@ -419,7 +434,8 @@ _REPLIED = re.compile(r"(?i)^\s*(?:remote server (?:replied|returned|said):|Rece
 _FATAL = re.compile(
     r"(?i)^\s{0,4}<?(" + ADDRESS.pattern + r")>?\s*(?:\([^()]{0,200}\))?:?\s*$|^\W*failed address: *<?(" + ADDRESS.pattern + ")"
 )
-_OWN = re.compile(r"^([45][0-9]{2}) (?:([45]\.[0-9]{1,3}\.[0-9]{1,3}) )?<?([^\s<>]{1,320})>?\.\.\. (.{3,300})$")
+_EXPANDED = re.compile(rf"^\s{{1,8}}\(expanded from: <?({ADDRESS.pattern})>?\)")
+_OWN = re.compile(r"^([45][0-9]{2}) (?:([45]\.[0-9]{1,3}\.[0-9]{1,3}) )?(?:\"\|[^\n]{1,300}\"|<?([^\s<>]{1,320})>?)\.\.\. (.{3,300})$")
 _SAYS_LITTLE = re.compile(r"(?i)can't create output|service unavailable|unknown mailer error|^deferred$")
 _DEFERRED = re.compile(r"^<?(" + ADDRESS.pattern + r")>?\.\.\. (?:Deferred: )(.{3,300})$")
 
@@ -436,6 +452,8 @@ def _transcript(lines: Sequence[str]) -> Iterator[Told]:
             host = found[1]
         elif found := _FATAL.match(line):
             fatal.append(found[1] or found[2])
+        elif not fatal and (found := _EXPANDED.match(line)):
+            fatal.append(found[1])  # an alias that leads to a program
         elif found := _OWN.match(line):
             enhanced = None if generic(found[2]) else found[2]
             text = found[4]
@@ -484,7 +502,7 @@ def _one_reply(lines: Sequence[str]) -> Told:
 
 def _by_recipient(failed: Sequence[Told], own: Sequence[Told], fatal: Sequence[str]) -> Iterator[Told]:
     """One failure for each recipient: the reply to its own command, else one that names it, else the first."""
-    told = list(dict.fromkeys([*fatal, *(str(o.rcpt_to) for o in own)]))
+    told = list(dict.fromkeys([*fatal, *(o.rcpt_to for o in own if o.rcpt_to)]))
     named = [a[0] for f in failed if (f.stage or "").upper().startswith("RCPT") and (a := ADDRESS.search(f.stage or ""))]
     recipients: list[str | None] = [*(told or dict.fromkeys(named))]
     for rcpt in recipients or [None]:
@@ -492,7 +510,7 @@ def _by_recipient(failed: Sequence[Told], own: Sequence[Told], fatal: Sequence[s
         mine = mine or [f for f in failed if rcpt and rcpt.lower() in (f.text or "").lower()]
         mine = mine or [f for f in failed if not (f.stage or "").upper().startswith("RCPT")]
         mine = mine or ([] if any(o.rcpt_to == rcpt for o in own) else list(failed))
-        mine = mine or [o for o in own if o.rcpt_to == rcpt]
+        mine = mine or [o for o in own if o.rcpt_to in {rcpt, None}]
         if mine:
             stage = re.match(r"(?i)(MAIL FROM|RCPT TO|initial connection|[A-Z.]{1,8})", mine[0].stage or "")
             yield msgspec.structs.replace(mine[0], rcpt_to=rcpt, stage=stage[1] if stage else None)
