@@ -108,7 +108,8 @@ _LEADS = re.compile(
 )  # Exim: the recipient and the host stand before the reply
 _RECIPIENT = re.compile(rf"<?{ADDRESS.pattern}>?(?: \([^()]{{1,320}}\))?:\s*")
 _ITS_REASON = re.compile(  # Postfix, Qmail, Courier; what begins otherwise is part of a reply
-    rf"(?i)<{ADDRESS.pattern}>(?: \([^()]{{1,320}}\))?: (?!(?:recipient|sender|relay|client|helo)\b)[A-Za-z][a-z']{{0,20}} [^\s:<>]"
+    rf"(?i)<{ADDRESS.pattern}>(?: \([^()]{{1,320}}\))? ?: "
+    r"(?:[45][0-9]{2}[ -]\S|(?!(?:recipient|sender|relay|client|helo)\b)[a-z][a-z']{0,20} [^\s:<>])"
 )
 _SURE_REPORT = re.compile(r"(?i)(?:reporting-mta|final-recipient|diagnostic-code|feedback-type): *[a-z0-9]")
 _MBOX = re.compile(r"From \S+ +(?:\S+ ){2,8}")
@@ -317,6 +318,10 @@ def speaks_as_machine(head: str, fmt: Format) -> bool:
     """Whether the header *head* is that of a report by a mail system: not an answer to one, not an absent person's."""
     head = _unfolded(head)
     subjects = _values(head, "subject")
+    if any(fmt.words("machine-alone").search(v) for v in _values(head, "from")) and not any(
+        fmt.words("absent").search(s) for s in subjects
+    ):
+        return True
     if any(fmt.words("person").match(s) or fmt.words("absent").search(s) for s in subjects):
         return False
     return (

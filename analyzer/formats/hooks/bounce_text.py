@@ -262,6 +262,7 @@ def _as_a_whole(lines: Sequence[str], common: Told, words: Words, sender: str | 
 
 
 _OFFICE = re.compile(r"(?i)^(?:postmaster|mailer-daemon|abuse|support|help(?:desk)?|no-?reply|webmaster|hostmaster|mailman)@")
+_WRITTEN_TO = re.compile(r"(?i)(?:your (?:message|mail|e-?mail)|delivered|deliver it) to \W{0,3}$")
 _MEANS_RECIPIENT = re.compile(
     r"(?i)(?:\b(?:to|recipient|address|for|an|\u00e0|para|aan|mailbox|user|account|rcpt to)|\u6536\u4ef6\u4eba.{0,8}|\u5b9b\u5148)\W{0,6}$"
 )
@@ -273,7 +274,9 @@ def _named(lines: Sequence[str], sender: str | None, words: Words) -> str | None
     for line in lines:
         for found in ADDRESS.finditer(line):
             before = line[max(0, found.start() - 40) : found.start()]
-            if _OFFICE.match(found[0]) or re.search(r"(?i)(?:message[- ]id|from|sender|hello|dear)\W{0,4}$|[<@]$(?<=id: <)", before):
+            if (_OFFICE.match(found[0]) and not _WRITTEN_TO.search(before)) or re.search(
+                r"(?i)(?:message[- ]id|from|sender|hello|dear)\W{0,4}$|[<@]$(?<=id: <)", before
+            ):
                 continue
             score = 1 + bool(_MEANS_RECIPIENT.search(before)) - 2 * (sender is not None and found[0].lower() == sender.lower())
             score -= bool(words("frame").match(line.lstrip(" \t*#<|")))
