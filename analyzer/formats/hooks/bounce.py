@@ -239,10 +239,12 @@ _QMAIL_CODE = re.compile(r"\(#[45]\.[0-9]{1,3}\.[0-9]{1,3}\)")
 
 
 def _told_below(lines: Sequence[Line]) -> bool:
-    """Whether *lines* begin with a recipient, as Qmail writes it, whose reason follows with a code behind it."""
+    """Whether *lines* begin with a recipient, as Qmail writes it, whose reason follows: with a code behind it, or in a sentence."""
     alone = _ALONE.fullmatch(lines[0].text)
-    told = itertools.takewhile(str.strip, (line.text for line in lines[1:]))
-    return bool(alone and alone[1] and lines[0].text.startswith("<") and any(_QMAIL_CODE.search(text) for text in told))
+    if not alone or not alone[1] or not lines[0].text.startswith("<"):
+        return False
+    told = list(itertools.takewhile(str.strip, (line.text for line in lines[1:])))
+    return any(_QMAIL_CODE.search(text) for text in told) or (len(told) == 1 and is_prose(told[0]))
 
 
 def _is_captured(line: Line) -> bool:

@@ -104,6 +104,7 @@ def _reply(code: str, enhanced: str | None, rest: str) -> Told:
 
 _AFTER_ALL = re.compile(
     r"(?i)(?<=\w): retry timeout exceeded$|(?<=[.)\]\w]) I'm not going to try again; this message has been in the queue too long\.?$"
+    r"|(?<=\w)\.? Message could not be delivered for [0-9]{1,3} \w{3,6}s?\b.{0,60}$"
 )
 
 
@@ -415,7 +416,8 @@ def _until_aside(part: Sequence[str], words: Words) -> list[str]:
     for index, line in enumerate(part):
         if said and _RULE.fullmatch(line):
             return list(part[:index])
-        if said and not part[index - 1].strip() and words("aside").match(line.lstrip(" \t*#<|")):
+        begins = index > 0 and not part[index - 1].strip() and words("aside").match(line.lstrip(" \t*#<|"))
+        if begins and (said or not _weight(part[index:], words)):
             return list(part[:index])
         said = said or any(c.isalnum() for c in line)
     return list(part)
