@@ -108,9 +108,12 @@ _AFTER_ALL = re.compile(
 )
 
 
+_IN_REPLY_TO = re.compile(r"(?i)\s*\(in reply to [^()]{0,80}\)?\s*$")  # Postfix, of a reply
+
+
 def after_all(text: str) -> str:
-    """*text* without what the sender adds when it gives up: the last reply is the reason."""
-    return _AFTER_ALL.sub("", text).strip() or text
+    """*text* without what the sender adds, behind a reply and when it gives up: the last reply is the reason."""
+    return _AFTER_ALL.sub("", _IN_REPLY_TO.sub("", text)).strip() or text
 
 
 def generic(enhanced: str | None) -> bool:
