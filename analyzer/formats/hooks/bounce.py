@@ -115,7 +115,14 @@ _SURE_REPORT = re.compile(r"(?i)(?:reporting-mta|final-recipient|diagnostic-code
 _MBOX = re.compile(r"From \S+ +(?:\S+ ){2,8}")
 _QUOTE = re.compile(r"^(?:[>|] ?){1,4}")
 _FORWARDED = re.compile(r"(?i)^\W{0,4}-{2,}.{0,60}-{2,}\s*$|^\W{0,4}begin forwarded message:|^_{8,}\s*$|^`{3}")
-_ACTIONS = {"failed": "bounced", "delayed": "deferred", "delivered": "sent", "relayed": "sent", "expanded": "sent"}
+_ACTIONS = {
+    "failed": "bounced",
+    "delayed": "deferred",
+    "delivered": "sent",
+    "relayed": "sent",
+    "expanded": "sent",
+    "deliverable": "deliverable",
+}
 _MOST_PARTS = 40
 _MOST_FIELDS = 30
 _REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -438,6 +445,8 @@ class _Reader:
         if not reports and not any(isinstance(e, Attempt | Reported) for e in found):
             begins = self._begins_as_report()
             reports = [r for r in told if self.body_at or begins or r.rcpt_to or r.code or r.enhanced] or [_NOTHING] * begins
+            if not reports and self.body_at and self.fmt.words("machine-subject").search(self._subject()):
+                reports = [Told(text=self._subject() or None, cite="Subject")]  # the body was not copied, and some say in the subject why
         elif reports and not any(r.rcpt_to for r in reports) and any(r.rcpt_to or r.code for r in told):
             known = len(told) == len(reports) == 1 and not told[0].code and (reports[0].code or reports[0].text)
             reports = [msgspec.structs.replace(reports[0], rcpt_to=told[0].rcpt_to)] if known else told
