@@ -72,7 +72,7 @@ def split_reply(words: str) -> Told:
     words = " ".join(words.split())
     quoted = _QUOTED_REPLY.findall(words)
     if quoted:  # Exchange: the last hop's words, not its own "message delayed"
-        words = next((q for q in quoted if " 4.4.7 " not in q), quoted[0])
+        words = next((q for q in quoted if " 4.4.7 " not in q and "Message expired" not in q), quoted[0])
     if inner := _EXPIRED_BY.search(words) or _EXPIRED_AFTER.search(words):  # given up: what the last attempt was told counts
         words = inner[1]
     words = _ERROR_CODE.sub(lambda m: f"{m[1]} ", words)
@@ -127,7 +127,7 @@ _TRIED = re.compile(
 
 
 _IP_OF_HOST = re.compile(
-    r"[A-Za-z0-9-]+\.[A-Za-z]{2,}\.?'? ?[\[(]([0-9A-Fa-f.:]{4,45})[\])]|(?<![0-9.])((?:[0-9]{1,3}\.){3}[0-9]{1,3})(?![0-9.])"
+    r"[A-Za-z0-9-]+\.[A-Za-z]{2,}\.?'? ?[\[(]((?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f.:]{4,45})(?::[0-9]{1,5})?[\])]|(?<![0-9.])((?:[0-9]{1,3}\.){3}[0-9]{1,3})(?![0-9.])"
 )
 
 
@@ -137,6 +137,14 @@ def address_in(text: str) -> str | None:
         return tcp[1]
     found = _IP_OF_HOST.search(text)
     return (found[1] or found[2]) if found else None
+
+
+_SERVER_AT = re.compile(r"(?i)\bserver at ([A-Za-z0-9.-]{4,255}) \(([0-9A-Fa-f.:]{4,45})\) returned '([^']{3,600})")
+
+
+def _server_at(reason: Told, text: str) -> tuple[str, str] | None:
+    """The server, of those that *text* names each with its reply, that gave *reason*: its name and address (Exchange)."""
+    return next(((found[1], found[2]) for found in _SERVER_AT.finditer(text) if (reason.text or "")[:40] in found[3]), None)
 
 
 def _before_reply(text: str) -> str:
@@ -242,6 +250,8 @@ def _complete(reason: Told, rcpt: str | None, text: str, common: Told, words: Wo
     lost = (
         common.status == "sent" and reason.text is not None and words("lost").search(reason.text)
     )  # OpenSMTPD: the words of success, and an error
+    if reason.code and (at := _server_at(reason, text)):
+        common = msgspec.structs.replace(common, relay=at[0], said_by_ip=f"{at[0]} ({at[1]})")
     told = msgspec.structs.replace(
         reason,
         text=after_all(reason.text) if reason.text and reason.code else reason.text,
