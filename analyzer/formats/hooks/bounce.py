@@ -269,8 +269,14 @@ def _heading_of(lines: Sequence[Line], index: int, stop: int, fmt: Format) -> in
     return first - 1 if heads and not above.endswith((".", ",")) else index
 
 
+_BOLD = re.compile(r"<\*\*(?=[^\s<>*])|(?<=[^\s<>*])\*\*>")
+
+
 def _in_english(lines: list[Line], fmt: Format) -> list[Line]:
     """*lines*, the fields of a header as a mail program shows them to its user with the names that they have in the message."""
+    lines = [
+        msgspec.structs.replace(line, text=_BOLD.sub(lambda m: m[0].strip("*"), line.text)) if "**" in line.text else line for line in lines
+    ]
     found = list(lines)
     index = 0
     while index < len(lines):

@@ -43,6 +43,7 @@ _QUOTED_REPLY = re.compile(r"(?i)(?:returned|with) '([45][0-9]{2} [^']{3,600})'?
 _EXPIRED_BY = re.compile(r"(?i)(?:expired|unable to deliver|not delivered|timed out)[^<>]{0,80}<([45][0-9]{2}[ -][^<>]{4,400})")
 _EXPIRED_AFTER = re.compile(r"(?i)message expired[^<>]{0,60} -> ([45][0-9]{2}[ -].{4,400})")  # Microsoft 365
 _CODE_OF_HOP = re.compile(r"^<?[A-Za-z0-9.-]{1,255} #([45]\.[0-9]{1,3}\.[0-9]{1,3})>?$")
+_STATUS_ALONE = re.compile(r"[45]\.[0-9]{1,3}\.[0-9]{1,3}")
 _SAID = re.compile(
     r"(?i)(?:said|reported error|remote server returned|reply was|responded with|error was|returned|response(?: from the remote server)? was):?\s+['\"\u201c]?"
 )
@@ -97,6 +98,8 @@ def _reply(code: str, enhanced: str | None, rest: str) -> Told:
     if enhanced:
         rest = rest.replace(f" {enhanced} ", " ")
     rest = rest.strip(" '\"\u201d#" + (">" if rest.count(">") > rest.count("<") else ""))
+    if not enhanced and _STATUS_ALONE.fullmatch(rest):
+        enhanced, rest = rest, ""
     if hop := _CODE_OF_HOP.match(rest):  # Exchange 2003: "554 5.4.0 <mail.example.net #4.4.1>"
         enhanced = hop[1]
     return Told(code=code, enhanced=enhanced, text=rest or None)
@@ -276,7 +279,7 @@ def _as_a_whole(lines: Sequence[str], common: Told, words: Words, sender: str | 
 
 
 _OFFICE = re.compile(r"(?i)^(?:postmaster|mailer-daemon|abuse|support|help(?:desk)?|no-?reply|webmaster|hostmaster|mailman)@")
-_WRITTEN_TO = re.compile(r"(?i)(?:your (?:message|mail|e-?mail)|delivered|deliver it) to \W{0,3}$")
+_WRITTEN_TO = re.compile(r"(?i)(?:your (?:message|mail|e-?mail)|delivered|deliver it|unable to send) to \W{0,3}$|recipient.{0,20}\($")
 _MEANS_RECIPIENT = re.compile(
     r"(?i)(?:\b(?:to|recipient|address|for|an|\u00e0|para|aan|mailbox|user|account|rcpt to)|\u6536\u4ef6\u4eba.{0,8}|\u5b9b\u5148)\W{0,6}$"
 )
@@ -454,7 +457,7 @@ _FATAL = re.compile(
 )
 _EXPANDED = re.compile(rf"^\s{{1,8}}\(expanded from: <?({ADDRESS.pattern})>?\)")
 _OWN = re.compile(r"^([45][0-9]{2}) (?:([45]\.[0-9]{1,3}\.[0-9]{1,3}) )?(?:\"\|[^\n]{1,300}\"|<?([^\s<>]{1,320})>?)\.\.\. (.{3,300})$")
-_SAYS_LITTLE = re.compile(r"(?i)can't create output|service unavailable|unknown mailer error|^deferred$")
+_SAYS_LITTLE = re.compile(r"(?i)can't create output|service unavailable|local configuration error|unknown mailer error|^deferred$")
 _DEFERRED = re.compile(r"^<?(" + ADDRESS.pattern + r")>?\.\.\. (?:Deferred: )(.{3,300})$")
 
 
@@ -477,7 +480,8 @@ def _transcript(lines: Sequence[str]) -> Iterator[Told]:
             text = found[4]
             if _SAYS_LITTLE.search(text) and before.strip() and not before.lstrip().startswith(("-", "...", ">>>", "<<<")):
                 text = f"{before.strip()} {text}"  # what the delivery program printed
-            own.append(Told(code=found[1], enhanced=enhanced, text=text, rcpt_to=found[3], cite=line))
+            rcpt = found[3].strip("()") if found[3] else None
+            own.append(Told(code=found[1], enhanced=enhanced, text=text, rcpt_to=rcpt, cite=line))
         elif (found := _DEFERRED.match(line)) and not REPLY.match(found[2]):
             own.append(Told(text=found[2], rcpt_to=found[1], cite=line))
         elif _TURN.match(line) or _SENT.match(line) or _REPLIED.match(line):
