@@ -185,6 +185,8 @@ _JOINED_TURN = re.compile(r"(?<=[^\s>]) (?=(?:>>>|<<<) [A-Z0-9]|\.\.\. while tal
 
 # Anybody's report in one line: before each recipient at its reason
 _LONG_LINE = 200
+_BETWEEN = re.compile(r"(?<=\S)(?:[,;] ?| (?=<))(?=\S)")
+_SEVERAL = re.compile(rf"\s{{0,12}}<?{ADDRESS.pattern}>?(?:(?:[,;] ?| (?=<))<?{ADDRESS.pattern}>?){{1,40}}\s*")
 _JOINED_RECIPIENT = re.compile(rf" (?=<{ADDRESS.pattern}>: [a-zA-Z])")
 
 
@@ -208,7 +210,8 @@ def until_original(lines: Sequence[str], words: Words) -> list[str]:
 def _apart(text: str) -> str:
     """*text* with the lines that a report had before somebody made one of them."""
     text = _JOINED.sub(r"\1\n", _JOINED_TURN.sub("\n", text))
-    return "\n".join(_JOINED_RECIPIENT.sub("\n", line) if len(line) > _LONG_LINE else line for line in text.splitlines())
+    lines = (_JOINED_RECIPIENT.sub("\n", line) if len(line) > _LONG_LINE else line for line in text.splitlines())
+    return "\n".join(_BETWEEN.sub("\n", line) if _SEVERAL.fullmatch(line) else line for line in lines)
 
 
 def said(text: str, words: Words, subject: str = "", sender: str | None = None) -> list[Told]:
@@ -234,7 +237,8 @@ def _by_block(lines: Sequence[str], common: Told, words: Words, sender: str | No
     told = [(rcpt, _reason(part, words), part) for rcpt, part in blocks]
     if not any(r.code or r.enhanced for _, r, _ in told):
         first = list(itertools.takewhile(lambda line: not _head(line, words), lines))
-        before = _reason([line for line in first if not words("frame").match(line.lstrip(" \t*#<|"))], words)
+        kept = [line for line in first if not words("frame").match(line.lstrip(" \t*#<|"))]
+        before = _reason(kept if any(line.strip() for line in kept) else first, words)
         if before.code or before.enhanced or not any(r.text for _, r, _ in told):  # first the reason, then whom it concerns
             told = [(rcpt, before, first) for rcpt, _, _ in told] if before.text or before.enhanced else told
     found = []
@@ -381,7 +385,7 @@ def _head(line: str, words: Words) -> _Head | None:
     found = _HEAD.match(line)
     if found and _WHEN.match(found[4]):
         return _Head(found[1].strip("'"), "", "")
-    if found and (found[3] or not found[4] or line.lstrip(" *").startswith("<") or re.match(r"#?[45][0-9]{2}[ -]", found[4])):
+    if found and (found[3] or not found[4] or line.lstrip(" *").startswith("<") or re.match(r"[-|]? ?#?[45][0-9]{2}[ -]", found[4])):
         return _Head(found[1].strip("'"), (found[2] or "").strip(" ()"), found[4])
     text = line.lstrip(" \t*#<|-=>")
     label = words("recipient").match(text)
