@@ -306,7 +306,9 @@ def _shown(text: str, fmt: Format) -> tuple[str, str] | None:
 def _is_whole(lines: Sequence[Line], start: int, end: int, fmt: Format) -> bool:
     """Whether the body belongs to the message: a mail system's is evidence; an absent person's, or one in MIME, is none."""
     head = "\n".join(line.text for line in lines[start:end])
-    return speaks_as_machine(head, fmt) or "multipart/" in head.lower() or _is_absent(head, fmt) or _is_receipt(head, fmt)
+    if speaks_as_machine(head, fmt) or "multipart/" in head.lower() or _is_absent(head, fmt):
+        return True
+    return _is_receipt(head, fmt) and any(fmt.words("read").search(line.text) for line in lines[end : end + _MOST_OPENING])
 
 
 def _unfolded(head: str) -> str:
@@ -446,9 +448,14 @@ class _Reader:
             self.message = attached
         text = "\n\n".join(self._texts())
         told = said(text, self.fmt.words, self._subject(), _address(self.message.get("To") or ""))
+        silent = not any(isinstance(e, Attempt | Reported) for e in found)
+        return found + [self._attempt(report, original) for report in self._chosen(reports, told, text, pasted=pasted, silent=silent)]
+
+    def _chosen(self, reports: list[Told], told: list[Told], text: str, *, pasted: bool, silent: bool) -> list[Told]:
+        """What is known of each recipient: from the fields of the *reports*, from what the *text* says, from the header."""
         if reports and all(r.cite == _RECEIPT for r in reports) and self.fmt.words("rejected").search(text):
             reports = [msgspec.structs.replace(r, rcpt_to=reports[0].rcpt_to) for r in told[:1]]  # RFC 5429: a receipt that refuses
-        if not reports and not any(isinstance(e, Attempt | Reported) for e in found):
+        if not reports and silent:
             begins = self._begins_as_report()
             reports = [r for r in told if self.body_at or begins or r.rcpt_to or r.code or r.enhanced] or [_NOTHING] * begins
             if not reports and self.body_at and self.fmt.words("machine-subject").search(self._subject()):
@@ -461,10 +468,7 @@ class _Reader:
         named = ADDRESS.findall(self.message.get("X-Failed-Recipients") or "")
         if len(reports) == len(named) == 1 and not reports[0].rcpt_to:
             reports = [msgspec.structs.replace(reports[0], rcpt_to=named[0])]
-        reports = [r if r is _NOTHING else _led_on(_completed(r, told), text) for r in reports]
-        for report in reports:
-            found.append(self._attempt(report, original))
-        return found
+        return [r if r is _NOTHING else _led_on(_completed(r, told), text) for r in reports]
 
     def _subject(self) -> str:
         return " ".join(_values(_unfolded(self._head()), "subject"))
