@@ -127,7 +127,26 @@ def test_a_transcript_tells_recipients_apart() -> None:
     ],
 )
 def test_people_are_no_mail_systems(text: str) -> None:
-    assert attempts(text) == []
+    assert not [a for a in attempts(text) if a.status != "sent"]
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("I have left for vacation. My old number is no longer valid.", "sent"),
+        ("Bob has left the company. Write to carol@example.net.", "bounced"),
+        ("Ich bin nicht mehr erreichbar bis Montag.", "sent"),
+        ("Bob est absent.", "sent"),
+    ],
+)
+def test_an_answer_shows_that_the_message_came_there(text: str, status: str) -> None:
+    (found,) = attempts(HUMAN.format(subject="Automatic reply: x", more="Auto-Submitted: auto-replied", text=text))
+    assert found.status == status
+
+
+def test_an_address_ends_with_a_word_and_a_code_alone_is_one() -> None:
+    (found,) = attempts("Your message to bob@example.net couldn't be delivered.\n\nStatus code: 550 5.1.1\n")
+    assert (found.rcpt_to, found.code, found.enhanced) == ("bob@example.net", 550, "5.1.1")
 
 
 def test_a_log_pasted_after_a_bounce_stays_a_log() -> None:

@@ -107,11 +107,22 @@ _LEADS = re.compile(
     rf"\s{{0,8}}(?:<?{ADDRESS.pattern}>?:?\s*$|host \S{{1,255}} \[)"
 )  # Exim: the recipient and the host stand before the reply
 _RECIPIENT = re.compile(rf"<?{ADDRESS.pattern}>?(?: \([^()]{{1,320}}\))?:\s*")
-_SURE_REPORT = re.compile(r"(?i)(?:reporting-mta|final-recipient|diagnostic-code): *[a-z0-9]")
+_ITS_REASON = re.compile(  # Postfix, Qmail, Courier; what begins otherwise is part of a reply
+    rf"(?i)<{ADDRESS.pattern}>(?: \([^()]{{1,320}}\))? ?: "
+    r"(?:[45][0-9]{2}[ -]\S|(?!(?:recipient|sender|relay|client|helo)\b)[a-z][a-z']{0,20} [^\s:<>])"
+)
+_SURE_REPORT = re.compile(r"(?i)(?:reporting-mta|final-recipient|diagnostic-code|feedback-type): *[a-z0-9]")
 _MBOX = re.compile(r"From \S+ +(?:\S+ ){2,8}")
 _QUOTE = re.compile(r"^(?:[>|] ?){1,4}")
 _FORWARDED = re.compile(r"(?i)^\W{0,4}-{2,}.{0,60}-{2,}\s*$|^\W{0,4}begin forwarded message:|^_{8,}\s*$|^`{3}")
-_ACTIONS = {"failed": "bounced", "delayed": "deferred", "delivered": "sent", "relayed": "sent", "expanded": "sent"}
+_ACTIONS = {
+    "failed": "bounced",
+    "delayed": "deferred",
+    "delivered": "sent",
+    "relayed": "sent",
+    "expanded": "sent",
+    "deliverable": "deliverable",
+}
 _MOST_PARTS = 40
 _MOST_FIELDS = 30
 _REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
@@ -209,7 +220,10 @@ def _speaks(lines: Sequence[Line], index: int, fmt: Format, *, begins: bool) -> 
         return _FRAGMENTARY
     if not begins:
         return 0
-    if fmt.words("opening").match(text) and _names_recipient(lines[index : index + _MOST_OPENING]):
+    if _ITS_REASON.match(line.text) or _told_below(lines[index : index + _MOST_OPENING]):
+        return _FRAGMENTARY
+    to_you = fmt.words("to-you").match(text) and ADDRESS.search(text)
+    if fmt.words("opening").match(text) and (to_you or _names_recipient(lines[index : index + _MOST_OPENING])):
         return 0 if any(_is_captured(near) for near in lines[index : index + _MOST_FIELDS]) else _WHOLE
     for near in lines[index : index + _MOST_FIELDS]:
         if not near.text.strip() or near.envelope is not None:
@@ -228,6 +242,18 @@ def _names_recipient(lines: Sequence[Line]) -> bool:
     )
 
 
+_QMAIL_CODE = re.compile(r"\(#[45]\.[0-9]{1,3}\.[0-9]{1,3}\)")
+
+
+def _told_below(lines: Sequence[Line]) -> bool:
+    """Whether *lines* begin with a recipient, as Qmail writes it, whose reason follows: with a code behind it, or in a sentence."""
+    alone = _ALONE.fullmatch(lines[0].text)
+    if not alone or not alone[1] or not lines[0].text.startswith("<"):
+        return False
+    told = list(itertools.takewhile(str.strip, (line.text for line in lines[1:])))
+    return any(_QMAIL_CODE.search(text) for text in told) or (len(told) == 1 and is_prose(told[0]))
+
+
 def _is_captured(line: Line) -> bool:
     """Whether *line* is of a log, a session or a tool: what stands before it in a person's words is no report."""
     return line.envelope is not None or bool(_SESSION.match(line.text) or _ELSE.match(line.text))
@@ -243,8 +269,14 @@ def _heading_of(lines: Sequence[Line], index: int, stop: int, fmt: Format) -> in
     return first - 1 if heads and not above.endswith((".", ",")) else index
 
 
+_BOLD = re.compile(r"<\*\*(?=[^\s<>*])|(?<=[^\s<>*])\*\*>")
+
+
 def _in_english(lines: list[Line], fmt: Format) -> list[Line]:
     """*lines*, the fields of a header as a mail program shows them to its user with the names that they have in the message."""
+    lines = [
+        msgspec.structs.replace(line, text=_BOLD.sub(lambda m: m[0].strip("*"), line.text)) if "**" in line.text else line for line in lines
+    ]
     found = list(lines)
     index = 0
     while index < len(lines):
@@ -274,7 +306,9 @@ def _shown(text: str, fmt: Format) -> tuple[str, str] | None:
 def _is_whole(lines: Sequence[Line], start: int, end: int, fmt: Format) -> bool:
     """Whether the body belongs to the message: a mail system's is evidence; an absent person's, or one in MIME, is none."""
     head = "\n".join(line.text for line in lines[start:end])
-    return speaks_as_machine(head, fmt) or "multipart/" in head.lower() or _is_absent(head, fmt)
+    if speaks_as_machine(head, fmt) or "multipart/" in head.lower() or _is_absent(head, fmt):
+        return True
+    return _is_receipt(head, fmt) and any(fmt.words("read").search(line.text) for line in lines[end : end + _MOST_OPENING])
 
 
 def _unfolded(head: str) -> str:
@@ -301,6 +335,10 @@ def speaks_as_machine(head: str, fmt: Format) -> bool:
     """Whether the header *head* is that of a report by a mail system: not an answer to one, not an absent person's."""
     head = _unfolded(head)
     subjects = _values(head, "subject")
+    if any(fmt.words("machine-alone").search(v) for v in _values(head, "from")) and not any(
+        fmt.words("absent").search(s) for s in subjects
+    ):
+        return True
     if any(fmt.words("person").match(s) or fmt.words("absent").search(s) for s in subjects):
         return False
     return (
@@ -316,6 +354,11 @@ def _is_absent(head: str, fmt: Format) -> bool:
     return any(fmt.words("absent").search(s) for s in _values(head, "subject")) or any(
         fmt.words("absent-field").search(line) for line in head.splitlines()
     )
+
+
+def _is_receipt(head: str, fmt: Format) -> bool:
+    """Whether the subject in *head* is that of a receipt: so begins what a person answers, too."""
+    return any(fmt.words("read-subject").match(s) for s in _values(_unfolded(head), "subject"))
 
 
 def _next_message(lines: Sequence[Line], index: int, fmt: Format, *, fragment: bool = False) -> int:
@@ -363,6 +406,8 @@ class _Reader:
         quoted = sum(1 for line in segment.lines[:12] if _QUOTE.match(line.text)) > min(len(segment.lines), 12) // 2
         lines = segment.lines
         self.lines = tuple(_in_english(_unquoted(lines) if quoted else _lightly_unquoted(lines), fmt))
+        if len(self.lines) > 1 and (whole := _mended(self.lines[0].text, self.lines[1].text)):
+            self.lines = (msgspec.structs.replace(self.lines[0], text=whole), *self.lines[1:])
         start = 1 if self.lines and _MBOX.match(self.lines[0].text) else 0
         self.body_at, names = _header(self.lines, 0) if self.lines else (0, [])
         if not (_KNOWN | _TRACE).intersection(names):
@@ -386,38 +431,50 @@ class _Reader:
     def events(self) -> list[Event]:
         """Everything that the message says, in the order of its lines."""
         found: list[Event] = list(self._headers()) if self.body_at else []
-        if self.body_at and not self._is_report() and not self.message.is_multipart():
-            return found
-        found += self._feedback()
         reports, original, pasted = self._reports()
-        if not reports and self.body_at and not self._is_report():
+        feedback = list(self._feedback(original))
+        speaks = self._is_report()
+        if self.body_at and not feedback and not speaks:
+            if not reports and (answer := self._answer()):
+                return [*found, answer]
+            speaks = self._answers_as_report()
+            if not self.message.is_multipart() and not speaks:
+                return found
+        found += feedback
+        if not reports and self.body_at and not speaks:
             attached = self._attached()
             if attached is None:
                 return found
             self.message = attached
         text = "\n\n".join(self._texts())
         told = said(text, self.fmt.words, self._subject(), _address(self.message.get("To") or ""))
+        silent = not any(isinstance(e, Attempt | Reported) for e in found)
+        return found + [self._attempt(report, original) for report in self._chosen(reports, told, text, pasted=pasted, silent=silent)]
+
+    def _chosen(self, reports: list[Told], told: list[Told], text: str, *, pasted: bool, silent: bool) -> list[Told]:
+        """What is known of each recipient: from the fields of the *reports*, from what the *text* says, from the header."""
         if reports and all(r.cite == _RECEIPT for r in reports) and self.fmt.words("rejected").search(text):
             reports = [msgspec.structs.replace(r, rcpt_to=reports[0].rcpt_to) for r in told[:1]]  # RFC 5429: a receipt that refuses
-        if not reports and not any(isinstance(e, Attempt | Reported) for e in found):
-            reports = [r for r in told if self.body_at or r.rcpt_to or r.code or r.enhanced] or [_NOTHING] * self._begins_as_report()
-        elif not any(r.rcpt_to for r in reports) and any(r.rcpt_to or r.code for r in told):
-            reports = told
+        if not reports and silent:
+            begins = self._begins_as_report()
+            reports = [r for r in told if self.body_at or begins or r.rcpt_to or r.code or r.enhanced] or [_NOTHING] * begins
+            if not reports and self.body_at and self.fmt.words("machine-subject").search(self._subject()):
+                reports = [Told(text=self._subject() or None, cite="Subject")]  # the body was not copied, and some say in the subject why
+        elif reports and not any(r.rcpt_to for r in reports) and any(r.rcpt_to or r.code for r in told):
+            known = len(told) == len(reports) == 1 and not told[0].code and (reports[0].code or reports[0].text)
+            reports = [msgspec.structs.replace(reports[0], rcpt_to=told[0].rcpt_to)] if known else told
         elif pasted:
             reports += _others(told, reports)  # the fields of one recipient were copied, and the words for all
         named = ADDRESS.findall(self.message.get("X-Failed-Recipients") or "")
         if len(reports) == len(named) == 1 and not reports[0].rcpt_to:
             reports = [msgspec.structs.replace(reports[0], rcpt_to=named[0])]
-        reports = [r if r is _NOTHING else _led_on(_completed(r, told), text) for r in reports]
-        for report in reports:
-            found.append(self._attempt(report, original))
-        return found
+        return [r if r is _NOTHING else _led_on(_completed(r, told), text) for r in reports]
 
     def _subject(self) -> str:
-        return " ".join(_values(_unfolded("\n".join(line.text for line in self.lines[: self.body_at])), "subject"))
+        return " ".join(_values(_unfolded(self._head()), "subject"))
 
     def _is_report(self) -> bool:
-        return speaks_as_machine("\n".join(line.text for line in self.lines[: self.body_at]), self.fmt)
+        return speaks_as_machine(self._head(), self.fmt)
 
     def _attached(self) -> Message | None:
         """The report by a mail system that somebody attached to a message of their own."""
@@ -500,7 +557,10 @@ class _Reader:
                     original = _fields(returned[0]) if returned else {}
         pasted = not groups
         if pasted:
-            groups = _pasted_report(until_original([line.text for line in self.lines[self.body_at :][:MOST_BODY]], self.fmt.words))
+            body = [line.text for line in self.lines[self.body_at :][:MOST_BODY]]
+            kept = until_original(body, self.fmt.words)
+            groups = _pasted_report(kept)
+            original = original or _returned(body[len(kept) :])
         self.envelope_sender = next((g["x-postfix-sender"].partition(";")[2] for g in groups if "x-postfix-sender" in g), None)
         reports = [
             _report(g)
@@ -517,35 +577,70 @@ class _Reader:
         begins = self.fmt.words("intro")
         return not self.body_at and any(begins.match(line.text.lstrip(" \t*#=>_|~[(\"'")) for line in self.lines)
 
-    def _feedback(self) -> Iterator[Event]:
+    def _feedback(self, original: dict[str, str]) -> Iterator[Event]:
         """What a feedback report says (RFC 5965): the message had reached somebody, or (RFC 6591) was not found authentic."""
         parts = (p for p in self._parts() if p.get_content_type() == "message/feedback-report")
-        for fields in (g for part in parts for g in _groups(part) if "feedback-type" in g):
+        groups = [g for part in parts for g in _groups(part) if "feedback-type" in g]
+        groups = groups or _pasted_feedback([line.text for line in self.lines[self.body_at :][:MOST_BODY]])
+        if not groups and self.fmt.words("complaint").search(self._subject()):
+            groups = [{"feedback-type": "abuse"}]  # before there was a form for it
+        for fields in groups:
             kind = fields["feedback-type"].lower()
             place = self._place(Told(cite="Feedback-Type"))
             if kind == "auth-failure":
                 yield _forensic(fields, place)
                 continue
-            sender, rcpt = (ADDRESS.search(fields.get(f"original-{name}", "")) for name in ("mail-from", "rcpt-to"))
+            sender = fields.get("original-mail-from") or original.get("return-path") or ""
+            rcpt = fields.get("original-rcpt-to") or original.get("x-hmxmroriginalrecipient") or ""
             yield Attempt(
                 place=place,
                 format="bounce",
                 status="sent",
-                mail_from=sender[0] if sender else None,
-                rcpt_to=rcpt[0] if rcpt else None,
+                mail_from=_address(sender),
+                rcpt_to=_address(rcpt),
                 text=f"Feedback-Type: {kind}",
             )
+
+    def _answer(self) -> Attempt | None:
+        """What is known of the message that a program answered for somebody: it arrived there, be it where nobody is any more."""
+        head = self._head()
+        text = "\n\n".join(self._texts())
+        read = _is_receipt(head, self.fmt) and self.fmt.words("read").search(text)
+        if not read and not _is_absent(head, self.fmt):
+            return None
+        gone = next((s for s in _SENTENCE.split(" ".join(text.split())) if self.fmt.words("gone").search(s)), None)
+        if not read and not gone and not self._for_somebody(text) and self._opens("intro", "opening"):
+            return None  # it may as well say that the message was not delivered
+        told = Told(rcpt_to=_address(self.message.get("From") or ""), status="bounced" if gone else "sent", text=gone or _ANSWERED)
+        return self._attempt(told, {})
+
+    def _answers_as_report(self) -> bool:
+        """Whether a program that nobody knows answers in the words of mail systems."""
+        return _is_absent(self._head(), self.fmt) and not self._for_somebody("\n\n".join(self._texts())) and self._opens("intro")
+
+    def _for_somebody(self, text: str) -> bool:
+        """Whether subject or *text* are those of a program that answers for a person."""
+        return bool(self.fmt.words("absent").search(self._subject()) or self.fmt.words("challenge").search(" ".join(text.split())))
+
+    def _opens(self, *names: str) -> bool:
+        """Whether a line begins as a report does."""
+        lines = [line.strip() for text in self._texts() for line in text.splitlines()]
+        return any(self.fmt.words(name).match(line) for name in names for line in lines)
+
+    def _head(self) -> str:
+        return "\n".join(line.text for line in self.lines[: self.body_at])
 
     def _attempt(self, told: Told, original: dict[str, str]) -> Attempt:
         sender = original.get("return-path") or original.get("from")
         found = ADDRESS.search(sender or told.mail_from or self.envelope_sender or self.report.get("To") or "")
+        named = ADDRESS.findall(original.get("to", "")) if told is not _NOTHING else []
         if found and not sender and found[0] == told.rcpt_to:
             found = None  # a copy of the report that names the recipient in its own field To
         return Attempt(
             place=self._place(told),
             format="bounce",
             mail_from=found[0] if found else None,
-            rcpt_to=(told.rcpt_to or "").strip("'") or None,
+            rcpt_to=(told.rcpt_to or (named[0] if len(named) == 1 else "")).strip("'") or None,
             orig_to=told.orig_to,
             enhanced=told.enhanced,
             status=told.status,
@@ -559,6 +654,10 @@ class _Reader:
             message_id=original.get("message-id"),
             time=self.message.get("Date"),
         )
+
+
+_SENTENCE = re.compile(r"(?<=[.!?\u3002])\s+")
+_ANSWERED = "answered by a program"
 
 
 def _address(text: str) -> str | None:
@@ -711,6 +810,18 @@ def _name_of(text: str) -> str:
     return name if name in _REPORT or name.startswith(("x-postfix", "x-original-message", "x-display")) else ""
 
 
+_LEAST_OF_NAME = 5
+
+
+def _mended(text: str, following: str) -> str | None:
+    """*text* as the report's field that it was, where its first letters were lost in copying and another field follows."""
+    name, colon, value = text.partition(":")
+    if not colon or len(name) < _LEAST_OF_NAME or name.lower() in _REPORT or not _name_of(following):
+        return None
+    whole = min((known for known in _REPORT if known.endswith(name.lower())), default=None)
+    return f"{whole}:{value}" if whole else None
+
+
 def _without_fields(text: str) -> str:
     """*text* without the fields of a report pasted into it: they are read on their own."""
     found: list[str] = []
@@ -748,6 +859,27 @@ def _pasted_report(texts: Sequence[str]) -> list[dict[str, str]]:
             last = ""
     groups.append(current)
     return [g for g in groups if g]
+
+
+def _pasted_feedback(texts: Sequence[str]) -> list[dict[str, str]]:
+    """The fields of feedback reports pasted without their MIME wrapping."""
+    blocks = (
+        [*block] for fields, block in itertools.groupby(texts, lambda text: bool(_FIELD.match(text) or text[:1] in {" ", "\t"})) if fields
+    )
+    return [fields for block in blocks if "feedback-type" in (fields := _block(block))]
+
+
+def _block(texts: Sequence[str]) -> dict[str, str]:
+    import email
+
+    return _fields(email.message_from_string("\n".join(texts).lstrip()))
+
+
+def _returned(texts: Sequence[str]) -> dict[str, str]:
+    """The header, if it stands there, of the message that is returned in *texts*, which begin where that is announced."""
+    first = next((i for i, text in enumerate(texts[:_MOST_PART_FIELDS]) if _FIELD.match(text)), None)
+    fields = _block([*itertools.takewhile(str.strip, texts[first:])]) if first is not None else {}
+    return fields if len(_KNOWN.intersection(fields)) > 1 else {}
 
 
 _NOTHING = Told()  # a report of which only the beginning was copied

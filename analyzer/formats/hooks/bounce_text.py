@@ -41,7 +41,9 @@ _CONTINUED = re.compile(r"(?<=\s)[45][0-9]{2}-(?:[45]\.[0-9]{1,3}\.[0-9]{1,3}\s)
 _ERROR_CODE = re.compile(r"(?i)ERROR_CODE ?:([45][0-9]{2}|[45]\.[0-9]{1,3}\.[0-9]{1,3}),? ?(?:ERROR_CODE ?:(?![45][0-9.]))?")  # Zoho
 _QUOTED_REPLY = re.compile(r"(?i)(?:returned|with) '([45][0-9]{2} [^']{3,600})'?")
 _EXPIRED_BY = re.compile(r"(?i)(?:expired|unable to deliver|not delivered|timed out)[^<>]{0,80}<([45][0-9]{2}[ -][^<>]{4,400})")
+_EXPIRED_AFTER = re.compile(r"(?i)message expired[^<>]{0,60} -> ([45][0-9]{2}[ -].{4,400})")  # Microsoft 365
 _CODE_OF_HOP = re.compile(r"^<?[A-Za-z0-9.-]{1,255} #([45]\.[0-9]{1,3}\.[0-9]{1,3})>?$")
+_STATUS_ALONE = re.compile(r"[45]\.[0-9]{1,3}\.[0-9]{1,3}")
 _SAID = re.compile(
     r"(?i)(?:said|reported error|remote server returned|reply was|responded with|error was|returned|response(?: from the remote server)? was):?\s+['\"\u201c]?"
 )
@@ -71,8 +73,8 @@ def split_reply(words: str) -> Told:
     words = " ".join(words.split())
     quoted = _QUOTED_REPLY.findall(words)
     if quoted:  # Exchange: the last hop's words, not its own "message delayed"
-        words = next((q for q in quoted if " 4.4.7 " not in q), quoted[0])
-    if inner := _EXPIRED_BY.search(words):  # given up: what the last attempt was told counts
+        words = next((q for q in quoted if " 4.4.7 " not in q and "Message expired" not in q), quoted[0])
+    if inner := _EXPIRED_BY.search(words) or _EXPIRED_AFTER.search(words):  # given up: what the last attempt was told counts
         words = inner[1]
     words = _ERROR_CODE.sub(lambda m: f"{m[1]} ", words)
     said = _SAID.search(words)
@@ -95,7 +97,9 @@ def _reply(code: str, enhanced: str | None, rest: str) -> Told:
         rest = _CONTINUED.sub("", rest)
     if enhanced:
         rest = rest.replace(f" {enhanced} ", " ")
-    rest = rest.strip(" '\"\u201d>#")
+    rest = rest.strip(" '\"\u201d#" + (">" if rest.count(">") > rest.count("<") else ""))
+    if not enhanced and _STATUS_ALONE.fullmatch(rest):
+        enhanced, rest = rest, ""
     if hop := _CODE_OF_HOP.match(rest):  # Exchange 2003: "554 5.4.0 <mail.example.net #4.4.1>"
         enhanced = hop[1]
     return Told(code=code, enhanced=enhanced, text=rest or None)
@@ -103,12 +107,16 @@ def _reply(code: str, enhanced: str | None, rest: str) -> Told:
 
 _AFTER_ALL = re.compile(
     r"(?i)(?<=\w): retry timeout exceeded$|(?<=[.)\]\w]) I'm not going to try again; this message has been in the queue too long\.?$"
+    r"|(?<=\w)\.? Message could not be delivered for [0-9]{1,3} \w{3,6}s?\b.{0,60}$"
 )
 
 
+_IN_REPLY_TO = re.compile(r"(?i)\s*\(in reply to [^()]{0,80}\)?\s*$")  # Postfix, of a reply
+
+
 def after_all(text: str) -> str:
-    """*text* without what the sender adds when it gives up: the last reply is the reason."""
-    return _AFTER_ALL.sub("", text).strip() or text
+    """*text* without what the sender adds, behind a reply and when it gives up: the last reply is the reason."""
+    return _AFTER_ALL.sub("", _IN_REPLY_TO.sub("", text)).strip() or text
 
 
 def generic(enhanced: str | None) -> bool:
@@ -122,7 +130,7 @@ _TRIED = re.compile(
 
 
 _IP_OF_HOST = re.compile(
-    r"[A-Za-z0-9-]+\.[A-Za-z]{2,}\.?'? ?[\[(]([0-9A-Fa-f.:]{4,45})[\])]|(?<![0-9.])((?:[0-9]{1,3}\.){3}[0-9]{1,3})(?![0-9.])"
+    r"[A-Za-z0-9-]+\.[A-Za-z]{2,}\.?'? ?[\[(]((?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f.:]{4,45})(?::[0-9]{1,5})?[\])]|(?<![0-9.])((?:[0-9]{1,3}\.){3}[0-9]{1,3})(?![0-9.])"
 )
 
 
@@ -132,6 +140,14 @@ def address_in(text: str) -> str | None:
         return tcp[1]
     found = _IP_OF_HOST.search(text)
     return (found[1] or found[2]) if found else None
+
+
+_SERVER_AT = re.compile(r"(?i)\bserver at ([A-Za-z0-9.-]{4,255}) \(([0-9A-Fa-f.:]{4,45})\) returned '([^']{3,600})")
+
+
+def _server_at(reason: Told, text: str) -> tuple[str, str] | None:
+    """The server, of those that *text* names each with its reply, that gave *reason*: its name and address (Exchange)."""
+    return next(((found[1], found[2]) for found in _SERVER_AT.finditer(text) if (reason.text or "")[:40] in found[3]), None)
 
 
 def _before_reply(text: str) -> str:
@@ -167,6 +183,13 @@ _JOINED = re.compile(r"(?i)((?:-{5} (?:the following|transcript of)[^\n-]{0,80}-
 _JOINED_TURN = re.compile(r"(?<=[^\s>]) (?=(?:>>>|<<<) [A-Z0-9]|\.\.\. while talking|-{5} (?:The following|Transcript))")
 
 
+# Anybody's report in one line: before each recipient at its reason
+_LONG_LINE = 200
+_BETWEEN = re.compile(r"(?<=\S)(?:[,;] ?| (?=<))(?=\S)")
+_SEVERAL = re.compile(rf"\s{{0,12}}<?{ADDRESS.pattern}>?(?:(?:[,;] ?| (?=<))<?{ADDRESS.pattern}>?){{1,40}}\s*")
+_JOINED_RECIPIENT = re.compile(rf" (?=<{ADDRESS.pattern}>: [a-zA-Z])")
+
+
 # ---- the text --------------------------------------------------------------------------------------------------------
 RETURNED_PART = re.compile(r"(?i)content-type: *(?:message/(?:rfc822|global)|(?:text|message)/(?:rfc822-headers|global-headers))(?![\w-])")
 
@@ -184,9 +207,16 @@ def until_original(lines: Sequence[str], words: Words) -> list[str]:
     return list(lines)
 
 
+def _apart(text: str) -> str:
+    """*text* with the lines that a report had before somebody made one of them."""
+    text = _JOINED.sub(r"\1\n", _JOINED_TURN.sub("\n", text))
+    lines = (_JOINED_RECIPIENT.sub("\n", line) if len(line) > _LONG_LINE else line for line in text.splitlines())
+    return "\n".join(_BETWEEN.sub("\n", line) if _SEVERAL.fullmatch(line) else line for line in lines)
+
+
 def said(text: str, words: Words, subject: str = "", sender: str | None = None) -> list[Told]:
     """Recipients and reasons in *text*; *sender* wrote the message and is none of them."""
-    lines = until_original(_JOINED.sub(r"\1\n", _JOINED_TURN.sub("\n", text)).splitlines()[:MOST_BODY], words)
+    lines = until_original(_apart(text).splitlines()[:MOST_BODY], words)
     body = "\n".join(lines)
     late = words("warning").search(subject) or words("warning").search(body)
     done = words("done").search(body)
@@ -207,7 +237,8 @@ def _by_block(lines: Sequence[str], common: Told, words: Words, sender: str | No
     told = [(rcpt, _reason(part, words), part) for rcpt, part in blocks]
     if not any(r.code or r.enhanced for _, r, _ in told):
         first = list(itertools.takewhile(lambda line: not _head(line, words), lines))
-        before = _reason([line for line in first if not words("frame").match(line.lstrip(" \t*#<|"))], words)
+        kept = [line for line in first if not words("frame").match(line.lstrip(" \t*#<|"))]
+        before = _reason(kept if any(line.strip() for line in kept) else first, words)
         if before.code or before.enhanced or not any(r.text for _, r, _ in told):  # first the reason, then whom it concerns
             told = [(rcpt, before, first) for rcpt, _, _ in told] if before.text or before.enhanced else told
     found = []
@@ -217,17 +248,22 @@ def _by_block(lines: Sequence[str], common: Told, words: Words, sender: str | No
         if sender and rcpt.lower() == sender.lower() and len(told) > 1:
             continue
         joined = " ".join(part)
-        found.append(_complete(reason, rcpt, joined, common))
+        found.append(_complete(reason, rcpt, joined, common, words))
     return found
 
 
-def _complete(reason: Told, rcpt: str | None, text: str, common: Told) -> Told:
+def _complete(reason: Told, rcpt: str | None, text: str, common: Told, words: Words) -> Told:
     """*reason* with what else is known: whom it concerns, what was refused, and which server said it or was tried."""
+    lost = (
+        common.status == "sent" and reason.text is not None and words("lost").search(reason.text)
+    )  # OpenSMTPD: the words of success, and an error
+    if reason.code and (at := _server_at(reason, text)):
+        common = msgspec.structs.replace(common, relay=at[0], said_by_ip=f"{at[0]} ({at[1]})")
     told = msgspec.structs.replace(
         reason,
         text=after_all(reason.text) if reason.text and reason.code else reason.text,
         rcpt_to=rcpt,
-        status=common.status,
+        status="bounced" if lost else common.status,
         mail_from=common.mail_from,
         stage=stage_in(text),
         said_by=(common.relay or host_in(text)) if reason.code else None,
@@ -243,10 +279,11 @@ def _as_a_whole(lines: Sequence[str], common: Told, words: Words, sender: str | 
     if not body.strip():
         return []
     reason = _reason([line for line in lines if not words("frame").match(line.lstrip(" \t*#<|"))], words)
-    return [_complete(reason, _named(lines, sender, words), body, common)]
+    return [_complete(reason, _named(lines, sender, words), body, common, words)]
 
 
 _OFFICE = re.compile(r"(?i)^(?:postmaster|mailer-daemon|abuse|support|help(?:desk)?|no-?reply|webmaster|hostmaster|mailman)@")
+_WRITTEN_TO = re.compile(r"(?i)(?:your (?:message|mail|e-?mail)|delivered|deliver it|unable to send) to \W{0,3}$|recipient.{0,20}\($")
 _MEANS_RECIPIENT = re.compile(
     r"(?i)(?:\b(?:to|recipient|address|for|an|\u00e0|para|aan|mailbox|user|account|rcpt to)|\u6536\u4ef6\u4eba.{0,8}|\u5b9b\u5148)\W{0,6}$"
 )
@@ -258,7 +295,9 @@ def _named(lines: Sequence[str], sender: str | None, words: Words) -> str | None
     for line in lines:
         for found in ADDRESS.finditer(line):
             before = line[max(0, found.start() - 40) : found.start()]
-            if _OFFICE.match(found[0]) or re.search(r"(?i)(?:message[- ]id|from|sender|hello|dear)\W{0,4}$|[<@]$(?<=id: <)", before):
+            if (_OFFICE.match(found[0]) and not _WRITTEN_TO.search(before)) or re.search(
+                r"(?i)(?:message[- ]id|from|sender|hello|dear)\W{0,4}$|[<@]$(?<=id: <)", before
+            ):
                 continue
             score = 1 + bool(_MEANS_RECIPIENT.search(before)) - 2 * (sender is not None and found[0].lower() == sender.lower())
             score -= bool(words("frame").match(line.lstrip(" \t*#<|")))
@@ -346,7 +385,7 @@ def _head(line: str, words: Words) -> _Head | None:
     found = _HEAD.match(line)
     if found and _WHEN.match(found[4]):
         return _Head(found[1].strip("'"), "", "")
-    if found and (found[3] or not found[4] or line.lstrip(" *").startswith("<") or re.match(r"#?[45][0-9]{2}[ -]", found[4])):
+    if found and (found[3] or not found[4] or line.lstrip(" *").startswith("<") or re.match(r"[-|]? ?#?[45][0-9]{2}[ -]", found[4])):
         return _Head(found[1].strip("'"), (found[2] or "").strip(" ()"), found[4])
     text = line.lstrip(" \t*#<|-=>")
     label = words("recipient").match(text)
@@ -397,7 +436,8 @@ def _until_aside(part: Sequence[str], words: Words) -> list[str]:
     for index, line in enumerate(part):
         if said and _RULE.fullmatch(line):
             return list(part[:index])
-        if said and not part[index - 1].strip() and words("aside").match(line.lstrip(" \t*#<|")):
+        begins = index > 0 and not part[index - 1].strip() and words("aside").match(line.lstrip(" \t*#<|"))
+        if begins and (said or not _weight(part[index:], words)):
             return list(part[:index])
         said = said or any(c.isalnum() for c in line)
     return list(part)
@@ -419,8 +459,9 @@ _REPLIED = re.compile(r"(?i)^\s*(?:remote server (?:replied|returned|said):|Rece
 _FATAL = re.compile(
     r"(?i)^\s{0,4}<?(" + ADDRESS.pattern + r")>?\s*(?:\([^()]{0,200}\))?:?\s*$|^\W*failed address: *<?(" + ADDRESS.pattern + ")"
 )
-_OWN = re.compile(r"^([45][0-9]{2}) (?:([45]\.[0-9]{1,3}\.[0-9]{1,3}) )?<?([^\s<>]{1,320})>?\.\.\. (.{3,300})$")
-_SAYS_LITTLE = re.compile(r"(?i)can't create output|service unavailable|unknown mailer error|^deferred$")
+_EXPANDED = re.compile(rf"^\s{{1,8}}\(expanded from: <?({ADDRESS.pattern})>?\)")
+_OWN = re.compile(r"^([45][0-9]{2}) (?:([45]\.[0-9]{1,3}\.[0-9]{1,3}) )?(?:\"\|[^\n]{1,300}\"|<?([^\s<>]{1,320})>?)\.\.\. (.{3,300})$")
+_SAYS_LITTLE = re.compile(r"(?i)can't create output|service unavailable|local configuration error|unknown mailer error|^deferred$")
 _DEFERRED = re.compile(r"^<?(" + ADDRESS.pattern + r")>?\.\.\. (?:Deferred: )(.{3,300})$")
 
 
@@ -436,12 +477,15 @@ def _transcript(lines: Sequence[str]) -> Iterator[Told]:
             host = found[1]
         elif found := _FATAL.match(line):
             fatal.append(found[1] or found[2])
+        elif not fatal and (found := _EXPANDED.match(line)):
+            fatal.append(found[1])  # an alias that leads to a program
         elif found := _OWN.match(line):
             enhanced = None if generic(found[2]) else found[2]
             text = found[4]
             if _SAYS_LITTLE.search(text) and before.strip() and not before.lstrip().startswith(("-", "...", ">>>", "<<<")):
                 text = f"{before.strip()} {text}"  # what the delivery program printed
-            own.append(Told(code=found[1], enhanced=enhanced, text=text, rcpt_to=found[3], cite=line))
+            rcpt = found[3].strip("()") if found[3] else None
+            own.append(Told(code=found[1], enhanced=enhanced, text=text, rcpt_to=rcpt, cite=line))
         elif (found := _DEFERRED.match(line)) and not REPLY.match(found[2]):
             own.append(Told(text=found[2], rcpt_to=found[1], cite=line))
         elif _TURN.match(line) or _SENT.match(line) or _REPLIED.match(line):
@@ -484,7 +528,7 @@ def _one_reply(lines: Sequence[str]) -> Told:
 
 def _by_recipient(failed: Sequence[Told], own: Sequence[Told], fatal: Sequence[str]) -> Iterator[Told]:
     """One failure for each recipient: the reply to its own command, else one that names it, else the first."""
-    told = list(dict.fromkeys([*fatal, *(str(o.rcpt_to) for o in own)]))
+    told = list(dict.fromkeys([*fatal, *(o.rcpt_to for o in own if o.rcpt_to)]))
     named = [a[0] for f in failed if (f.stage or "").upper().startswith("RCPT") and (a := ADDRESS.search(f.stage or ""))]
     recipients: list[str | None] = [*(told or dict.fromkeys(named))]
     for rcpt in recipients or [None]:
@@ -492,7 +536,7 @@ def _by_recipient(failed: Sequence[Told], own: Sequence[Told], fatal: Sequence[s
         mine = mine or [f for f in failed if rcpt and rcpt.lower() in (f.text or "").lower()]
         mine = mine or [f for f in failed if not (f.stage or "").upper().startswith("RCPT")]
         mine = mine or ([] if any(o.rcpt_to == rcpt for o in own) else list(failed))
-        mine = mine or [o for o in own if o.rcpt_to == rcpt]
+        mine = mine or [o for o in own if o.rcpt_to in {rcpt, None}]
         if mine:
             stage = re.match(r"(?i)(MAIL FROM|RCPT TO|initial connection|[A-Z.]{1,8})", mine[0].stage or "")
             yield msgspec.structs.replace(mine[0], rcpt_to=rcpt, stage=stage[1] if stage else None)
