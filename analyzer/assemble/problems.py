@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer.assemble.delivery import GOOD, NO_QUEUE_ID, recipients_of
+from analyzer.assemble.dialled import dialled_in
 from analyzer.assemble.dialogue import DOT, GREETING
 from analyzer.expressions import re
 from analyzer.model import events as ev
@@ -156,10 +157,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
                 where=_where(d, e.places),
                 resolved="yes" if _repeated(e, later) or _got_over(e, d) else "no",
                 what="",
-                minor=e.to == "QUIT"
-                or e.to in _ASIDE
-                or _is_retry_of_ehlo(e, later)
-                or (turned_away and e.to != GREETING),
+                minor=e.to == "QUIT" or e.to in _ASIDE or _is_retry_of_ehlo(e, later) or (turned_away and e.to != GREETING),
                 **common,
             )
         )
@@ -565,7 +563,10 @@ def _quoted(e: ev.Event) -> list[Problem]:
             found = {"kind": "local-failure", "by": "local", "severity": e.severity}
         case _:
             return []
-    return [Problem(**_fields(e, None, "sending") | {"view": None if isinstance(e, ev.Reply) else "sending"} | found)]
+    fields = _fields(e, None, "sending")
+    if not isinstance(e, ev.Reply) and not fields.keys() & {"server", "server_ip"}:  # a reply may name the client as well
+        fields |= {k: v for k, v in dialled_in(fields["text"])._asdict().items() if v is not None}
+    return [Problem(**fields | {"view": None if isinstance(e, ev.Reply) else "sending"} | found)]
 
 
 def _fields(e: Any, software: str | None, view: str | None) -> dict[str, Any]:
