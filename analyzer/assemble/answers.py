@@ -295,9 +295,9 @@ class _Reader:
             event = msgspec.structs.replace(event, rtype="more")  # a continued record that lost its indent
         special = event.rtype in {"more", "name", "address", "alias", "owner", "serial", "hosts"}
         block = self.block
-        if block is not None and block.ended and not special and event.format == "dig":
-            block = self._next(event.place)
-        elif block is not None and not special and event.owner is None and _of_another_question(block, event.rdata or ""):
+        if (block is not None and block.ended and not special and event.format == "dig") or (
+            block is not None and not special and event.owner is None and _of_another_question(block, event.rdata or "")
+        ):
             block = self._next(event.place)
         else:
             block = self._open(event.place)

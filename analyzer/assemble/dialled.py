@@ -22,7 +22,7 @@ _SHAPES = tuple(
     re.compile(shape)
     for shape in (
         # "dial tcp 192.0.2.25:587", "connect ECONNREFUSED 192.0.2.25:465", "host "ssl://smtp.example.net:465"", "peeraddr=192.0.2.25:587"
-        rf"(?<![\w.@/-]){_SCHEME}{_HOST}:(?P<port>[0-9]{{2,5}})(?![\w.:-])",
+        rf"(?<![\w.@/-]){_SCHEME}{_HOST}:(?P<port>[0-9]{{2,5}})(?![\w.-]|:[0-9])",
         # "host, port: smtp.example.net, 465", "SMTP host: smtp.example.net, port: 465", "mailserver at "localhost" port 25"
         rf"(?i:host|server|to|at)(?:, port)?:?[ \t]{{1,2}}[\"'(]?{_SCHEME}{_HOST}[\"')]?(?:[ \t]\([^()\n]{{2,60}}\))?,? (?i:(?:on )?port:? )?(?P<port>[0-9]{{2,5}})(?![\w.])",
         # "getaddrinfo ENOTFOUND smtp.example.net", "lookup smtp.example.net: no such host", "UnknownHostException: smtp.example.net"
