@@ -47,7 +47,7 @@ TRACEBACK = (
     "TimeoutError: timed out\n\nDuring handling of the above exception, another exception occurred:\n\nTraceback (most recent call last):\n"
     '  File "send.py", line 3, in <module>\n    s.sendmail(a, b, c)\n  File "/usr/lib/python3.11/smtplib.py", line {line}, in {step}\n'
     "    (code, msg) = self.getreply()\n"
-    'smtplib.SMTPServerDisconnected: Connection unexpectedly closed: timed out\n'
+    "smtplib.SMTPServerDisconnected: Connection unexpectedly closed: timed out\n"
 )
 
 

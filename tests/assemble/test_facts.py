@@ -48,7 +48,7 @@ ERRORS = {
     "dial tcp 192.0.2.25:587: connect: connection refused": (None, "192.0.2.25", 587),
     "Error: connect ECONNREFUSED 127.0.1.1:465": (None, "127.0.1.1", 465),
     "Couldn't connect to host, port: smtp.example.net, 465; timeout 10000": ("smtp.example.net", None, 465),
-    "\"'require_tls' is true (default) but \\\"localhost:25\\\" does not advertise the STARTTLS extension\"": ("localhost", None, 25),
+    '"\'require_tls\' is true (default) but \\"localhost:25\\" does not advertise the STARTTLS extension"': ("localhost", None, 25),
     'Connection could not be established with host "ssl://smtp.example.net:465": stream_socket_client()': ("smtp.example.net", None, 465),
     "getaddrinfo ENOTFOUND smtp.exanple.net": ("smtp.exanple.net", None, None),
     "dial tcp: lookup smtp.example.net on 127.0.0.11:53: no such host": ("smtp.example.net", None, None),
@@ -66,7 +66,7 @@ def test_the_server_that_an_error_names(text):
 
 
 def test_settings_beside_an_error_tell_the_server(book, formats):
-    text = "[smtp]\nenabled = true\nhost = smtp.example.net:465\n;user =\n\nmsg=\"Failed to send alert notification email\" error=EOF\n"
+    text = '[smtp]\nenabled = true\nhost = smtp.example.net:465\n;user =\n\nmsg="Failed to send alert notification email" error=EOF\n'
     facts = diagnose([Source("x", text.encode())], book, formats).facts
     assert (facts.get("server"), facts.get("port")) == ("smtp.example.net", 465)
 
