@@ -297,7 +297,7 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
         if gave_up:  # the person left while an answer was still due
             places = (*(open_[0].places if open_ else ()), *d.closed.places)
             return [Problem(kind="timeout", stage=after, by="server", answered="no", places=places, **common)]
-        if left or d.closed.by == "client":
+        if left or d.closed.by == "client" or (d.closed.after in _ASIDE and any(e.to == "QUIT" for e in d.exchanges)):
             return []
         if last and last.code in _SAID_BYE and not open_:
             return []
