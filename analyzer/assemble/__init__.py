@@ -110,9 +110,10 @@ def _as_set(p: Problem, stated: Sequence[ev.Fact]) -> Problem:
     """*p* with the server and port that a mail program *stated* beside its error."""
     if p.server is not None or p.view == "receiving":
         return p
-    server = next((e.server for e in stated if e.server), None)
-    port = next((e.port for e in stated if e.port), None)
-    return msgspec.structs.replace(p, server=server, port=p.port or port) if server or port else p
+    known = {name: next((v for e in stated if (v := getattr(e, name))), None) for name in ("server", "server_ip", "port")}
+    if p.server_ip is not None or not any(known.values()):
+        return p
+    return msgspec.structs.replace(p, **known | ({"port": p.port} if p.port else {}))
 
 
 _OF_THE_SESSION = ("server", "server_ip", "port", "tls", "tls_first", "helo", "mail_from")

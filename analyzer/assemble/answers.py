@@ -122,6 +122,33 @@ class Answer:
         return self.name is not None or bool(self.asked.queries)
 
 
+# Where a policy stands (RFC 8461 3.1, RFC 8460 3, RFC 7489 6.1).
+_POLICIES = (("v=stsv1", "_mta-sts."), ("v=tlsrptv1", "_smtp._tls."), ("v=dmarc1", "_dmarc."))
+_SHORT_KINDS = (
+    ("text", re.compile(r'"')),
+    ("exchange", re.compile(r"[0-9]{1,5} \S+\.$")),
+    ("address", re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}$|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{2,40}$")),
+)
+
+
+def _short_kind(text: str) -> str:
+    return next((kind for kind, shape in _SHORT_KINDS if shape.match(text)), "other")
+
+
+def _of_another_question(block: Answer, text: str) -> bool:
+    """Whether *text*, data alone as ``+short`` prints it, cannot answer the question of *block*: it is the policy of a name that was
+    asked for later, or, where no question is shown, data of another kind than what came before it.
+    """
+    names = [name.lower() for name, _ in block.asked.queries]
+    label = next((label for version, label in _POLICIES if text.lower().lstrip('"').startswith(version)), None)
+    if len(names) > 1:
+        return label is not None and not names[0].startswith(label) and names[1].startswith(label)
+    if names or block.name or not block.records or any(r.owner for r in block.records):
+        return False
+    before, now = _short_kind(block.records[-1].text), _short_kind(text)
+    return before != now and "exchange" in {before, now}
+
+
 class _Reader:
     """The state while a segment's events are taken in."""
 
@@ -268,7 +295,9 @@ class _Reader:
             event = msgspec.structs.replace(event, rtype="more")  # a continued record that lost its indent
         special = event.rtype in {"more", "name", "address", "alias", "owner", "serial", "hosts"}
         block = self.block
-        if block is not None and block.ended and not special and event.format == "dig":
+        if (block is not None and block.ended and not special and event.format == "dig") or (
+            block is not None and not special and event.owner is None and _of_another_question(block, event.rdata or "")
+        ):
             block = self._next(event.place)
         else:
             block = self._open(event.place)

@@ -85,6 +85,7 @@ class _Replay:
         self.quit = False
         self.tls: str | None = None
         self.tls_first: str | None = None
+        self.ahead: str | None = None
         self.failed_dials: list[ev.ConnectFailed] = []
         self.stated: dict[str, str] = {}
         self.other_words: str | None = None
@@ -162,7 +163,7 @@ class _Replay:
         self.where.setdefault(field, []).append(place)
 
     def _learn(self, event: ev.Event) -> None:
-        for field in ("server", "server_ip", "port", "tls_first", "client_ip", "client_name"):
+        for field in ("server", "server_ip", "port", "tls_first", "ahead", "client_ip", "client_name"):
             value = getattr(event, field, None)
             if value not in (None, ""):
                 setattr(self, field, value.rstrip(".") if field == "server" else value)
@@ -329,6 +330,7 @@ class _Replay:
             extensions=_extensions(said_hello) if said_hello and said_hello.to != "HELO" else None,
             tls=self.tls,
             tls_first=self.tls_first,
+            ahead=self.ahead,
             authenticated=None if auth is None else "yes" if auth.code == 235 else "failed",
             mail_from=_path(mail.argument) if mail else self.stated.get("mail_from"),
             rcpt_to=tuple(rcpt) or ((self.stated["rcpt_to"],) if "rcpt_to" in self.stated else ()),

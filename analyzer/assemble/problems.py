@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer.assemble.delivery import GOOD, NO_QUEUE_ID, recipients_of
+from analyzer.assemble.dialled import dialled_in
 from analyzer.assemble.dialogue import DOT, GREETING
 from analyzer.expressions import re
 from analyzer.model import events as ev
@@ -72,7 +73,7 @@ _FORWARDED = re.compile(r"forwarded as ([A-Za-z0-9]{4,30})")
 _LEAST_PERMANENT = 500
 _DIGITS = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\S{1,64}@\S{1,255}")
-_ASIDE = frozenset({"VRFY", "EXPN", "HELP", "NOOP", "RSET", "ETRN"})  # refusing these stops no mail
+_ASIDE = frozenset({"VRFY", "EXPN", "HELP", "NOOP", "RSET", "ETRN", "TURN", "XCLIENT", "XFORWARD"})  # refusing these stops no mail
 _SAID_BYE = frozenset({421, 221, 554})
 _NEEDS = {"MAIL": {"EHLO", "HELO", "LHLO"}, "RCPT": {"MAIL"}, "DATA": {"MAIL", "RCPT"}, "BDAT": {"MAIL", "RCPT"}}
 _NOT_YET = re.compile(
@@ -128,6 +129,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
         "banner": d.banner,
         "tls": d.tls,
         "tls_first": d.tls_first,
+        "ahead": d.ahead,
         "authenticated": d.authenticated,
     }
     found: list[Problem] = []
@@ -155,9 +157,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
                 where=_where(d, e.places),
                 resolved="yes" if _repeated(e, later) or _got_over(e, d) else "no",
                 what="",
-                minor=e.to in {"QUIT", "NOOP", "HELP", "VRFY", "EXPN", "RSET"}
-                or _is_retry_of_ehlo(e, later)
-                or (turned_away and e.to != GREETING),
+                minor=e.to == "QUIT" or e.to in _ASIDE or _is_retry_of_ehlo(e, later) or (turned_away and e.to != GREETING),
                 **common,
             )
         )
@@ -204,13 +204,13 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
     return found
 
 
-_BY_HAND = frozenset({"telnet"})  # nobody does a TLS handshake by hand
+_BY_HAND = frozenset({"telnet", "openssl"})
 
 
 def _tls_given_up(d: Dialogue) -> Exchange | None:
     """STARTTLS that was granted, where the program then says goodbye or nothing at all: the handshake failed."""
     at = next((i for i, e in enumerate(d.exchanges) if e.to == "STARTTLS" and e.code == 220), None)
-    if at is None or d.tls is not None or d.software in _BY_HAND:
+    if at is None or d.tls is not None or d.software == "telnet":  # nobody does a handshake by hand
         return None
     after = d.exchanges[at + 1 :]
     left = after[0].to in {"QUIT", "RSET"} if after else d.closed is not None
@@ -282,20 +282,22 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
         return []
     if d.closed is not None:
         how = d.closed.how
-        # Typed before any greeting came: it is the greeting that is missing.
-        after = d.closed.after if any(e.code for e in d.exchanges) else GREETING
+        # Typed before any greeting came: it is the greeting that is missing. Programs wait for it.
+        after = d.closed.after if any(e.code for e in d.exchanges) or d.software not in {None, *_BY_HAND} else GREETING
         if how == "timeout" and d.connected != "yes" and not d.exchanges:
             return [Problem(kind="connect-failure", stage="CONNECT", by="client", reason="timed-out", places=d.closed.places, **common)]
         if how == "timeout":
             places = (*(open_[0].places if open_ else ()), *d.closed.places)
             return [Problem(kind="timeout", stage=after, by="server", answered=d.closed.answered, places=places, **common)]
-        gave_up = d.closed.by == "client" and (open_ or not d.exchanges) and not any(e.to == "QUIT" for e in d.exchanges)
+        # Said into a connection that is gone already, QUIT is no leave-taking.
+        left = any(e.to == "QUIT" and (e.code or e.places[0] < d.closed.places[0]) for e in d.exchanges)
+        gave_up = d.closed.by == "client" and (open_ or not d.exchanges) and not left
         if gave_up and after == GREETING and d.tls == "yes" and d.tls_first != "yes":
             return []  # TLS was begun in the dialogue, so there was a greeting; it was only not copied
         if gave_up:  # the person left while an answer was still due
             places = (*(open_[0].places if open_ else ()), *d.closed.places)
             return [Problem(kind="timeout", stage=after, by="server", answered="no", places=places, **common)]
-        if any(e.to == "QUIT" for e in d.exchanges) or d.closed.by == "client":
+        if left or d.closed.by == "client" or (d.closed.after in _ASIDE and any(e.to == "QUIT" for e in d.exchanges)):
             return []
         if last and last.code in _SAID_BYE and not open_:
             return []
@@ -563,7 +565,10 @@ def _quoted(e: ev.Event) -> list[Problem]:
             found = {"kind": "local-failure", "by": "local", "severity": e.severity}
         case _:
             return []
-    return [Problem(**_fields(e, None, "sending") | {"view": None if isinstance(e, ev.Reply) else "sending"} | found)]
+    fields = _fields(e, None, "sending")
+    if not isinstance(e, ev.Reply) and not fields.keys() & {"server", "server_ip"}:  # a reply may name the client as well
+        fields |= {k: v for k, v in dialled_in(fields["text"])._asdict().items() if v is not None}
+    return [Problem(**fields | {"view": None if isinstance(e, ev.Reply) else "sending"} | found)]
 
 
 def _fields(e: Any, software: str | None, view: str | None) -> dict[str, Any]:

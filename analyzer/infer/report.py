@@ -8,6 +8,7 @@ import msgspec
 
 from analyzer import __version__
 from analyzer.assemble.facts import facts_of
+from analyzer.expressions import re
 from analyzer.infer.certainty import LIKELY, NEAR, contested
 from analyzer.infer.engine import Judged, Outcome, _voices, places_of, problem_values, told, values_of
 from analyzer.infer.explain import first_captures, next_captures, open_rules
@@ -209,7 +210,7 @@ def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, book: Rul
         values = {**told(o, judged.case), **values}
     for o in reversed(voices):
         values |= {name: v for name, path in o.rule.names.items() if (v := look_up(path, values_of(o, judged.case)))}
-    side = view or p.view or _SIDE.get(fault.fixed_by, "sending")
+    side = view or _side_of(p, fault)
     title, summary = fill(fault.title, values), fill(fault.summary, values)
     return r.Diagnosis(
         fault=fault.fault,
@@ -230,6 +231,23 @@ def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, book: Rul
         count=p.count,
         since=p.time,
     )
+
+
+_ON_THIS_MACHINE = re.compile(r"(?i)127\.[0-9.]+$|::1$|localhost(?:\.localdomain)?\.?$")
+_NAMED_IN_BANNER = re.compile(r"(?i)\b(postfix|exim|sendmail|opensmtpd|dovecot)\b")
+
+
+def _side_of(p: Problem, fault: Fault) -> str:
+    """On which side the reader stands.  Who tests the server of his own machine runs it."""
+    if p.view == "sending" and fault.fixed_by == "receiver" and _ON_THIS_MACHINE.match(p.server_ip or p.server or ""):
+        return "receiving"
+    return p.view or _SIDE.get(fault.fixed_by, "sending")
+
+
+def _software(p: Problem, side: str) -> str | None:
+    """The reader's software: the server's own is told by its greeting, where no log of it is shown."""
+    named = _NAMED_IN_BANNER.search(p.banner or "") if side == "receiving" else None
+    return p.software or (named[1].lower() if named else None)
 
 
 def _evidence(p: Problem, voices: Sequence[Outcome], judged: Judged, lines: _Lines) -> tuple[r.Evidence, ...]:
@@ -254,7 +272,7 @@ def _steps(fault: Fault, p: Problem, side: str, values: dict[str, Any], voices: 
 
     Where the software is not known, the fault's steps are those that hold for any.
     """
-    have = {side, p.software or ""}
+    have = {side, _software(p, side) or ""}
     theirs = [s for o in voices for s in o.rule.steps if all(w in have for w in s.for_)]
     fits = [s for s in fault.steps if all(w in have for w in s.for_)]
     if not fits:

@@ -70,6 +70,7 @@ class Dialogue(msgspec.Struct, frozen=True, kw_only=True):
     extensions: tuple[str, ...] | None = None
     tls: str | None = None  # yes | failed | None
     tls_first: str | None = None  # yes: the client was told to speak TLS from the first byte on; no: in the clear, at first
+    ahead: str | None = None  # yes: the client did not wait for the greeting: what it sent came out of a pipe
     authenticated: str | None = None  # yes | failed
     mail_from: str | None = None
     rcpt_to: tuple[str, ...] = ()
@@ -225,6 +226,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     user: str | None = None
     tls: str | None = None
     tls_first: str | None = None
+    ahead: str | None = None
     authenticated: str | None = None
     time: str | None = None
     waited: float | None = None  # seconds: for how long the message had waited, or from the first to the last of these events

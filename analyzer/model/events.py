@@ -39,6 +39,7 @@ class Dial(Event, frozen=True, tag="dial"):
     port: int | None = None
     tls_first: str | None = None  # yes: the client speaks TLS from the first byte on; no: in the clear, at first
     typed: str | None = None  # yes: the command as somebody typed it
+    ahead: str | None = None  # yes: what is sent comes out of a pipe, and so before the server has greeted
 
 
 class Connected(Event, frozen=True, tag="connected"):

@@ -28,3 +28,32 @@ def test_the_next_address_of_one_host_belongs_to_the_same_connection(book, forma
     )
     report = diagnose([Source("x", text.encode())], book, formats)
     assert report.verdict == "healthy"
+
+
+CURL = (
+    "*   Trying 192.0.2.25:25...\n* Connected to mx.example.net (192.0.2.25) port 25\n< 220 mx.example.net ESMTP\n> EHLO pc\n< 250 mx.example.net\n"
+    "> MAIL FROM:<a@example.org>\n< 250 2.1.0 Ok\n> RCPT TO:<b@example.net>\n< 250 2.1.5 Ok\n> DATA\n* response reading failed (errno: 0)\n> QUIT\n"
+    "* response reading failed (errno: 0)\n* Closing connection\n"
+)
+
+
+def test_a_quit_said_into_a_closed_connection_hides_no_hang_up(book, formats):
+    report = diagnose([Source("x", CURL.encode())], book, formats)
+    assert report.verdict == "faulty"
+
+
+TRACEBACK = (
+    'Traceback (most recent call last):\n  File "/usr/lib/python3.11/smtplib.py", line 398, in getreply\n    line = self.file.readline(_MAXLINE + 1)\n'
+    "TimeoutError: timed out\n\nDuring handling of the above exception, another exception occurred:\n\nTraceback (most recent call last):\n"
+    '  File "send.py", line 3, in <module>\n    s.sendmail(a, b, c)\n  File "/usr/lib/python3.11/smtplib.py", line {line}, in {step}\n'
+    "    (code, msg) = self.getreply()\n"
+    "smtplib.SMTPServerDisconnected: Connection unexpectedly closed: timed out\n"
+)
+
+
+def test_a_traceback_tells_at_which_step_a_reply_was_waited_for(book, formats):
+    found = {}
+    for step in ("connect", "rcpt"):
+        report = diagnose([Source("x", TRACEBACK.format(line=554, step=step).encode())], book, formats)
+        found[step] = report.diagnoses[0].fault
+    assert found == {"connect": "no-greeting", "rcpt": "dialogue-timed-out"}

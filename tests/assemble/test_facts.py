@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from analyzer.assemble.dialled import dialled_in
 from analyzer.diagnose import diagnose
 from analyzer.model.capture import Source
 
@@ -41,3 +42,35 @@ Nov 23 10:00:31 mx postfix/smtp[71]: connect to mx2.example.net[192.0.2.27]:25: 
 """
     facts = diagnose([Source("x", text.encode())], book, formats).facts
     assert (facts["server"], facts.get("server_ip")) == ("mail.example.org", None)
+
+
+ERRORS = {
+    "dial tcp 192.0.2.25:587: connect: connection refused": (None, "192.0.2.25", 587),
+    "Error: connect ECONNREFUSED 127.0.1.1:465": (None, "127.0.1.1", 465),
+    "Couldn't connect to host, port: smtp.example.net, 465; timeout 10000": ("smtp.example.net", None, 465),
+    '"\'require_tls\' is true (default) but \\"localhost:25\\" does not advertise the STARTTLS extension"': ("localhost", None, 25),
+    'Connection could not be established with host "ssl://smtp.example.net:465": stream_socket_client()': ("smtp.example.net", None, 465),
+    "getaddrinfo ENOTFOUND smtp.exanple.net": ("smtp.exanple.net", None, None),
+    "dial tcp: lookup smtp.example.net on 127.0.0.11:53: no such host": ("smtp.example.net", None, None),
+    "x509: certificate is valid for *.example.com, example.com, not mail.example.org": ("mail.example.org", None, None),
+    'Failed to connect to mailserver at "localhost" port 25': ("localhost", None, 25),
+    "SSL_connect returned=1 errno=0 peeraddr=[2001:db8::25]:587 state=error": (None, "2001:db8::25", 587),
+    "2026-11-23 10:00:01.250 caller=notify.go:332 err=EOF": (None, None, None),
+    "connection timed out": (None, None, None),
+}
+
+
+@pytest.mark.parametrize("text", ERRORS)
+def test_the_server_that_an_error_names(text):
+    assert tuple(dialled_in(text)) == ERRORS[text]
+
+
+def test_settings_beside_an_error_tell_the_server(book, formats):
+    text = '[smtp]\nenabled = true\nhost = smtp.example.net:465\n;user =\n\nmsg="Failed to send alert notification email" error=EOF\n'
+    facts = diagnose([Source("x", text.encode())], book, formats).facts
+    assert (facts.get("server"), facts.get("port")) == ("smtp.example.net", 465)
+
+
+def test_a_database_is_no_mail_server(book, formats):
+    text = "DB_HOST=db.example.net\nDB_PORT=3306\nhost: db.example.net\n\nExpected response code 250 but got an empty response\n"
+    assert diagnose([Source("x", text.encode())], book, formats).facts.get("server") is None

@@ -403,3 +403,11 @@ def test_a_trace_that_ends_in_nothing_rests_on_its_last_server(book, formats):
     report = diagnose([Source("x", "\n".join(TRACE).encode())], book, formats)
     assert report.diagnoses[0].fault == "lame-delegation"
     assert [e.line for e in report.diagnoses[0].evidence] == [len(TRACE)]
+
+
+def test_short_answers_of_several_names_are_told_apart_by_what_they_are(book, formats):
+    texts = (
+        '$ dig +short TXT _mta-sts.example.org _smtp._tls.example.org\n"v=STSv1; id=20261101000000Z;"\n"v=TLSRPTv1; rua=mailto:t@example.org"\n',
+        '10 mx.example.org.\n"v=spf1 mx -all"\n10 mx.example.net.\n"v=spf1 mx -all"\n',
+    )
+    assert [diagnose([Source("x", text.encode())], book, formats).verdict for text in texts] == ["healthy", "healthy"]
