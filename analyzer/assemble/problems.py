@@ -291,7 +291,8 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
             return [Problem(kind="timeout", stage=after, by="server", answered=d.closed.answered, places=places, **common)]
         # Said into a connection that is gone already, QUIT is no leave-taking.
         left = any(e.to == "QUIT" and (e.code or e.places[0] < d.closed.places[0]) for e in d.exchanges)
-        gave_up = d.closed.by == "client" and (open_ or not d.exchanges) and not left
+        due = any(e.places[0] < d.closed.places[0] for e in open_)
+        gave_up = d.closed.by == "client" and (due or not d.exchanges) and not left
         if gave_up and after == GREETING and d.tls == "yes" and d.tls_first != "yes":
             return []  # TLS was begun in the dialogue, so there was a greeting; it was only not copied
         if gave_up:  # the person left while an answer was still due

@@ -13,6 +13,7 @@ from analyzer.infer.engine import Judged, judge, places_of
 from analyzer.model.capture import Source
 from analyzer.model.case import Case, Problem
 from analyzer.model.place import Mistake, Place
+from analyzer.model.rule import Known
 
 if TYPE_CHECKING:
     from analyzer.model.rule import Example, Rule, RuleBook
@@ -53,6 +54,8 @@ def problem_of_reply(text: str, rule: Rule | None = None) -> Problem:
         value = getattr(condition, "value", None)
         if value is None and getattr(condition, "of", None):
             value = getattr(condition.of[0], "value", None)  # type: ignore[union-attr]
+        if isinstance(condition, Known) and condition.known:
+            value = "shown"
         if (name not in {"", "text"} and value is not None and fields.get(name) is None) or (name == "kind" and value is not None):
             fields[name] = value
     first = (code[1] if code else (enhanced[1] if enhanced else ""))[:1]

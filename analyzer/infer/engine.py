@@ -194,6 +194,8 @@ def _speaks_so(problem: Problem, rule: Rule) -> bool:
     if own not in _MTAS or problem.severity == "info" or " said: " in (problem.text or "").lower():  # a remark hands on another's words
         return True
     head = (rule.dialect or "").partition("-")[0]
+    if problem.kind == "delivery-failure":
+        return head == own or head not in _MTAS
     return rule.tier == _SOFTWARE_TIER and (head == own or head not in _MTAS | {"bounces", "others"})
 
 
