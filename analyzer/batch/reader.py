@@ -147,7 +147,7 @@ class Reader:
             self._of[program] = tuple(
                 i
                 for i, f in enumerate(self.logs)
-                if (f.header.over == "text" if program is None else program.islower() and f.takes(program))
+                if (f.header.over == "text" if program is None else program.partition("(")[0].islower() and f.takes(program))
             )
         return self._of[program]
 
