@@ -562,6 +562,8 @@ class _Reader:
             groups = _pasted_report(kept)
             original = original or _returned(body[len(kept) :])
         self.envelope_sender = next((g["x-postfix-sender"].partition(";")[2] for g in groups if "x-postfix-sender" in g), None)
+        if self.envelope_sender is None and (given := next((m for text in self._texts() if (m := _GIVEN.search(text))), None)):
+            self.envelope_sender = given[1]
         reports = [
             _report(g)
             for g in groups
@@ -656,6 +658,7 @@ class _Reader:
         )
 
 
+_GIVEN = re.compile(r"(?im)^>>> MAIL FROM: ?<([^<>\s]{1,320}@[^<>\s]{1,255})>")  # Sendmail's transcript of the session
 _SENTENCE = re.compile(r"(?<=[.!?\u3002])\s+")
 _ANSWERED = "answered by a program"
 
