@@ -31,6 +31,7 @@ LEAST_FAULTY = 0.5
 _MOST_EVIDENCE = 12
 _MOST_STEPS = 7
 _LONGEST_LINE = 400
+_FATAL = frozenset({"fatal", "panic"})
 _KIND_ORDER = {"cause": 0, "echo": 1, "consequence": 2}
 _SIDE = {"sender": "sending", "user": "sending", "receiver": "receiving"}
 
@@ -143,6 +144,7 @@ def _diagnoses(judged: Judged, live: Sequence[int], book: RuleBook, lines: _Line
             old = best.get(fault, (0.0, index, 0))
             explains = old[2] + (1 if share >= LEAST_SHOWN else 0)
             best[fault] = (share, index, explains) if share > old[0] else (old[0], old[1], explains)
+    urgent = {f for i in live if judged.case.problems[i].severity in _FATAL for f, s in judged.beliefs[i].shares if s >= LEAST_SHOWN}
     causes = any(s >= LEAST_FAULTY and book.faults[f].kind != "consequence" for f, (s, _, _) in best.items() if f in book.faults)
 
     def behind(index: int) -> int:
@@ -155,16 +157,14 @@ def _diagnoses(judged: Judged, live: Sequence[int], book: RuleBook, lines: _Line
         fault, (share, index, explains) = item
         known = book.faults.get(fault)
         kind = known.kind if known else "cause"
-        problem: Problem = judged.case.problems[index]
         late = causes and kind == "consequence"
         aside = behind(index) if behind(index) > sure else 0
         stranger = aside == 1
-        fatal = problem.severity in {"fatal", "panic"}
         return (
             stranger,
             late,
             aside,
-            not fatal,
+            fault not in urgent,
             -round(share, 1),
             _KIND_ORDER.get(kind, 0),
             -explains,
