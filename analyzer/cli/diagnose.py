@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("files", nargs="*", metavar="FILE", help="captures; all of them are one case; - is standard input")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="captures, or a folder of them; all are one case; - is standard input")
     parser.add_argument("-f", "--format", choices=FORMATS, default="text")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the report to FILE")
     parser.add_argument("--point-of-view", choices=("sending", "receiving"), help="on whose side you are; else taken from the capture")

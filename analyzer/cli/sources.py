@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import argparse
 
 MOST_BYTES = 256 * 1024 * 1024
+MOST_FILES = 200  # of a folder
 MOST_LINES = 250_000  # of one case: a minute, and a gigabyte
 
 
@@ -28,7 +29,20 @@ def sources(names: list[str]) -> list[Source]:
         if sys.stdin is not None and sys.stdin.isatty():
             print("mailwhy: paste the capture, then press Ctrl-D", file=sys.stderr)
         names = ["-"]
-    return [_source(name) for name in names]
+    return [_source(file) for name in names for file in _files(name)]
+
+
+def _files(name: str) -> list[str]:
+    """*name*, or the files of the folder that it is, in order: bounces that were saved one by one."""
+    if name == "-" or not os.path.isdir(name):
+        return [name]
+    try:
+        found = sorted(e.path for e in os.scandir(name) if e.is_file() and not e.name.startswith("."))
+    except OSError as error:
+        raise UnreadableInput(f"{name}: {error.strerror}") from None
+    if not 0 < len(found) <= MOST_FILES:
+        raise UnreadableInput(f"{name}: is a folder of {len(found)} files; name those of one case, or use `mailwhy batch {name}` for logs")
+    return found
 
 
 def _source(name: str) -> Source:
@@ -38,8 +52,6 @@ def _source(name: str) -> Source:
             if sys.stdin is None:
                 raise UnreadableInput("standard input is closed")
             data = sys.stdin.buffer.read(MOST_BYTES + 1)
-        elif os.path.isdir(name):
-            raise UnreadableInput(f"{name}: is a folder; name its files, or use `mailwhy batch {name}` for logs")
         else:
             with open(name, "rb") as file:  # a device or a pipe does not say how long it is
                 data = file.read(MOST_BYTES + 1)

@@ -39,7 +39,7 @@ def test_nothing_recognised_is_3():
     assert mailwhy("-", data=b"").returncode == 3
 
 
-@pytest.mark.parametrize("name", ["/nonexistent/file", str(ROOT)])
+@pytest.mark.parametrize("name", ["/nonexistent/file", str(SAMPLES / "lab")])
 def test_unreadable_input_is_one_line_and_2(name):
     done = mailwhy(name)
     assert done.returncode == 2
@@ -139,3 +139,23 @@ def test_why_not_names_the_line():
     assert done.returncode == 0
     assert b"greeting-refused" in done.stdout
     assert mailwhy("why-not", "greting-refused", data=b"").returncode == 2
+
+
+def test_a_folder_of_bounces_is_one_case(tmp_path):
+    for n, name in enumerate(["rfc3464-delayed.eml", "qmail-no-host.eml"]):
+        (tmp_path / f"{n}.eml").write_bytes((SAMPLES / "bounce" / name).read_bytes())
+    (tmp_path / ".hidden").write_text("220 mx.example.net ESMTP\n")
+    done = mailwhy("-f", "json", str(tmp_path))
+    report = json.loads(done.stdout)
+    assert [Path(name).name for name in report["sources"]] == ["0.eml", "1.eml"]
+    assert report["verdict"] == "faulty"
+
+
+@pytest.mark.parametrize("count", [0, 201])
+def test_a_folder_that_is_no_case_is_told(tmp_path, count):
+    for n in range(count):
+        (tmp_path / f"{n}.log").touch()
+    done = mailwhy(str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1
+    assert f"is a folder of {count} files".encode() in done.stderr
