@@ -117,7 +117,6 @@ def test_a_transcript_tells_recipients_apart() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        HUMAN.format(subject="Out of office", more="Auto-Submitted: auto-replied", text="I am away. 550 5.1.1 is my number."),
         HUMAN.format(subject="Re: Undelivered Mail Returned to Sender", more="", text="bob@example.net:\n550 5.1.1 means that I left."),
         HUMAN.format(
             subject="Numbers",
@@ -127,12 +126,13 @@ def test_a_transcript_tells_recipients_apart() -> None:
     ],
 )
 def test_people_are_no_mail_systems(text: str) -> None:
-    assert not [a for a in attempts(text) if a.status != "sent"]
+    assert attempts(text) == []
 
 
 @pytest.mark.parametrize(
     ("text", "status"),
     [
+        ("I am away. 550 5.1.1 is my number.", "sent"),
         ("I have left for vacation. My old number is no longer valid.", "sent"),
         ("Bob has left the company. Write to carol@example.net.", "bounced"),
         ("Ich bin nicht mehr erreichbar bis Montag.", "sent"),

@@ -295,7 +295,7 @@ def _connected_after_all(p: Problem, dialogues: Sequence[Dialogue], typed: Mappi
         d.connected == "yes"
         and d.places > p.places
         and d.server in {p.server, None}
-        and (d.port is None or d.port == (p.port or d.port))
+        and not (p.port and d.port and p.port != d.port)  # a port that answers says nothing of another one
         and not _other_family(p, d)
         and not (d.server is None and p.server_ip and d.server_ip and p.server_ip != d.server_ip)  # two addresses, dialled by hand
         and not _elsewhere(p, d, typed)

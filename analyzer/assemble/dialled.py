@@ -36,12 +36,14 @@ _SHAPES = tuple(
 _SOURCE = re.compile(r"(?i)\.(?:go|py|js|mjs|cjs|ts|rb|php|java|cs|rs|c|cc|cpp|pm|pl|kt|scala|ex|exs|conf|cfg|yaml|yml|ini)$")
 _RESOLVER_PORT = 53
 _LAST_PORT = 65535
+_MOST_SAID = 4000  # characters
 
 
 def dialled_in(text: str | None) -> Dialled:
     """The server that the error *text* names, as far as it does."""
-    for shape in _SHAPES if text else ():
-        for found in shape.finditer((text or "")[:4000]):
+    said = (text or "")[:_MOST_SAID]
+    for shape in _SHAPES:
+        for found in shape.finditer(said):
             named = _dialled(found["host"], found.groupdict().get("port"))
             if named is not None:
                 return named

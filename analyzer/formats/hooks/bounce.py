@@ -403,6 +403,7 @@ class _Reader:
     def __init__(self, segment: Segment, fmt: Format) -> None:
         self.source = segment.source
         self.fmt = fmt
+        self._seen: tuple[Message, list[str]] | None = None  # what a reader sees of which message
         quoted = sum(1 for line in segment.lines[:12] if _QUOTE.match(line.text)) > min(len(segment.lines), 12) // 2
         lines = segment.lines
         self.lines = tuple(_in_english(_unquoted(lines) if quoted else _lightly_unquoted(lines), fmt))
@@ -524,7 +525,12 @@ class _Reader:
             yield part
 
     def _texts(self) -> list[str]:
-        """What a reader sees of the report: its text parts, not those of the message returned."""
+        """What a reader sees of the report: its text parts, not those of the message returned.  Decoded once for each message."""
+        if self._seen is None or self._seen[0] is not self.message:
+            self._seen = self.message, self._visible()
+        return self._seen[1]
+
+    def _visible(self) -> list[str]:
         found: list[str] = []
         for part in self._parts():
             kind = part.get_content_type()
