@@ -36,7 +36,7 @@ def _certificate(events: Sequence[Event]) -> Certificate:
         values |= {"verify_code": bad.verify_code, "verify_text": bad.verify_text}
         where["verify_code"] = where["verify_text"] = (bad.place,)
     names = tuple(dict.fromkeys(e.name for e in leaf if e.name))
-    server, port = _asked(events)
+    asked = next((e for e in events if isinstance(e, Fact | Dial) and e.server), None)
     sent = [e for e in shown if e.sent]
     if sent and "issuer" in values:
         values["alone"] = "yes" if len(sent) == 1 and sent[0].subject != values["issuer"] else "no"
@@ -45,14 +45,9 @@ def _certificate(events: Sequence[Event]) -> Certificate:
         places=tuple(e.place for e in shown),
         where=where,
         complete=bool(checks),
-        server=next((e.server for e in shown if e.server), None) or server,
-        port=port,
+        server=next((e.server for e in shown if e.server), asked.server if asked else None),
+        port=asked.port if asked else None,
+        tls_first=asked.tls_first if isinstance(asked, Dial) else None,
         names=names,
         **values,  # type: ignore[arg-type]
     )
-
-
-def _asked(events: Sequence[Event]) -> tuple[str | None, int | None]:
-    """The server that was dialled, and its port."""
-    told = [e for e in events if isinstance(e, Fact | Dial) and e.server]
-    return next(((e.server, e.port) for e in told), (None, None))

@@ -53,13 +53,13 @@ _BLANKS = {  # in a letter, what the reader has to fill in
 _LONGEST = 300
 _HIGHEST = 32_767  # ports above are those of clients
 # What options of swaks and openssl the server's port asks for.
-_OF_PORT: dict[str, Callable[[Any], str | None]] = {
-    "other_port": lambda port: (
-        None if not isinstance(port, int) or port == 25 or port > _HIGHEST else f"{port} --tlsc" if port == _TLS_FIRST else str(port)
+_OF_PORT: dict[str, Callable[[Any, bool], str | None]] = {
+    "other_port": lambda port, tls_first: (
+        None if not isinstance(port, int) or port == 25 or port > _HIGHEST else f"{port} --tlsc" if tls_first else str(port)
     ),
-    "starttls": lambda port: None if port == _TLS_FIRST else "-starttls smtp",
+    "starttls": lambda _, tls_first: None if tls_first else "-starttls smtp",
 }
-_TLS_FIRST = 465
+_TLS_FIRST = 465  # where TLS comes first, unless a session on another port did so
 _ASIDE = re.compile(r" \(((?:\{\{[^{}]{1,60}\}\}(?:, )?){1,4})\)")  # " ({{ server_ip }}, {{ helo }})"
 
 
@@ -104,7 +104,8 @@ def _aside(names: str, values: Mapping[str, Any]) -> str:
 def look_up(path: str, values: Mapping[str, Any]) -> str | None:
     """The value at the dotted *path* in words, or None where it is not known."""
     if path in _OF_PORT:
-        return _OF_PORT[path](values.get("port"))
+        port = values.get("port")
+        return _OF_PORT[path](port, port == _TLS_FIRST or values.get("tls_first") == "yes")
     value: Any = values
     for name in path.split("."):
         value = value.get(name) if hasattr(value, "get") else getattr(value, name, None)

@@ -120,6 +120,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool = False
     server: str | None = None  # the one asked
     port: int | None = None
+    tls_first: str | None = None  # yes: TLS was spoken from the first byte on
     subject: str | None = None
     issuer: str | None = None
     alone: str | None = None  # "yes": the server sent its own certificate, issued by another one, and none beside
