@@ -7,7 +7,7 @@ DEMO   := samples/mixed/closed-after-mail-from-listed.txt
 
 .PHONY: setup demo test check bench lab docs clean
 setup: $(STAMP)
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml hatch_build.py analyzer/batch/sift.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	$(BIN)/python -m compileall -q analyzer   # also where PYTHONDONTWRITEBYTECODE is set: a start compiles nothing

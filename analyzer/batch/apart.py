@@ -42,8 +42,8 @@ class Part(msgspec.Struct, frozen=True):
 class Apart:
     """What stands between stamp and words of lines, host and program, tells who reads them; learnt as lines come."""
 
-    def __init__(self, reader: Reader) -> None:
-        self.reader = reader
+    def __init__(self, reader: Reader, *, fast: bool = True) -> None:
+        self.reader, self.fast = reader, fast
         self._formats: dict[bytes, Formats | None] = {b"": None}  # by host and program; None where the line must be looked at
         self._heads: dict[Formats, Heads] = {}
 
@@ -53,7 +53,7 @@ class Apart:
         formats = self._of(found[1], line_from(block, 0)) if found else None
         if formats is None:
             return None
-        if formats and (heads := self._heads.setdefault(formats, Heads(self.reader))).known(block, formats):
+        if formats and (heads := self._heads.setdefault(formats, Heads(self.reader, fast=self.fast))).known(block, formats):
             return iter([Part(formats, block, heads.host, offset.__add__)])
         tags = _HEADS.findall(b"\n" + block)
         if tags.count(b"") * _FEW > len(tags) + _FEW:

@@ -8,6 +8,7 @@ import msgspec
 
 from analyzer.batch.deliveries import token
 from analyzer.batch.net import Finder
+from analyzer.batch.sift import SHORT_ID, anchored
 from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
 from analyzer.expressions import re
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from analyzer.batch.scan import Knowledge
     from analyzer.batch.tally import Task
 
-_SHORT_ID = 8
 _IDS = re.compile(rb"[0-9A-Za-z-]{5,24}")
 Order = tuple[float, int, int]  # time, source, offset: the order of lines over all logs
 _LATER = (1 << 62, 0, b"")
@@ -82,7 +82,7 @@ class Search:
         """The queue id that stands behind such a mark."""
         mark = self.marks[which] or b""
         at = block.find(mark, stop, stop + 600) + len(mark)
-        return block[at : at + _SHORT_ID]
+        return block[at : at + SHORT_ID]
 
     def rows(self, block: bytes, names: frozenset[bytes], tails: frozenset[bytes], width: int) -> list[tuple[int, int, int]]:
         """Where a line may be of interest: the anchors with an id of *tails* before them, and most of the others."""
@@ -90,7 +90,7 @@ class Search:
         gaps, anchors = self.gaps, self.anchors
         if b"" in self.marks:
             marks = self.marks
-            hits = [h for h in hits if marks[h[0]] != b"" or block[h[2] : h[2] + _SHORT_ID] in names]
+            hits = [h for h in hits if marks[h[0]] != b"" or block[h[2] : h[2] + SHORT_ID] in names]
         if not anchors:
             return hits
         if len(set(gaps)) == 1:
@@ -121,12 +121,14 @@ def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[
     tails = frozenset(n[-width:] for n in names)
     whole = tuple(sorted({i.rpartition(b" ")[2] for i in sought.whole}))
     search = Search(knowledge, sought.formats, whole, task)
+    fast = anchored(search, names, tails, width) if task.use_automaton and names else None
     reading = _Reading(found, sought, knowledge, task, names)
     wanted = sorted(o for s, o in sought.samples if s == task.source)
     for offset, block in blocks(task.item, task.start, task.end, task.size, []):
         first = sought.before.get((task.source, offset), 0) + 1
         if names:
-            reading.block(search, offset, block, search.rows(block, names, tails, width), Numbers(block, first))
+            rows = search.rows(block, names, tails, width) if fast is None or len(block) >> 31 else fast.rows(block)
+            reading.block(search, offset, block, rows, Numbers(block, first))
         numbers = Numbers(block, first)
         while wanted and wanted[0] < offset + len(block):
             at = wanted.pop(0)
@@ -189,7 +191,7 @@ class _Reading:
     def holds_id(self, line: bytes) -> bool:
         """Whether one of the queue ids stands somewhere in *line*."""
         words = _IDS.findall(line[:1000])
-        return not self.names.isdisjoint(words) or not self.names.isdisjoint([w[:_SHORT_ID] for w in words])
+        return not self.names.isdisjoint(words) or not self.names.isdisjoint([w[:SHORT_ID] for w in words])
 
     def by_lanes(self, lanes: Lanes, offset: int, rows: list[Row]) -> list[Row]:
         """The *rows* of lines that *lanes* do not take."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from analyzer.batch import sift
 from analyzer.batch.deliveries import line_from
 from analyzer.expressions import re
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from analyzer.batch.reader import Reader
 
@@ -47,21 +48,23 @@ def other_than(texts: Collection[bytes]) -> bytes | None:
 class Heads:
     """The heads of a range's lines, learnt as they come."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, *, fast: bool = True) -> None:
         self.reader = reader
         self.host: bytes | None = None  # of all lines of the block last asked about, where they have the same
         self._hosts: set[bytes] = set()
         self._known: set[bytes] = set()
         self._stamp = 0
-        self._search: Any = None
+        self._search: Callable[[bytes, int], int] = lambda _block, _at: -1
+        self._fast = fast and sift.compiled()
 
     def known(self, block: bytes, formats: tuple[int, ...]) -> bool:
         """Whether all lines of *block* have heads that are known, and what has such is read by *formats*, which are always the same."""
         self.host = None
         if not block.startswith(tuple(self._known), self._stamp) and not self._learn(line_from(block, 0), formats):
             return False
-        while found := self._search.search(block):
-            if not self._learn(line_from(block, found.start() + 1), formats):
+        at = 0
+        while (at := self._search(block, at)) >= 0:
+            if not self._learn(line_from(block, at), formats):
                 return False
         self.host = next(iter(self._hosts)) if len(self._hosts) == 1 else None
         return True
@@ -87,7 +90,19 @@ class Heads:
         self._known.add(text)
         self._hosts.add(head.host)
         self._stamp = at
+        self._search = self._searching(line[:1].isalpha())
+        return True
+
+    def _searching(self, months: bool) -> Callable[[bytes, int], int]:
+        """What finds, from where a line begins, the first line that has none of the known heads; the very first may be left out."""
+        if self._fast:
+            return sift.Heads(self._known, self._stamp, b"AZ" if months else b"22").search
         other = other_than(self._known)
         assert other is not None
-        self._search = linear(rb"\n(?:[^%b\n]|[^\n]{%d}%b)" % (b"A-Z" if line[:1].isalpha() else b"2", at, other))
-        return True
+        search = linear(rb"\n(?:[^%b\n]|[^\n]{%d}%b)" % (b"A-Z" if months else b"2", self._stamp, other)).search
+
+        def found(block: bytes, at: int) -> int:
+            other = search(block, max(0, at - 1))
+            return -1 if other is None else int(other.start()) + 1
+
+        return found

@@ -7,6 +7,7 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from analyzer.batch import sift
 from analyzer.batch.deliveries import line_from, way_of
 from analyzer.batch.heads import linear, other_than
 from analyzer.batch.needles import ARRIVED, FAIL, INFO, OWN_STAMPS, QUIET, SENT, WEAK, Part, has_own_line, has_own_stamp, merged
@@ -152,13 +153,13 @@ class Net:
         known = [t for p in parts if p.needles.own for t in p.needles.of(ARRIVED, SENT, QUIET)]
         self.quiet = [t for t in known if t not in first]
         self._unknown = compiled(_NO_KNOWN.replace(b"%b", b"|".join(map(re.escape, known)))) if known else None
+        self._known = (sift.behind_lengths(known), len(known)) if automaton and known and sift.compiled() else (None, 0)
         self._ways = other_than([b" " + t for t in known]) if known else None
         self._forms: dict[bytes, Any] = {}
 
-    def find(self, block: bytes) -> tuple[Hits, Hits, list[int]]:
-        """What `Awake.find` finds, where all lines of *block* are known to be of this net's formats."""
-        unknown = [b for b in self.not_known(block) or () if has_own_stamp(block, b + 1)]
-        return self.healthy.find(block), self.failing.find(block) + self.names.find(block), unknown
+    def unknown(self, block: bytes) -> list[int]:
+        """What `Awake.look` finds, where all lines of *block* are known to be of this net's formats."""
+        return [b for b in self.not_known(block) or () if has_own_stamp(block, b + 1)]
 
     def not_known(self, block: bytes) -> list[int] | None:
         """Before which lines of *block* these are: without a format's own stamp and something known that says what they are.
@@ -167,6 +168,9 @@ class Net:
         """
         if self._unknown is None:
             return None
+        if (known := self._known[0]) is not None:
+            match, strange = self._unknown.match, sift.strange_lines(block, known, self._known[1])
+            return [begin - 1 for begin in strange if (match(block, begin - 1) if begin else match(b"\n" + line_from(block, 0)))]
         first = [-1] if self._unknown.match(b"\n" + line_from(block, 0)) else []
         form = next((f for f in _FORMS if f.match(block)), None)
         if form is None or self._ways is None:
@@ -227,9 +231,9 @@ class Awake:
         net = self.k.net(self.on, tuple(sorted(t for t, (_, f) in of.items() if f)), automaton=self.automaton)
         return of, own, net, [t for t in of if t in net.needles.texts]
 
-    def find(self, block: bytes) -> tuple[Hits, Hits, list[int]]:
-        """Where *block* holds one of the texts of all formats of which it has lines: those of healthy lines, and the others; and
-        before which lines with a format's own stamp nothing is known that says that they need not be read.
+    def look(self, block: bytes) -> tuple[Hits, list[int]]:
+        """Where *block* names programs that are still asleep; and before which lines with a format's own stamp nothing is known that
+        says that they need not be read.
         """
         if not self.dated and block.startswith(b"20"):
             self.dated = True
@@ -241,7 +245,7 @@ class Awake:
                 continue
             unknown = [b for b in strange or () if has_own_stamp(block, b + 1)]
             if not self._wake_by_lines(block, unknown):
-                return self.net.healthy.find(block), self.net.failing.find(block) + names, unknown
+                return names, unknown
 
     def _names(self, block: bytes, strange: list[int] | None) -> Hits | None:
         """Where *block* names programs, but for lines of which it is known what they are; None where formats were woken by that."""

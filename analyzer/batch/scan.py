@@ -20,6 +20,7 @@ from analyzer.batch.lanes import WITH_LANES, Lanes, Taken, Told, loosely, withou
 from analyzer.batch.needles import ARRIVED, EXPIRED, SENT, arrival, parts_of
 from analyzer.batch.net import ARRIVED_LETTER, NOT_TOLD, Awake, Net, told_apart
 from analyzer.batch.reader import Read, Reader, failed
+from analyzer.batch.sift import Sieve, count_lines, sieve_of
 from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
 from analyzer.batch.tally import SKETCH, Group, Key, Sent, Tally, Task, Wanted, least_of, put
@@ -135,7 +136,7 @@ def scan(task: Task, knowledge: Knowledge, progress: Callable[[int, int], None] 
     """What the range of *task* tells; added to *tally*, where given, which also holds what is known when this is interrupted."""
     tally = Tally() if tally is None else tally
     counter = Counter_(tally, task, knowledge)
-    apart, awake = Apart(knowledge.reader), Awake(knowledge, automaton=task.use_automaton)
+    apart, awake = Apart(knowledge.reader, fast=task.use_automaton), Awake(knowledge, automaton=task.use_automaton)
     try:
         for offset, block in blocks(task.item, task.start, task.end, task.size, tally.notes):
             with whole():
@@ -152,16 +153,16 @@ def _count(counter: Counter_, apart: Apart, awake: Awake, offset: int, block: by
     tally, task = counter.tally, counter.task
     before = counter.failures
     if (parts := apart.parts(offset, block)) is None:
-        hits, others, unknown = awake.find(block)
+        names, unknown = awake.look(block)
         counter.begin(awake.on, None)
-        counter.hits(offset.__add__, block, awake.net, hits, others, unknown)
+        counter.block(offset.__add__, block, awake.net, names, unknown)
     else:
         for part in parts:
             net = counter.k.net(frozenset(part.formats), (), automaton=task.use_automaton)
             tally.formats.update(part.formats)
             counter.begin(part.formats, part.host)
-            counter.hits(part.place, part.block, net, *net.find(part.block))
-    tally.blocks[task.source, offset] = lines = block.count(b"\n") + (not block.endswith(b"\n"))
+            counter.block(part.place, part.block, net, None, net.unknown(part.block))
+    tally.blocks[task.source, offset] = lines = count_lines(block) + (not block.endswith(b"\n"))
     tally.lines += lines
     tally.bytes += len(block)
     tail = block[block.rfind(b"\n", 0, -1) + 1 :].rstrip(b"\r\n")
@@ -195,6 +196,7 @@ class Counter_:  # noqa: N801
         self.placed = 0  # of the failures
         self.counted: dict[tuple[Way, bytes | None], Counter[Any]] = {}
         self.one_host: bytes | None = None  # of all lines of the block, where that is known
+        self.sieves: dict[Net, Sieve | None] = {}
         self.stamp, self.time = b"", self.clock.seconds(b"")
 
     def close(self) -> None:
@@ -210,6 +212,39 @@ class Counter_:  # noqa: N801
         self.one_host = host
         if self.fast:
             self.lanes = [lanes for i in sorted(formats) if (lanes := self.k.lanes(i)) is not None]
+
+    def block(self, place: Callable[[int], int], block: bytes, net: Net, names: Hits | None, unknown: list[int]) -> None:
+        """The lines of a block that *net* is for; *place* tells where they stand in the log.
+
+        *names*: where it names other formats' programs, and programs of which a line may have to be read, if that is known;
+        *unknown*: before which lines nothing is that says what they are.
+        """
+        if net not in self.sieves:
+            self.sieves[net] = sieve_of(net) if self.task.use_automaton and not self.filtered else None
+        sieve = self.sieves[net]
+        if sieve is None or len(block) >> 31:
+            others = net.failing.find(block) + (net.names.find(block) if names is None else names)
+            self.hits(place, block, net, net.healthy.find(block), others, unknown)
+            return
+        if len(sieve.told) > _MOST_TOLD:
+            self.sum_up()
+            sieve = self.sieves[net] = sieve_of(net)
+            assert sieve is not None
+        found = sieve.sift(block, [b + 1 for b in unknown], self.one_host)
+        for number, begin in found.fresh.items():
+            way, host, raw = sieve.key(number)
+            short = host, shortened(way, raw), way
+            if short not in self.k.alike:
+                self.learn(short, block, begin - 1)
+            sieve.learn(number, self.k.alike[short])
+        unclear, arrivals = sieve.unclear()
+        read: set[int] = set()
+        if found.framed[0]:
+            self.alike(framed, block, found.framed[0], [b - 1 for b in found.framed[1]], read)
+        weak = [b for b in found.weak if not any(q in line_from(block, b) for q in net.quiet)] if net.quiet else found.weak
+        self.received += found.arrivals - arrivals
+        self.accounts(block, [(0, start, end) for start, end in found.infos])
+        self.lines(place, block, sorted([*read, *(b - 1 for some in (found.read, weak, unclear) for b in some)]))
 
     def hits(self, place: Callable[[int], int], block: bytes, net: Net, hits: Hits, others: Hits, unknown: list[int]) -> None:
         """The lines in which something was found; *place* tells where they stand in the log.
@@ -421,6 +456,9 @@ class Counter_:  # noqa: N801
                 if (what := told[key]) is not None:
                     sent[what] = sent.get(what, 0) + count
         self.counted.clear()
+        for sieve in self.sieves.values():
+            for what, count in sieve.counted() if sieve is not None else ():
+                sent[what] = sent.get(what, 0) + count
 
     def learn(self, short: tuple[bytes, bytes, Way], block: bytes, begin: int) -> None:
         """What the line at *begin* says, kept for all lines that are alike: None, where nothing follows from that."""

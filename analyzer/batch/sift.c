@@ -1,0 +1,666 @@
+/* The hot loops of `mailwhy batch`, for which Python takes ten times as long.
+ *
+ * Nothing here knows a format: texts, what they tell of their lines, and which of the ways a delivery is cut out by are given by
+ * analyzer/batch/sift.py, and every function does what its twin in Python does (net.py, deliveries.py, gather.py, heads.py), which
+ * takes over where this file was not compiled.  All that is read lies in [block, block + length); offsets are 32 bits.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#define WITH_AVX2 1
+#endif
+
+#define PUBLIC __attribute__((visibility("default")))
+#define LEAST 3 /* bytes of a text */
+#define AHEAD_OF 4 /* bytes of its beginning that are looked at first */
+
+typedef uint8_t u8;
+typedef uint32_t u32;
+typedef uint64_t u64;
+
+/* ---- growing arrays ------------------------------------------------------------------------------------------------ */
+typedef struct {
+    u32 *at;
+    size_t used, room;
+} List;
+
+static int list_room(List *list, size_t more) {
+    if (list->used + more <= list->room) return 1;
+    size_t room = (list->used + more) * 2 + 64;
+    u32 *at = realloc(list->at, room * sizeof *at);
+    if (!at) return 0;
+    list->at = at;
+    list->room = room;
+    return 1;
+}
+
+static inline int put(List *list, u32 value) {
+    if (list->used == list->room && !list_room(list, 1)) return 0;
+    list->at[list->used++] = value;
+    return 1;
+}
+
+/* ---- hashing: seeded, so that strangers cannot make names collide ---------------------------------------------------- */
+static inline u64 mixed(u64 a, u64 b) {
+    __uint128_t product = (__uint128_t)a * b;
+    return (u64)product ^ (u64)(product >> 64);
+}
+
+static inline u64 some(const u8 *p, size_t n) { /* the next n <= 8 bytes */
+    u64 value = 0;
+    memcpy(&value, p, n);
+    return value;
+}
+
+static u64 hashed(const u8 *p, size_t n, u64 seed) {
+    u64 h = seed ^ (n * 0x9E3779B97F4A7C15u);
+    for (; n > 8; p += 8, n -= 8) h = mixed(h ^ some(p, 8), 0xA0761D6478BD642Fu ^ seed);
+    return mixed(h ^ some(p, n), 0xE7037ED1A0B428DBu ^ (seed << 1));
+}
+
+/* ---- many texts at once ---------------------------------------------------------------------------------------------- */
+typedef struct {
+    const u8 *text;
+    u32 length, group, number;
+    int32_t next; /* of those that begin alike: longest first */
+} Text;
+
+typedef struct {
+    u32 count, groups;
+    Text *texts;
+    u8 *bytes;
+    int32_t *table; /* by the first three bytes */
+    u32 mask;
+    u8 first[AHEAD_OF][256]; /* which of eight buckets a byte may stand in, by its place */
+    u8 low[AHEAD_OF][16], high[AHEAD_OF][16];
+} Texts;
+
+static inline u32 three(const u8 *p) { return (u32)p[0] | (u32)p[1] << 8 | (u32)p[2] << 16; }
+static inline u32 slot_of(u32 key, u32 mask) { return (key * 0x9E3779B1u >> 12) & mask; }
+
+static int longer_first(const void *a, const void *b) {
+    const Text *one = a, *other = b;
+    return one->length < other->length ? 1 : one->length > other->length ? -1 : one->number < other->number ? -1 : 1;
+}
+
+static int by_bytes(const void *a, const void *b) {
+    const Text *one = *(const Text *const *)a, *other = *(const Text *const *)b;
+    u32 n = one->length < other->length ? one->length : other->length;
+    int order = memcmp(one->text, other->text, n);
+    return order ? order : (one->length > other->length) - (one->length < other->length);
+}
+
+PUBLIC void texts_free(Texts *t) {
+    if (!t) return;
+    free(t->texts);
+    free(t->bytes);
+    free(t->table);
+    free(t);
+}
+
+/* *count* texts, one after the other in *bytes*, each of *lengths* and of one of the *groups*: those of a group never overlap. */
+PUBLIC Texts *texts_new(u32 count, const u8 *bytes, const u32 *lengths, const u8 *groups) {
+    Texts *t = calloc(1, sizeof *t);
+    if (!t) return NULL;
+    size_t total = 0;
+    for (u32 i = 0; i < count; i++) {
+        if (lengths[i] < LEAST || groups[i] > 7) goto failed;
+        total += lengths[i];
+    }
+    u32 size = 256;
+    while (size < count * 8) size *= 2;
+    t->count = count;
+    t->mask = size - 1;
+    t->texts = calloc(count + 1, sizeof *t->texts);
+    t->bytes = malloc(total + 1);
+    t->table = malloc(size * sizeof *t->table);
+    Text **order = malloc((count + 1) * sizeof *order);
+    if (!t->texts || !t->bytes || !t->table || !order) {
+        free(order);
+        goto failed;
+    }
+    memcpy(t->bytes, bytes, total);
+    memset(t->table, -1, size * sizeof *t->table);
+    const u8 *at = t->bytes;
+    for (u32 i = 0; i < count; at += lengths[i++]) t->texts[i] = (Text){at, lengths[i], groups[i], i, -1};
+    qsort(t->texts, count, sizeof *t->texts, longer_first);
+    for (u32 i = count; i-- > 0;) {
+        int32_t *head = &t->table[slot_of(three(t->texts[i].text), t->mask)];
+        t->texts[i].next = *head;
+        *head = (int32_t)i;
+        order[i] = &t->texts[i];
+    }
+    qsort(order, count, sizeof *order, by_bytes);
+    for (u32 i = 0; i < count; i++) { /* what begins alike shares a bucket: fewer false alarms */
+        u8 bucket = (u8)(1u << (u64)i * 8 / count);
+        for (u32 n = 0; n < AHEAD_OF; n++)
+            for (u32 c = 0; c < 256; c++) {
+                if (n < order[i]->length && c != order[i]->text[n]) continue;
+                t->first[n][c] |= bucket;
+                t->low[n][c & 15] |= bucket;
+                t->high[n][c >> 4] |= bucket;
+            }
+    }
+    free(order);
+    return t;
+failed:
+    texts_free(t);
+    return NULL;
+}
+
+typedef struct {
+    u32 until[8]; /* by group: where the last find ends */
+    List *hits;   /* number, start, end */
+} Finds;
+
+/* The texts that stand at *at*: of each group the longest, if it does not overlap the last one. */
+static inline int stands(const Texts *t, const u8 *block, u32 length, u32 at, Finds *f) {
+    u32 key = three(block + at);
+    u32 seen = 0;
+    for (int32_t i = t->table[slot_of(key, t->mask)]; i >= 0; i = t->texts[i].next) {
+        const Text *text = &t->texts[i];
+        if (three(text->text) != key || text->length > length - at || seen & (1u << text->group) || at < f->until[text->group] ||
+            memcmp(text->text + LEAST, block + at + LEAST, text->length - LEAST))
+            continue;
+        seen |= 1u << text->group;
+        f->until[text->group] = at + text->length;
+        if (!list_room(f->hits, 3)) return 0;
+        f->hits->at[f->hits->used++] = text->number;
+        f->hits->at[f->hits->used++] = at;
+        f->hits->at[f->hits->used++] = at + text->length;
+    }
+    return 1;
+}
+
+static int find_plainly(const Texts *t, const u8 *block, u32 length, u32 at, Finds *f) {
+    for (; at + LEAST <= length; at++) {
+        u8 both = t->first[0][block[at]] & t->first[1][block[at + 1]] & t->first[2][block[at + 2]];
+        if (both && !stands(t, block, length, at, f)) return 0;
+    }
+    return 1;
+}
+
+#ifdef WITH_AVX2
+/* Thirty-two places at a time: a byte of *both* is not zero where the bytes from there on may begin a text of one bucket. */
+__attribute__((target("avx2"))) static int find_fast(const Texts *t, const u8 *block, u32 length, Finds *f) {
+    const __m256i nibble = _mm256_set1_epi8(15), zero = _mm256_setzero_si256();
+    __m256i low[AHEAD_OF], high[AHEAD_OF];
+    for (int n = 0; n < AHEAD_OF; n++) {
+        low[n] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)t->low[n]));
+        high[n] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)t->high[n]));
+    }
+    u32 at = 0;
+    for (; (u64)at + 32 + AHEAD_OF <= length; at += 32) {
+        __m256i both = _mm256_set1_epi8(-1);
+        for (int n = 0; n < AHEAD_OF; n++) {
+            __m256i bytes = _mm256_loadu_si256((const __m256i *)(block + at + n));
+            __m256i l = _mm256_shuffle_epi8(low[n], _mm256_and_si256(bytes, nibble));
+            __m256i h = _mm256_shuffle_epi8(high[n], _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble));
+            both = _mm256_and_si256(both, _mm256_and_si256(l, h));
+        }
+        u32 may = ~(u32)_mm256_movemask_epi8(_mm256_cmpeq_epi8(both, zero));
+        for (; may; may &= may - 1)
+            if (!stands(t, block, length, at + (u32)__builtin_ctz(may), f)) return 0;
+    }
+    return find_plainly(t, block, length, at, f);
+}
+#endif
+
+static int find(const Texts *t, const u8 *block, u32 length, List *hits) {
+    Finds f = {{0}, hits};
+    hits->used = 0;
+    if (!t->count) return 1;
+#ifdef WITH_AVX2
+    if (__builtin_cpu_supports("avx2")) return find_fast(t, block, length, &f);
+#endif
+    return find_plainly(t, block, length, 0, &f);
+}
+
+/* ---- a set of names of one length ------------------------------------------------------------------------------------ */
+typedef struct {
+    u8 *names;
+    u32 *table; /* number of the name + 1 */
+    u32 width, mask;
+    u64 seed;
+} Names;
+
+PUBLIC void names_free(Names *s) {
+    if (!s) return;
+    free(s->names);
+    free(s->table);
+    free(s);
+}
+
+PUBLIC Names *names_new(u32 count, u32 width, const u8 *names, u64 seed) {
+    Names *s = calloc(1, sizeof *s);
+    if (!s) return NULL;
+    u32 size = 16;
+    while (size < count * 2) size *= 2;
+    s->width = width;
+    s->mask = size - 1;
+    s->seed = seed;
+    s->names = malloc((size_t)count * width + 1);
+    s->table = calloc(size, sizeof *s->table);
+    if (!s->names || !s->table) {
+        names_free(s);
+        return NULL;
+    }
+    memcpy(s->names, names, (size_t)count * width);
+    for (u32 i = 0; i < count; i++) {
+        u32 at = (u32)hashed(s->names + (size_t)i * width, width, seed) & s->mask;
+        while (s->table[at]) at = (at + 1) & s->mask;
+        s->table[at] = i + 1;
+    }
+    return s;
+}
+
+static inline int holds(const Names *s, const u8 *name) {
+    for (u32 at = (u32)hashed(name, s->width, s->seed) & s->mask; s->table[at]; at = (at + 1) & s->mask)
+        if (!memcmp(s->names + (size_t)(s->table[at] - 1) * s->width, name, s->width)) return 1;
+    return 0;
+}
+
+/* ---- what was cut out of deliveries, counted --------------------------------------------------------------------------- */
+typedef struct {
+    u8 *bytes;
+    size_t used, room;
+    size_t *begins; /* of each key, and where the last one ends */
+    u32 *counts, *table;
+    u8 *unclear; /* what such a key tells is not known: its lines are read */
+    u32 keys, key_room, mask;
+    u64 seed;
+} Keys;
+
+static int keys_grow(Keys *k) {
+    u32 room = k->key_room ? k->key_room * 2 : 1024, mask = room * 2 - 1;
+    size_t *begins = realloc(k->begins, (room + 1) * sizeof *begins);
+    if (begins) k->begins = begins;
+    u32 *counts = realloc(k->counts, room * sizeof *counts);
+    if (counts) k->counts = counts;
+    u8 *unclear = realloc(k->unclear, room);
+    if (unclear) k->unclear = unclear;
+    u32 *table = calloc((size_t)mask + 1, sizeof *table);
+    if (!begins || !counts || !unclear || !table) {
+        free(table);
+        return 0;
+    }
+    if (!k->keys) k->begins[0] = 0;
+    for (u32 i = 0; i < k->keys; i++) {
+        u32 at = (u32)hashed(k->bytes + k->begins[i], k->begins[i + 1] - k->begins[i], k->seed) & mask;
+        while (table[at]) at = (at + 1) & mask;
+        table[at] = i + 1;
+    }
+    free(k->table);
+    k->table = table;
+    k->mask = mask;
+    k->key_room = room;
+    return 1;
+}
+
+/* The number of the key, which is new where it was not there; -1 where memory is short. */
+static int64_t keyed(Keys *k, const u8 *key, size_t length) {
+    if (k->keys == k->key_room && !keys_grow(k)) return -1;
+    u32 at = (u32)hashed(key, length, k->seed) & k->mask;
+    for (; k->table[at]; at = (at + 1) & k->mask) {
+        u32 i = k->table[at] - 1;
+        if (k->begins[i + 1] - k->begins[i] == length && !memcmp(k->bytes + k->begins[i], key, length)) return i;
+    }
+    if (k->used + length > k->room) {
+        size_t room = (k->used + length) * 2 + 4096;
+        u8 *bytes = realloc(k->bytes, room);
+        if (!bytes) return -1;
+        k->bytes = bytes;
+        k->room = room;
+    }
+    memcpy(k->bytes + k->used, key, length);
+    k->used += length;
+    k->begins[k->keys + 1] = k->used;
+    k->counts[k->keys] = 0;
+    k->unclear[k->keys] = 0;
+    k->table[at] = k->keys + 1;
+    return k->keys++;
+}
+
+/* ---- the ways in which deliveries are cut out of their lines; the same as in deliveries.py ------------------------------ */
+enum { NO_WAY, BEHIND, BETWEEN, AHEAD, BEYOND };
+#define MOST_KEY 2048
+
+static const u8 *seek(const u8 *from, const u8 *end, const char *what, size_t n) {
+    for (const u8 *p = from; p + n <= end; p++) {
+        p = memchr(p, what[0], (size_t)(end - p) - n + 1);
+        if (!p) return NULL;
+        if (!memcmp(p, what, n)) return p;
+    }
+    return NULL;
+}
+#define SEEK(from, end, what) seek(from, end, what, sizeof(what) - 1)
+
+static size_t copied(u8 *key, size_t used, const u8 *from, const u8 *end) {
+    size_t n = (size_t)(end - from);
+    if (end < from || used + n > MOST_KEY) return 0;
+    memcpy(key + used, from, n);
+    return used + n;
+}
+
+/* What the line from *line* to *stop*, in which a text of a delivery stands from *s* to *e*, is known by; 0 bytes: it must be read. */
+static size_t cut(int way, const u8 *line, const u8 *stop, const u8 *s, const u8 *e, u8 *key, size_t used) {
+    const u8 *a, *r, *z;
+    switch (way) {
+    case BEHIND:
+        if (!(a = SEEK(line, s, "to=")) || !(a = memchr(a, '@', (size_t)(s - a)))) return 0;
+        if ((z = memchr(a, '[', (size_t)(s - a)))) return z + 2 <= stop ? copied(key, used, a, z + 2) : 0;
+        return (z = SEEK(a, stop, ", delay")) ? copied(key, used, a, z) : 0;
+    case BETWEEN:
+        if (!(a = SEEK(line, s, "to=")) || !(a = memchr(a, '@', (size_t)(s - a))) || !(r = SEEK(a, s, " relay="))) return 0;
+        z = memchr(a, ',', (size_t)(stop - a));
+        if (!z || !(used = copied(key, used, a, z + 1))) return 0;
+        z = memchr(r, '[', (size_t)(stop - r));
+        return z && z + 2 <= stop ? copied(key, used, r, z + 2) : 0;
+    case AHEAD:
+        if (s - line < 6 || (s[-4] != '-' && s[-6] != '-')) return 0;
+        z = memchr(e, ' ', (size_t)(stop - e));
+        a = z ? memchr(e, '@', (size_t)(z - e)) : NULL;
+        z = SEEK(e, stop, " [");
+        return copied(key, used, a ? a : e, z ? z : stop);
+    case BEYOND:
+        if (!(a = SEEK(e, stop, " to=<")) || !(a = memchr(a, '@', (size_t)(stop - a)))) return 0;
+        z = SEEK(e, stop, " delay=");
+        return z && z > a ? copied(key, used, a, z) : 0;
+    default:
+        return 0;
+    }
+}
+
+/* ---- lines, by what was found in them ------------------------------------------------------------------------------------ */
+typedef struct {
+    Texts *texts;
+    u8 *letters, *ways;
+    u8 *behind; /* texts that count behind a message's id alone */
+    int by_line;
+    Keys keys;
+    List hits, reads, weak, infos, sent, framed; /* framed: deliveries that Python has to cut: number, start, end, begin of line */
+    u64 arrivals;
+    u32 unclear; /* deliveries of this block of unclear keys */
+} Sieve;
+
+PUBLIC void sieve_free(Sieve *s) {
+    if (!s) return;
+    texts_free(s->texts);
+    free(s->letters);
+    free(s->keys.bytes);
+    free(s->keys.begins);
+    free(s->keys.counts);
+    free(s->keys.table);
+    free(s->keys.unclear);
+    free(s->hits.at);
+    free(s->reads.at);
+    free(s->weak.at);
+    free(s->infos.at);
+    free(s->sent.at);
+    free(s->framed.at);
+    free(s);
+}
+
+/* *letters*: what each text tells of its line; *ways*: how a delivery with it is cut; *behind*: whether it counts behind ids alone. */
+PUBLIC Sieve *sieve_new(u32 count, const u8 *bytes, const u32 *lengths, const u8 *groups, const u8 *letters, const u8 *ways,
+                        const u8 *behind, int by_line, u64 seed) {
+    Sieve *s = calloc(1, sizeof *s);
+    if (!s) return NULL;
+    s->texts = texts_new(count, bytes, lengths, groups);
+    s->letters = malloc((size_t)count * 3 + 1);
+    if (!s->texts || !s->letters || !keys_grow(&s->keys)) {
+        sieve_free(s);
+        return NULL;
+    }
+    s->ways = s->letters + count;
+    s->behind = s->ways + count;
+    memcpy(s->letters, letters, count);
+    memcpy(s->ways, ways, count);
+    memcpy(s->behind, behind, count);
+    s->by_line = by_line;
+    s->keys.seed = seed;
+    return s;
+}
+
+typedef struct {
+    u32 info, arrived, sent, fail, weak, told_weak, quiet, strange;
+    u32 number, start, end; /* of the last delivery's text */
+} Found;
+
+enum { ONE_HOST, BEHIND_STAMP, BEHIND_WORD, NO_HOST };
+
+/* The host of a line into *key*, and behind it a line's end; *name*: that of all lines.  0: it has none where it should. */
+static size_t host_of(int how, const u8 *name, u32 length, const u8 *line, const u8 *stop, u8 *key) {
+    const u8 *a = name, *z = name + length;
+    if (how == BEHIND_STAMP || how == BEHIND_WORD) {
+        a = how == BEHIND_STAMP ? line + 15 : memchr(line, ' ', (size_t)(stop - line));
+        if (!a || ++a >= stop || !(z = memchr(a, ' ', (size_t)(stop - a)))) return 0;
+    } else if (how == NO_HOST) {
+        if (line == stop || *line < '0' || *line > '9') return 0;
+        z = a;
+    }
+    if (z - a > 255) return 0;
+    memcpy(key, a, (size_t)(z - a));
+    key[z - a] = '\n';
+    return (size_t)(z - a) + 1;
+}
+
+/* Sort the lines of *block* by what stands in them.  *extra*: lines, by where they begin and in order, that are read anyway; *how*: where
+ * the host of a line stands, or *name*, that of all. */
+PUBLIC int sieve_sift(Sieve *s, const u8 *block, u32 length, const u32 *extra, u32 extras, int how, const u8 *name, u32 name_length) {
+    static const Found none;
+    s->reads.used = s->weak.used = s->infos.used = s->sent.used = s->framed.used = 0;
+    s->arrivals = s->unclear = 0;
+    if (!find(s->texts, block, length, &s->hits)) return 0;
+    const u32 *hit = s->hits.at, *last = hit + s->hits.used;
+    u8 key[MOST_KEY + 512];
+    u32 begin = 0;
+    while (begin < length && (hit < last || extras)) {
+        const u8 *nl = memchr(block + begin, '\n', length - begin);
+        u32 stop = nl ? (u32)(nl - block) : length;
+        int read = 0;
+        for (; extras && *extra <= begin; extra++, extras--) read |= *extra == begin;
+        Found f = none;
+        for (; hit < last && hit[1] < stop; hit += 3) {
+            switch (s->letters[hit[0]]) {
+            case 'I':
+                f.info++;
+                if (!put(&s->infos, hit[1]) || !put(&s->infos, hit[2])) return 0;
+                break;
+            case 'A': f.arrived++; break;
+            case 'S': f.sent++; f.number = hit[0]; f.start = hit[1]; f.end = hit[2]; break;
+            case 'W': f.told_weak++; break;
+            case 'w': f.weak++; break;
+            case 'Q': f.quiet++; break;
+            default: f.fail++; break;
+            }
+            if (s->behind[hit[0]]) {
+                u32 at = hit[1];
+                f.strange |= at < 6 || (block[at - 4] != '-' && block[at - 6] != '-');
+            }
+        }
+        read |= f.fail || f.strange || f.sent > 1;
+        if (s->by_line) read |= f.arrived + f.sent > 1 || (f.told_weak && !(f.quiet + f.arrived + f.sent));
+        if (!read && f.weak && !(f.info + f.arrived + f.sent) && !put(&s->weak, begin)) return 0;
+        if (!read && f.sent && s->ways[f.number] == NO_WAY) {
+            if (f.arrived) read = 1;
+            else if (!put(&s->framed, f.number) || !put(&s->framed, f.start) || !put(&s->framed, f.end) || !put(&s->framed, begin)) return 0;
+        } else if (!read && f.sent) {
+            const u8 *line = block + begin;
+            u8 way = key[0] = s->ways[f.number];
+            size_t used = host_of(how, name, name_length, line, block + stop, key + 1);
+            size_t all = used++ ? cut(way, line, block + stop, block + f.start, block + f.end, key, used) : 0;
+            int64_t k = all > used ? keyed(&s->keys, key, all) : -2;
+            if (k == -1) return 0;
+            if (k < 0) {
+                read = 1;
+            } else {
+                s->keys.counts[k]++;
+                s->unclear += s->keys.unclear[k];
+                if (!put(&s->sent, begin) || !put(&s->sent, (u32)k) || !put(&s->sent, f.arrived)) return 0;
+            }
+        }
+        if (read) {
+            if (!put(&s->reads, begin)) return 0;
+        } else {
+            s->arrivals += f.arrived;
+        }
+        begin = stop + 1;
+    }
+    return 1;
+}
+
+/* What key *k* tells is not known. */
+PUBLIC void sieve_unclear(Sieve *s, u32 k) {
+    s->keys.unclear[k] = 1;
+    for (size_t i = 0; i < s->sent.used; i += 3) s->unclear += s->sent.at[i + 1] == k;
+}
+
+/* The lines of unclear keys are read too; they are no arrivals then. */
+PUBLIC int sieve_read_unclear(Sieve *s) {
+    for (size_t i = 0; i < s->sent.used; i += 3)
+        if (s->keys.unclear[s->sent.at[i + 1]]) {
+            s->arrivals -= s->sent.at[i + 2];
+            if (!put(&s->reads, s->sent.at[i])) return 0;
+        }
+    return 1;
+}
+
+/* ---- queue ids before anchors ------------------------------------------------------------------------------------------- */
+typedef struct {
+    Texts *texts;
+    Names *before, *behind;
+    u8 *gaps; /* 255: the text is no anchor; 254: a name stands behind it */
+    List hits;
+} Anchors;
+
+PUBLIC void anchors_free(Anchors *a) {
+    if (!a) return;
+    texts_free(a->texts);
+    names_free(a->before);
+    names_free(a->behind);
+    free(a->gaps);
+    free(a->hits.at);
+    free(a);
+}
+
+/* Takes *before* and *behind* over. */
+PUBLIC Anchors *anchors_new(u32 count, const u8 *bytes, const u32 *lengths, const u8 *gaps, Names *before, Names *behind) {
+    Anchors *a = calloc(1, sizeof *a);
+    u8 *groups = calloc(count + 1, 1);
+    if (!a || !groups || !before || !behind) {
+        free(a);
+        free(groups);
+        names_free(before);
+        names_free(behind);
+        return NULL;
+    }
+    a->before = before;
+    a->behind = behind;
+    a->texts = texts_new(count, bytes, lengths, groups);
+    a->gaps = malloc(count + 1);
+    free(groups);
+    if (!a->texts || !a->gaps) {
+        anchors_free(a);
+        return NULL;
+    }
+    memcpy(a->gaps, gaps, count);
+    return a;
+}
+
+/* What is found, but for anchors that no name stands at. */
+PUBLIC int anchors_find(Anchors *a, const u8 *block, u32 length) {
+    if (!find(a->texts, block, length, &a->hits)) return 0;
+    u32 *kept = a->hits.at;
+    for (u32 *hit = a->hits.at, *last = hit + a->hits.used; hit < last; hit += 3) {
+        u32 gap = a->gaps[hit[0]];
+        if (gap == 254) {
+            if (length - hit[2] >= a->behind->width && !holds(a->behind, block + hit[2])) continue;
+        } else if (gap != 255) {
+            if (hit[1] < gap + a->before->width || !holds(a->before, block + hit[1] - gap - a->before->width)) continue;
+        }
+        memmove(kept, hit, 3 * sizeof *hit);
+        kept += 3;
+    }
+    a->hits.used = (size_t)(kept - a->hits.at);
+    return 1;
+}
+
+/* ---- how lines begin ------------------------------------------------------------------------------------------------------ */
+/* Where the first line from *from* begins that has not one of the *heads* (each behind its length, a byte) at *place*, or whose first
+ * byte is none from *least* to *most*; lines that are too short have none, and need none.  -1: there is no such line. */
+PUBLIC int64_t other_head(const u8 *block, u32 length, u32 from, u32 place, u32 least, u32 most, const u8 *heads, u32 count) {
+    const u8 *last = heads;
+    for (u32 begin = from; begin < length;) {
+        const u8 *line = block + begin, *nl = memchr(line, '\n', length - begin);
+        u32 n = nl ? (u32)(nl - line) : length - begin;
+        if (n) {
+            if (*line < least || *line > most) return begin;
+            if (n >= place && !(n - place >= *last && !memcmp(line + place, last + 1, *last))) {
+                const u8 *head = heads;
+                u32 i = 0;
+                for (; i < count; i++, head += 1 + *head)
+                    if (n - place >= *head && !memcmp(line + place, head + 1, *head)) break;
+                if (i == count) return begin;
+                last = head;
+            }
+        }
+        begin += n + 1;
+    }
+    return -1;
+}
+
+/* Before which lines it is not known at once what they are (Exim's): 20, a dash and a blank where a message's id ends, and behind it one
+ * of the *known* texts (each behind its length, a byte).  Written to *out*, of *room*; how many there are, which may be more. */
+PUBLIC u32 strange_lines(const u8 *block, u32 length, const u8 *known, u32 count, u32 *out, u32 room) {
+    u32 found = 0;
+    for (u32 begin = 0; begin < length;) {
+        const u8 *line = block + begin, *nl = memchr(line, '\n', length - begin);
+        u32 n = nl ? (u32)(nl - line) : length - begin;
+        u32 at = n > 37 && line[33] == '-' && line[36] == ' ' ? 37 : n > 44 && line[38] == '-' && line[43] == ' ' ? 44 : 0;
+        int usual = 0;
+        if (at && line[0] == '2' && line[1] == '0') {
+            const u8 *text = known;
+            for (u32 i = 0; i < count && !usual; i++, text += 1 + *text) usual = n - at >= *text && !memcmp(line + at, text + 1, *text);
+        }
+        if (!usual) {
+            if (found < room) out[found] = begin;
+            found++;
+        }
+        begin += n + 1;
+    }
+    return found;
+}
+
+/* Which source this was compiled from: the binding takes no other. */
+PUBLIC u32 sift_stamp(void) {
+#ifdef SIFT_STAMP
+    return SIFT_STAMP;
+#else
+    return 0;
+#endif
+}
+
+PUBLIC u32 count_lines(const u8 *block, u32 length) {
+    u32 lines = 0;
+    for (u32 i = 0; i < length; i++) lines += block[i] == '\n';
+    return lines;
+}
+
+/* ---- what was found, for Python ---------------------------------------------------------------------------------------- */
+PUBLIC const List *sieve_list(const Sieve *s, int which) {
+    return which == 0 ? &s->reads : which == 1 ? &s->weak : which == 2 ? &s->infos : which == 3 ? &s->sent : &s->framed;
+}
+PUBLIC u64 sieve_arrivals(const Sieve *s) { return s->arrivals; }
+PUBLIC u32 sieve_unclears(const Sieve *s) { return s->unclear; }
+PUBLIC u32 sieve_keys(const Sieve *s) { return s->keys.keys; }
+PUBLIC const u8 *sieve_key(const Sieve *s, u32 k, size_t *length) {
+    *length = s->keys.begins[k + 1] - s->keys.begins[k];
+    return s->keys.bytes + s->keys.begins[k];
+}
+PUBLIC const u32 *sieve_counts(const Sieve *s) { return s->keys.counts; }
+PUBLIC void sieve_forget_counts(Sieve *s) { memset(s->keys.counts, 0, s->keys.keys * sizeof *s->keys.counts); }
+PUBLIC const List *anchors_list(const Anchors *a) { return &a->hits; }

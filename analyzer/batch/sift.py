@@ -1,0 +1,273 @@
+"""The hot loops of a batch in C, from sift.c; where that was not compiled, everything is done in Python, with the same result."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from array import array
+from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p, string_at
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
+
+from analyzer.batch.deliveries import ahead, behind, between, beyond
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from analyzer.batch.deliveries import Way
+    from analyzer.batch.gather import Search
+    from analyzer.batch.net import Hits, Net
+    from analyzer.batch.tally import Sent
+
+SOURCE = os.path.join(os.path.dirname(__file__), "sift.c")
+LIBRARY = os.path.join(os.path.dirname(__file__), "_sift.so")
+_LEAST = 3  # bytes of a text
+_MOST = (1 << 31) - 1  # bytes of a block
+_MOST_LENGTH = 255  # of what is given behind its length, a byte
+_WAYS: tuple[Way | None, ...] = (None, behind, between, ahead, beyond)
+_NO_ANCHOR, _NAME_BEHIND = 255, 254
+SHORT_ID = 8  # bytes of OpenSMTPD's message ids
+_SEED = int.from_bytes(os.urandom(8), "little")
+
+
+class _List(Structure):
+    _fields_ = (("at", c_void_p), ("used", c_size_t), ("room", c_size_t))
+
+    def bytes(self) -> bytes:
+        return string_at(self.at, self.used * 4) if self.used else b""
+
+
+_FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "names_new": (c_void_p, (c_uint32, c_uint32, c_char_p, c_uint64)),
+    "sieve_new": (c_void_p, (c_uint32, c_char_p, c_char_p, c_char_p, c_char_p, c_char_p, c_char_p, c_int, c_uint64)),
+    "sieve_free": (None, (c_void_p,)),
+    "sieve_sift": (c_int, (c_void_p, c_char_p, c_uint32, c_char_p, c_uint32, c_int, c_char_p, c_uint32)),
+    "sieve_unclear": (None, (c_void_p, c_uint32)),
+    "sieve_read_unclear": (c_int, (c_void_p,)),
+    "sieve_list": (POINTER(_List), (c_void_p, c_int)),
+    "sieve_arrivals": (c_uint64, (c_void_p,)),
+    "sieve_unclears": (c_uint32, (c_void_p,)),
+    "sieve_keys": (c_uint32, (c_void_p,)),
+    "sieve_key": (c_void_p, (c_void_p, c_uint32, POINTER(c_size_t))),
+    "sieve_counts": (c_void_p, (c_void_p,)),
+    "sieve_forget_counts": (None, (c_void_p,)),
+    "anchors_new": (c_void_p, (c_uint32, c_char_p, c_char_p, c_char_p, c_void_p, c_void_p)),
+    "anchors_free": (None, (c_void_p,)),
+    "anchors_find": (c_int, (c_void_p, c_char_p, c_uint32)),
+    "anchors_list": (POINTER(_List), (c_void_p,)),
+    "other_head": (c_int64, (c_char_p, c_uint32, c_uint32, c_uint32, c_uint32, c_uint32, c_char_p, c_uint32)),
+    "strange_lines": (c_uint32, (c_char_p, c_uint32, c_char_p, c_uint32, c_void_p, c_uint32)),
+    "sift_stamp": (c_uint32, ()),
+    "count_lines": (c_uint32, (c_char_p, c_uint32)),
+}
+
+
+def _load() -> Any:
+    try:
+        library = ctypes.CDLL(LIBRARY)
+        for name, (result, arguments) in _FUNCTIONS.items():
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+        with open(SOURCE, "rb") as source:
+            current = library.sift_stamp() == crc32(source.read())
+    except (OSError, AttributeError):  # not compiled here, or from another source
+        return None
+    return library if current else None
+
+
+_C = _load()
+
+
+def compiled() -> bool:
+    """Whether there is the compiled library."""
+    return _C is not None
+
+
+def count_lines(block: bytes) -> int:
+    """The ends of lines in *block*."""
+    return block.count(b"\n") if _C is None or len(block) > _MOST else int(_C.count_lines(block, len(block)))
+
+
+class Sifted(NamedTuple):
+    """The lines of a block, by where they begin: those to *read*; *weak* ones, which may be; *infos*: from where to where a text of
+    role INFO stands; *arrivals*: in lines that need not be read; *fresh*: deliveries of a kind not seen before, and where one is;
+    *framed*: deliveries that are not cut here, as `Hits`, and where their lines begin.
+    """
+
+    read: list[int]
+    weak: list[int]
+    infos: list[tuple[int, int]]
+    arrivals: int
+    fresh: dict[int, int]
+    framed: tuple[Hits, list[int]]
+
+
+class Sieve:
+    """Sorts lines by the texts of a net that stand in them, and counts deliveries by what `Way` cuts out; for one range."""
+
+    def __init__(self, state: int) -> None:
+        self._state = state
+        self.told: list[Sent | None] = []  # what the deliveries of a key say
+
+    def __del__(self) -> None:
+        _C.sieve_free(self._state)
+
+    def sift(self, block: bytes, extra: Sequence[int], host: bytes | None) -> Sifted:
+        """The lines of *block*; those of *extra* are read anyway; *host*: that of all lines, where it is known.
+
+        What *fresh* deliveries say is to be put into *told*, and after that `unclear` to be asked.
+        """
+        more = array("I", extra).tobytes()
+        if not _C.sieve_sift(self._state, block, len(block), more, len(extra), _host_stands(block, host), host or b"", len(host or b"")):
+            raise MemoryError
+        read, weak, infos = (self._list(n) for n in range(3))
+        fresh: dict[int, int] = {}
+        if _C.sieve_keys(self._state) > len(self.told):
+            sent = self._list(3)
+            # Of each the last one, as in `Counter_.alike`.
+            fresh = {key: begin for begin, key in zip(sent[::3], sent[1::3], strict=True) if key >= len(self.told)}
+        framed = self._list(4)
+        hits = list(zip(framed[::4], framed[1::4], framed[2::4], strict=True))
+        arrivals = _C.sieve_arrivals(self._state)
+        return Sifted(read, weak, list(zip(infos[::2], infos[1::2], strict=True)), arrivals, fresh, (hits, framed[3::4]))
+
+    def key(self, number: int) -> tuple[Way, bytes, bytes]:
+        """How the deliveries of a key were cut out; their host; what was cut out."""
+        length = c_size_t()
+        at = _C.sieve_key(self._state, number, byref(length))
+        key = string_at(at, length.value)
+        host, _, raw = key[1:].partition(b"\n")
+        way = _WAYS[key[0]]
+        assert way is not None
+        return way, host, raw
+
+    def learn(self, number: int, told: Sent | None) -> None:
+        """What the deliveries of the next key say."""
+        assert number == len(self.told)
+        self.told.append(told)
+        if told is None:
+            _C.sieve_unclear(self._state, number)
+
+    def unclear(self) -> tuple[list[int], int]:
+        """The deliveries of which it is not known what they say, to be read, and the arrivals that stand in the same lines."""
+        if not _C.sieve_unclears(self._state):
+            return [], 0
+        before, arrivals = _C.sieve_list(self._state, 0)[0].used, _C.sieve_arrivals(self._state)
+        if not _C.sieve_read_unclear(self._state):
+            raise MemoryError
+        return self._list(0)[before:], arrivals - _C.sieve_arrivals(self._state)
+
+    def counted(self) -> Iterator[tuple[Sent, int]]:
+        """What deliveries say and how many say it, since this was last asked."""
+        counts = _numbers(string_at(_C.sieve_counts(self._state), len(self.told) * 4)) if self.told else []
+        _C.sieve_forget_counts(self._state)
+        for told, count in zip(self.told, counts, strict=True):
+            if told is not None and count:
+                yield told, count
+
+    def _list(self, which: int) -> list[int]:
+        return _numbers(_C.sieve_list(self._state, which)[0].bytes())
+
+
+def sieve_of(net: Net) -> Sieve | None:
+    """A sieve for the texts of *net*, where there is one that does what `Counter_.hits` does."""
+    if _C is None or net.needles.every or net.doubtful:
+        return None
+    which = [n for n in range(net.weak) if net.texts[n] != b"\n"]
+    texts = [net.texts[n] for n in which]
+    if any(len(t) < _LEAST or b"\n" in t for t in texts):
+        return None
+    roles = bytes([_role(net, n) for n in which])
+    groups = bytes([0 if n < net.first else 1 if n < net.fails else 2 for n in which])
+    ways = bytes([_way(net, n) for n in which])
+    behind_id = bytes([n in net.behind_id for n in which])
+    state = _C.sieve_new(len(texts), b"".join(texts), _lengths(texts), groups, roles, ways, behind_id, net.by_line, _SEED)
+    return Sieve(state) if state else None
+
+
+def _role(net: Net, n: int) -> int:
+    if n >= net.fails:
+        return ord("w")
+    return net.letters[n] if n < net.first else ord("F")
+
+
+def _way(net: Net, n: int) -> int:
+    way = net.ways[n - net.arrived] if net.arrived <= n < net.sent else None
+    return _WAYS.index(way) if way in _WAYS else 0
+
+
+class Anchored:
+    """Where texts stand, anchors but where one of some queue ids stands before them."""
+
+    def __init__(self, state: int) -> None:
+        self._state = state
+
+    def __del__(self) -> None:
+        _C.anchors_free(self._state)
+
+    def rows(self, block: bytes) -> list[tuple[int, int, int]]:
+        """Which text, and from where to where."""
+        if not _C.anchors_find(self._state, block, len(block)):
+            raise MemoryError
+        found = _numbers(_C.anchors_list(self._state)[0].bytes())
+        return list(zip(found[::3], found[1::3], found[2::3], strict=True))
+
+
+def anchored(search: Search, names: frozenset[bytes], tails: frozenset[bytes], width: int) -> Anchored | None:
+    """What does the same as `Search.rows`."""
+    texts = search.texts
+    if _C is None or not texts or any(len(t) < _LEAST for t in texts) or max(search.gaps, default=0) >= _NAME_BEHIND:
+        return None
+    gaps = bytes([*search.gaps, *(_NAME_BEHIND if search.marks[n] == b"" else _NO_ANCHOR for n in range(search.anchors, len(texts)))])
+    if b"" in search.marks[: search.anchors]:
+        return None
+    short = [n for n in names if len(n) == SHORT_ID]
+    before = _C.names_new(len(tails), width, b"".join(tails), _SEED)
+    behind_them = _C.names_new(len(short), SHORT_ID, b"".join(short), _SEED)
+    state = _C.anchors_new(len(texts), b"".join(texts), _lengths(texts), gaps, before, behind_them)
+    return Anchored(state) if state else None
+
+
+class Heads:
+    """Where the first line stands that begins otherwise than with *heads* at *place*, or whose first byte is not of *first* (two bytes)."""
+
+    def __init__(self, heads: Collection[bytes], place: int, first: bytes) -> None:
+        packed = behind_lengths(heads)
+        assert packed is not None
+        self._arguments = place, first[0], first[1], packed, len(heads)
+
+    def search(self, block: bytes, at: int) -> int:
+        """Where it begins, from *at*; -1 where there is none."""
+        return int(_C.other_head(block, len(block), at, *self._arguments))
+
+
+def strange_lines(block: bytes, known: bytes, count: int) -> list[int]:
+    """The lines of *block* that have not at once, behind a message's id of Exim, one of *known*: *count* texts, each behind its length."""
+    room = 1024
+    while True:
+        found = array("I", bytes(4 * room))
+        number = _C.strange_lines(block, len(block), known, count, found.buffer_info()[0], room)
+        if number <= room:
+            return found[:number].tolist()
+        room = number
+
+
+def behind_lengths(texts: Collection[bytes]) -> bytes | None:
+    """*texts*, each behind its length; None where one is too long for that."""
+    return None if any(len(t) > _MOST_LENGTH for t in texts) else b"".join(bytes([len(t)]) + t for t in texts)
+
+
+def _host_stands(block: bytes, host: bytes | None) -> int:
+    if host is not None:
+        return 0
+    if block[:1].isalpha():
+        return 1
+    return 2 if block[10:11] == b"T" else 3
+
+
+def _lengths(texts: Sequence[bytes]) -> bytes:
+    return array("I", map(len, texts)).tobytes()
+
+
+def _numbers(of: bytes) -> list[int]:
+    return memoryview(of).cast("I").tolist()

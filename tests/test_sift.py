@@ -1,0 +1,176 @@
+"""What is compiled does what Python does, on good lines, damaged lines and noise."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from analyzer.batch import sift, sources
+from analyzer.batch.engines import knowledge
+from analyzer.batch.heads import linear, other_than
+from analyzer.batch.net import Finder
+from analyzer.batch.run import Options, tasks_of, years_of
+from analyzer.batch.scan import Knowledge, scan
+from analyzer.rulebook import load_rules
+from tests.bench.generate import exim, mixed, opensmtpd, postfix, sendmail
+
+KEY = ((), ())
+needs_library = pytest.mark.skipif(not sift.compiled(), reason="sift.c was not compiled: no C compiler here")
+
+
+def test_where_there_is_a_compiler_the_library_is_compiled():
+    if not any(shutil.which(c) for c in ("cc", "gcc", "clang")):
+        pytest.skip("no C compiler here")
+    assert sift.compiled()
+
+
+def noise(r, words, size):
+    """Bytes in which *words* and parts of them are frequent."""
+    out = bytearray()
+    while len(out) < size:
+        word = r.choice(words)
+        out += r.choice([word, word[: r.randrange(len(word))], word[:-1] + b"?", b"\n", bytes([r.randrange(256)]), b"abc"])
+    return bytes(out)
+
+
+class Texts:
+    """As much of a `Search` as `anchored` asks for."""
+
+    def __init__(self, texts, gaps=()):
+        self.texts, self.gaps, self.anchors, self.marks = texts, list(gaps), len(gaps), [None] * len(texts)
+
+
+@needs_library
+@pytest.mark.parametrize("seed", range(40))
+def test_texts_are_found_where_python_finds_them(seed):
+    r = random.Random(seed)
+    texts = {bytes(r.choices(b"ab: =\xff", k=r.randrange(3, 9))) for _ in range(r.randrange(1, 90))}
+    texts = tuple(sorted({t for t in texts if not any(o != t and o in t and not t.startswith(o) for o in texts)}))
+    block = noise(r, texts, 5_000)[: r.randrange(5_000)]
+    found = sift.anchored(Texts(texts), frozenset(), frozenset({b"x"}), 1)
+    assert found.rows(block) == Finder(texts, automaton=False).find(block)
+
+
+@needs_library
+def test_anchors_count_where_a_queue_id_stands_before_them():
+    texts = (b": from=<", b": to=<", b"3F2A")
+    block = b"x ABCDE1: from=<a> ABCDE2: to=<b> 3F2A: to=<c>\n: to=<d>"
+    names = frozenset({b"ABCDE1", b"123F2A"})
+    found = sift.anchored(Texts(texts, (0, 0)), names, frozenset(n[-4:] for n in names), 4)
+    assert [(texts[n], s) for n, s, _ in found.rows(block)] == [(b": from=<", 8), (b"3F2A", 34), (b": to=<", 38)]
+
+
+@needs_library
+@pytest.mark.parametrize("seed", range(40))
+def test_other_heads_are_found_where_the_expression_finds_them(seed):
+    r = random.Random(seed)
+    heads = [b" mx%d %b%c" % (r.randrange(3), r.choice([b"a/b", b"a/bc", b"d"]), r.choice(b"[:")) for _ in range(5)]
+    lines = [b"%cab%b 1: x" % (r.choice(b"AN"), r.choice(heads)) for _ in range(60)]
+    lines[r.randrange(1, 60)] = r.choice([b"Nab mx1 a/x[", b"2ab" + heads[0], b"N", b"", b"Nab", b"Nab mx1 ", b"Nab\xff"])
+    block = b"\n".join(lines) + b"\n"
+    search = linear(rb"\n(?:[^A-Z\n]|[^\n]{3}%b)" % other_than(heads)).search
+    wanted = search(block)
+    assert sift.Heads(heads, 3, b"AZ").search(block, 0) == (wanted.start() + 1 if wanted else -1)
+
+
+@needs_library
+def test_lines_are_strange_that_do_not_begin_as_exims_do():
+    known = sift.behind_lengths([b"<= ", b"Completed"])
+    usual = b"2026-11-20 00:00:00 1abcde-000001-G7 <= a@b.example\n2026-11-20 00:00:00 1abcde-000000001ab-00AB Completed\n"
+    block = usual + b"\n20\n2026-11-20 00:00:00 1abcde-000001-G7 => x\n" + usual + b"no end"
+    at = len(usual)
+    assert sift.strange_lines(block, known, 2) == [at, at + 1, at + 4, len(block) - 6]
+    many = b"x\n" * 5_000
+    assert sift.strange_lines(many, known, 2) == list(range(0, 10_000, 2))
+
+
+DELIVERIES = ("status=sent", "=> ", "stat=Sent", 'result="Ok"', "saved mail")
+
+
+def damaged(lines, r):
+    """With lines between them that are damaged: not deliveries, as of those that are alike only one is read."""
+    for _ in range(len(lines) // 3):
+        i = r.randrange(len(lines))
+        if any(t in lines[i] for t in DELIVERIES):
+            continue
+        at = r.randrange(len(lines[i]))
+        words = [
+            "",
+            "@",
+            "[",
+            " [",
+            "to=",
+            ", delay",
+            " relay=",
+            " delay=",
+            " to=<",
+            "-> ",
+            "-",
+            "\n",
+            "\r\n",
+            ": client=",
+            "status=sent ",
+            "\x00",
+        ]
+        lines.insert(i, lines[i][:at] + r.choice([*words, ", sasl_username=eve", " A=login:eve"]) + lines[i][at + r.randrange(3) :])
+    return lines
+
+
+@needs_library
+@pytest.mark.parametrize("maker", [postfix, exim, sendmail, opensmtpd, mixed])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_range_tells_the_same_with_and_without_it(tmp_path, monkeypatch, maker, seed):
+    r = random.Random(seed)
+    (tmp_path / "log").write_text("".join(damaged(list(maker(150_000, 0.4, seed)), r)), newline="")
+    items, _ = sources.find([str(tmp_path / "log")])
+    (task,) = tasks_of(items, years_of(items), Options(block=20_000))
+    formats, book = knowledge(*KEY).reader.formats, load_rules(())
+    fast = scan(task, Knowledge(formats, book))
+    monkeypatch.setattr(sift, "_C", None)
+    slow = scan(task, Knowledge(formats, book))
+    assert fast.groups.keys() == slow.groups.keys()
+    assert fast == slow
+    assert fast.sent
+    assert fast.counts["received"] > 50
+
+
+@needs_library
+def test_a_library_of_another_source_is_not_taken(tmp_path, monkeypatch):
+    (tmp_path / "sift.c").write_text("another")
+    monkeypatch.setattr(sift, "SOURCE", str(tmp_path / "sift.c"))
+    assert sift._load() is None
+
+
+def test_without_a_compiler_nothing_is_left_of_an_older_library(tmp_path):
+    """What the build's hook does, where `cc` fails."""
+    root = Path(__file__).parents[1]
+    (tmp_path / "analyzer" / "batch").mkdir(parents=True)
+    for name in ("hatch_build.py", "analyzer/batch/sift.c"):
+        shutil.copy(root / name, tmp_path / name)
+    library = tmp_path / "analyzer" / "batch" / "_sift.so"
+    library.write_text("old")
+    code = (
+        "import sys, types\n"
+        "module = types.ModuleType('interface')\n"
+        "module.BuildHookInterface = object\n"
+        "sys.modules |= dict.fromkeys(['hatchling', 'hatchling.builders', 'hatchling.builders.hooks', 'hatchling.builders.hooks.plugin'], module)\n"
+        "sys.modules['hatchling.builders.hooks.plugin.interface'] = module\n"
+        "import hatch_build, pathlib\n"
+        "sys.exit(hatch_build.compiled(pathlib.Path('.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        cwd=tmp_path,
+        env={"CC": "false", "PATH": "/bin:/usr/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert "Python alone" in done.stderr
+    assert not library.exists()
