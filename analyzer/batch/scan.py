@@ -13,10 +13,12 @@ from zlib import crc32
 
 import msgspec
 
+from analyzer.batch import sift
+from analyzer.batch.alike import lane_of
 from analyzer.batch.apart import Apart
 from analyzer.batch.deliveries import DASH, framed, hosts, line_from, shortened, token
 from analyzer.batch.interrupt import whole
-from analyzer.batch.lanes import WITH_LANES, Lanes, Taken, Told, loosely, without
+from analyzer.batch.lanes import WITH_LANES, Lanes
 from analyzer.batch.needles import ARRIVED, EXPIRED, SENT, arrival, parts_of
 from analyzer.batch.net import ARRIVED_LETTER, NOT_TOLD, Awake, Net, told_apart
 from analyzer.batch.reader import Read, Reader, failed
@@ -29,6 +31,7 @@ from analyzer.expressions import re
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from analyzer.batch.alike import Lane
     from analyzer.batch.deliveries import Way
     from analyzer.batch.net import Asleep, Hits
     from analyzer.formats.load import Formats
@@ -43,14 +46,19 @@ _NO_ID = frozenset({None, b"NOQUEUE", b"000000"})
 _MOST_SHAPES = 100_000
 _MOST_TOLD = 50_000
 _MOST_WAITING = 4_000
+_TIMES = 3  # that a form is met before it is learnt
+_MOST_LANES = 5_000
 _NEVER = float("inf")
 _time = itemgetter(1)
 _MOST_USERS = 100_000
 _ACCOUNT = re.compile(rb"(?:[A-Za-z0-9_-]{1,40}:)?([^\s,;:\"<>]{1,200})")
 
 
+Told = tuple[bytes, bytes | None, bytes | None, bytes | None, bytes | None]  # of a failure: stamp, queue id, recipient, sender, client
+
+
 class Slot(msgspec.Struct, eq=False):
-    """The group of the failures of one key of the lanes, and the failures that wait to be put into it: where and in which line."""
+    """A group, and the failures that wait to be put into it: where and in which line."""
 
     group: Group
     host: bytes
@@ -78,6 +86,7 @@ class Knowledge:
         self.remotes: dict[bytes | None, bytes | None] = {None: None}
         self.shapes: dict[bytes, str] = {b"": ""}
         self._lanes: dict[int, Lanes | None] = {}
+        self.lanes_of: dict[bytes, Lane | None] = {}  # by form
         # What deliveries say: by what is left of their lines, and by what `way_of` cuts out of them.
         self.alike: dict[tuple[bytes, bytes, Way], Sent | None] = {}
         self.told: dict[tuple[Way, bytes | None], dict[Any, Sent | None]] = {}
@@ -154,14 +163,12 @@ def _count(counter: Counter_, apart: Apart, awake: Awake, offset: int, block: by
     before = counter.failures
     if (parts := apart.parts(offset, block)) is None:
         names, unknown = awake.look(block)
-        counter.begin(awake.on, None)
         counter.block(offset.__add__, block, awake.net, names, unknown)
     else:
         for part in parts:
             net = counter.k.net(frozenset(part.formats), (), automaton=task.use_automaton)
             tally.formats.update(part.formats)
-            counter.begin(part.formats, part.host)
-            counter.block(part.place, part.block, net, None, net.unknown(part.block))
+            counter.block(part.place, part.block, net, None, net.unknown(part.block), part.host)
     tally.blocks[task.source, offset] = lines = count_lines(block) + (not block.endswith(b"\n"))
     tally.lines += lines
     tally.bytes += len(block)
@@ -188,15 +195,16 @@ class Counter_:  # noqa: N801
         self.sums: set[int] = set()
         self.tags: dict[tuple[int, bytes], bool] = {}
         self.most = 1 << 32
-        self.fast = task.use_lanes and not self.filtered
-        self.lanes: list[Lanes] = []  # of the formats of which the range has lines
-        self.slots: dict[tuple[Any, ...], Slot] = {}  # by what the lanes tell
+        self.fast = task.use_lanes and not self.filtered and sift.compiled()
         self.of_groups: dict[Key, Slot] = {}
         self.touched: list[Slot] = []
         self.placed = 0  # of the failures
         self.counted: dict[tuple[Way, bytes | None], Counter[Any]] = {}
         self.one_host: bytes | None = None  # of all lines of the block, where that is known
         self.sieves: dict[Net, Sieve | None] = {}
+        self.express_lanes: sift.Lanes | None = None
+        self.alike_slots: list[Slot | None] = []  # by what lines are alike in
+        self.met: list[int] = []  # how often lines of each form were
         self.stamp, self.time = b"", self.clock.seconds(b"")
 
     def close(self) -> None:
@@ -207,18 +215,15 @@ class Counter_:  # noqa: N801
         if self.received:
             self.tally.counts["received"] = self.tally.counts.get("received", 0) + self.received
 
-    def begin(self, formats: Iterable[int], host: bytes | None) -> None:
-        """What follows are lines of *formats* alone, all of *host* where that is known."""
-        self.one_host = host
-        if self.fast:
-            self.lanes = [lanes for i in sorted(formats) if (lanes := self.k.lanes(i)) is not None]
-
-    def block(self, place: Callable[[int], int], block: bytes, net: Net, names: Hits | None, unknown: list[int]) -> None:
-        """The lines of a block that *net* is for; *place* tells where they stand in the log.
+    def block(
+        self, place: Callable[[int], int], block: bytes, net: Net, names: Hits | None, unknown: list[int], host: bytes | None = None
+    ) -> None:
+        """The lines of a block that *net* is for, all of *host* where that is known; *place* tells where they stand in the log.
 
         *names*: where it names other formats' programs, and programs of which a line may have to be read, if that is known;
         *unknown*: before which lines nothing is that says what they are.
         """
+        self.one_host = host
         if net not in self.sieves:
             self.sieves[net] = sieve_of(net) if self.task.use_automaton and not self.filtered else None
         sieve = self.sieves[net]
@@ -244,7 +249,11 @@ class Counter_:  # noqa: N801
         weak = [b for b in found.weak if not any(q in line_from(block, b) for q in net.quiet)] if net.quiet else found.weak
         self.received += found.arrivals - arrivals
         self.accounts(block, [(0, start, end) for start, end in found.infos])
-        self.lines(place, block, sorted([*read, *(b - 1 for some in (found.read, weak, unclear) for b in some)]))
+        begins = sorted({*(b + 1 for b in read), *found.read, *weak, *unclear})
+        if self.fast:
+            self.express(place, block, begins)
+        else:
+            self.lines(place, block, [b - 1 for b in begins])
 
     def hits(self, place: Callable[[int], int], block: bytes, net: Net, hits: Hits, others: Hits, unknown: list[int]) -> None:
         """The lines in which something was found; *place* tells where they stand in the log.
@@ -297,36 +306,55 @@ class Counter_:  # noqa: N801
         if found and not self.filtered and net.info < net.arrived:
             self.received -= sum(net.info <= h[0] < net.arrived for h in net.healthy.find(b"\n".join(found)))
 
+    def express(self, place: Callable[[int], int], block: bytes, begins: list[int]) -> None:
+        """The lines that begin at *begins*, read: of failures that are alike the first ones."""
+        if self.express_lanes is None or self.express_lanes.full():
+            self.express_lanes = sift.Lanes()
+            self.alike_slots, self.met = [], []
+        slots = self.alike_slots
+        rows, left = self.express_lanes.take(block, begins)
+        for n in range(0, len(rows), sift.ROW):
+            begin, end, number, a, b, c, d, e, f, g, h, i, j = rows[n : n + sift.ROW]
+            queue_id = block[c:d] or None
+            told = block[a:b], None if queue_id in _NO_ID else queue_id, block[e:f] or None, block[g:h] or None, block[i:j] or None
+            line = block[begin:end]
+            if number == len(slots):
+                slot = self.line(place(begin), line)
+                slots.append(slot if slot is not None and slot.rows[-1][0] == told else None)
+            elif (known := slots[number]) is not None:
+                self.put(known, told, place(begin), line)
+            else:
+                self.line(place(begin), line)
+        met = self.met
+        for begin, end, form in zip(left[::3], left[1::3], left[2::3], strict=True):
+            line = block[begin:end]
+            self.line(place(begin), line)
+            if form:
+                if form > len(met):
+                    met += [0] * (form - len(met))
+                met[form - 1] += 1
+                if met[form - 1] == _TIMES:
+                    self.learn_form(form - 1, line)
+
+    def learn_form(self, number: int, line: bytes) -> None:
+        """What *line* teaches of its form, unless that is known or too much has been learnt already."""
+        assert self.express_lanes is not None
+        lanes, form = self.k.lanes_of, self.express_lanes.form(number)
+        if form not in lanes:
+            if len(lanes) >= _MOST_LANES:
+                return
+            lanes[form] = lane_of(line, self.k.reader, self.key_of)
+        if (lane := lanes[form]) is not None:
+            self.express_lanes.learn(number, *lane)
+
     def lines(self, place: Callable[[int], int], block: bytes, begins: list[int]) -> list[bytes]:
         """The lines before which *begins* are, read."""
         read = [line_from(block, begin + 1) for begin in begins]
         if b"\r" in block:
             read = [line.rstrip(b"\r") for line in read]
-        left = list(zip(begins, read, strict=True))
-        for lanes in self.lanes:
-            if left:
-                left = self.by_lanes(lanes, place, left)
-        for begin, line in left:
+        for begin, line in zip(begins, read, strict=True):
             self.line(place(begin + 1), line)
         return read
-
-    def by_lanes(self, lanes: Lanes, place: Callable[[int], int], lines: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-        """*lines* and before what they begin, read; those are left that *lanes* do not take."""
-        slots = self.slots
-        left = []
-        for (begin, line), taken in zip(lines, lanes.take([line for _, line in lines]), strict=True):
-            if taken is None:
-                left.append((begin, line))
-                continue
-            key, told = taken
-            slot = slots.get(key)
-            if slot is None and (loose := loosely(key)) is not key:
-                slot = slots.get(loose)
-            if slot is not None:
-                self.put(slot, told, place(begin + 1), line)
-            else:
-                self.line(place(begin + 1), line, taken, lanes)
-        return left
 
     def put(self, slot: Slot, told: Told, offset: int, line: bytes) -> None:
         """A failure to be placed with others."""
@@ -499,18 +527,16 @@ class Counter_:  # noqa: N801
             self.line(place(at), block[at:end])
             at = end + 1
 
-    def line(self, offset: int, line: bytes, taken: Taken | None = None, lanes: Lanes | None = None) -> None:
-        """One line, read; *taken* is what *lanes* say of it."""
+    def line(self, offset: int, line: bytes) -> Slot | None:
+        """One line, read.  Where it is a failure, and wanted, its slot."""
         line = line.rstrip(b"\r")
         head, stamp, body = self.k.reader.split(line)
         read = self.k.reader.of(head, stamp, body)
         if read is None:
-            return
+            return None
         if failed(read):
-            slot = self.add(offset, line, read)
-            if taken is not None and lanes is not None and slot is not None and read.plan.format == lanes.format:
-                self.learn_failure(taken, read, slot)
-        elif read.plan.kind == "attempt":
+            return self.add(offset, line, read)
+        if read.plan.kind == "attempt":
             if read.values[6] is not None and self.is_wanted(*self.asked(read)):
                 told = self.sent_of(read, line)
                 self.tally.sent[told] = self.tally.sent.get(told, 0) + 1
@@ -518,17 +544,7 @@ class Counter_:  # noqa: N801
             self.received += self.is_wanted(*self.asked(read))
         elif read.plan.kind == "finished" and read.values[11] in EXPIRED and read.values[0] and self.is_wanted(*self.asked(read)):
             self.tally.expired.add(b"%b %b" % (read.host, read.values[0]))
-
-    def learn_failure(self, taken: Taken, read: Read, slot: Slot) -> None:
-        """Lines like this one are failures of *slot*, where the lane tells the same as the grammar."""
-        v = read.values
-        key, (stamp, queue_id, rcpt, sender, client) = taken
-        told = None if v[0] in _NO_ID else v[0], v[1], v[2], None if queue_id else v[15]
-        host = key[0].partition(b" ")[0]
-        if told == (queue_id, rcpt, sender, client) and (host, stamp) == (read.host, read.stamp):
-            if len(self.slots) > _MOST_SHAPES:
-                self.slots.clear()
-            self.slots[loosely(key)] = slot
+        return None
 
     def time_of(self, stamp: bytes) -> int | None:
         """Seconds since 1970; neighbours have the same stamp."""
@@ -553,19 +569,24 @@ class Counter_:  # noqa: N801
         if queue_id and plan.format not in self.checked and not self.tally.odd:
             self.checked.add(plan.format)
             self.tally.odd = token(line, 0, len(line)) != queue_id
-        text = v[9]
-        if text and plan.kind != "attempt":
-            shape = self.k.shape(without(text, (v[15], rcpt, sender, v[16], v[19])), None)
-        else:
-            shape = self.k.shape(text, rcpt) if text else ""
-        # Whether the client has a name decides whether a broken handshake matters.
-        reason = v[13] or (b"unnamed" if plan.kind == "tls_failed" and v[16] == b"unknown" else None)
-        key = (plan.format, plan.alias, host, v[6], v[8], v[7], v[5], v[10], v[11], v[12], reason, shape, self.remote_of(read))
+        key = self.key_of(read)
         slot = self.of_groups.get(key)
         if slot is None:
             slot = self.of_groups[key] = Slot(self.tally.groups.setdefault(key, Group()), host)
         self.put(slot, (read.stamp, queue_id, rcpt, sender, v[15]), offset, line)
         return slot
+
+    def key_of(self, read: Read) -> Key:
+        """The group of a failure."""
+        v, plan = read.values, read.plan
+        text, rcpt = v[9], v[1]
+        if text and plan.kind != "attempt":
+            shape = self.k.shape(without(text, (v[15], rcpt, v[2], v[16], v[19])), None)
+        else:
+            shape = self.k.shape(text, rcpt) if text else ""
+        # Whether the client has a name decides whether a broken handshake matters.
+        reason = v[13] or (b"unnamed" if plan.kind == "tls_failed" and v[16] == b"unknown" else None)
+        return (plan.format, plan.alias, read.host, v[6], v[8], v[7], v[5], v[10], v[11], v[12], reason, shape, self.remote_of(read))
 
     def is_wanted(self, time: int | None, host: bytes, rcpt: bytes | None, sender: bytes | None, queue_id: bytes | None) -> bool:
         """Whether the failure passes the filters."""
@@ -585,6 +606,14 @@ class Counter_:  # noqa: N801
                 return same_mail(sender, w.sender)
             return w.ids is None or (queue_id is not None and b"%b %b" % (host, queue_id) in w.ids)
         return True
+
+
+def without(text: bytes, values: Sequence[bytes | None]) -> bytes:
+    """*text* without *values*, of those that cannot be a common word."""
+    for value in values:
+        if value and (b"." in value or b"@" in value or b":" in value):
+            text = text.replace(value, b"\0")
+    return text
 
 
 def same_mail(address: bytes | None, wanted: str) -> bool:

@@ -589,6 +589,200 @@ PUBLIC int anchors_find(Anchors *a, const u8 *block, u32 length) {
     return 1;
 }
 
+/* ---- lines that are alike ------------------------------------------------------------------------------------------------- */
+/* A line's form is the line with its tokens masked: words that have a digit, names with dots, what stands before and behind an @.  A token
+ * says what characters it has and whether it is long (its length, where it may belong to the stamp), and where it is the same as one
+ * before, which one. */
+#define MOST_TOKENS 100
+#define MOST_LINE 4000
+#define LEAST_SAME 6 /* bytes of a token that is looked for among those before */
+#define LONG_TOKEN 8
+#define STAMP 24 /* the first bytes of a line */
+#define FIELDS 5 /* of a failure: stamp, queue id, recipient, sender, client */
+enum { NOTHING = 0, DIGIT = 1, UPPER = 2, LOWER = 4, DOT = 8, DASH = 16, OTHER = 32, LONG = 64, MASK = 128 };
+
+typedef struct {
+    u32 start, end;
+    int32_t same; /* as which one before, or -1 */
+} Token;
+
+static u8 kinds[256]; /* of the bytes of words */
+
+__attribute__((constructor)) static void sort_bytes(void) {
+    for (int c = 0; c < 256; c++)
+        kinds[c] = c >= '0' && c <= '9'   ? DIGIT
+                   : c >= 'A' && c <= 'Z' ? UPPER
+                   : c >= 'a' && c <= 'z' ? LOWER
+                   : c == '.'             ? DOT
+                   : c == '-' || c == '_' ? DASH
+                   : c >= 128             ? OTHER
+                                          : NOTHING;
+}
+
+/* The tokens of a line and its form, of *size* bytes; -1 where it has too much of either. */
+static int tokens_of(const u8 *line, u32 n, Token *tokens, u8 *form, u32 *size) {
+    int count = 0;
+    u32 used = 0, i = 0;
+    if (n > MOST_LINE) return -1;
+    while (i < n) {
+        if (!kinds[line[i]]) {
+            if (line[i] < 3) return -1; /* these mark tokens */
+            form[used++] = line[i++];
+            continue;
+        }
+        u32 start = i, end;
+        u8 kind = 0;
+        for (; i < n && kinds[line[i]]; i++) kind |= kinds[line[i]];
+        for (end = i; end > start && kinds[line[end - 1]] & (DOT | DASH); end--) {}
+        for (; start < end && kinds[line[start]] & (DOT | DASH); start++) form[used++] = line[start];
+        if (start < end) {
+            if (kind & (DOT | DASH)) { /* without those around it */
+                kind = 0;
+                for (u32 j = start; j < end; j++) kind |= kinds[line[j]];
+            }
+            int mailbox = (i < n && line[i] == '@' && i == end) || (start && line[start - 1] == '@');
+            if (mailbox || kind & (DIGIT | DOT)) {
+                if (count == MOST_TOKENS) return -1;
+                Token *token = &tokens[count];
+                *token = (Token){start, end, -1};
+                if (end - start >= LEAST_SAME)
+                    for (int j = 0; j < count && token->same < 0; j++)
+                        if (tokens[j].end - tokens[j].start == end - start && tokens[j].same < 0 &&
+                            !memcmp(line + tokens[j].start, line + start, end - start))
+                            token->same = j;
+                form[used++] = token->same < 0 ? 1 : 2;
+                form[used++] = (u8)(token->same < 0 ? kind | MASK | (end - start >= LONG_TOKEN ? LONG : 0) : token->same);
+                if (start < STAMP) form[used++] = (u8)(end - start < 255 ? end - start : 255);
+                count++;
+            } else {
+                memcpy(form + used, line + start, end - start);
+                used += end - start;
+            }
+        }
+        for (; end < i; end++) form[used++] = line[end];
+    }
+    *size = used;
+    return count;
+}
+
+typedef struct {
+    u8 known, tokens;
+    u8 matters[MOST_TOKENS];   /* whether what the token is tells failures apart */
+    int16_t fields[FIELDS][4]; /* behind which token (-1: the line's begin) a field begins and ends, and how far behind it */
+} Lane;
+
+typedef struct {
+    Keys forms, keys;
+    Lane *lanes;
+    u32 lane_room;
+    List rows, left;
+} Lanes;
+
+PUBLIC void lanes_free(Lanes *l) {
+    if (!l) return;
+    Keys *both[] = {&l->forms, &l->keys};
+    for (int i = 0; i < 2; i++) {
+        free(both[i]->bytes);
+        free(both[i]->begins);
+        free(both[i]->counts);
+        free(both[i]->table);
+        free(both[i]->unclear);
+    }
+    free(l->lanes);
+    free(l->rows.at);
+    free(l->left.at);
+    free(l);
+}
+
+PUBLIC Lanes *lanes_new(u64 seed) {
+    Lanes *l = calloc(1, sizeof *l);
+    if (!l) return NULL;
+    l->forms.seed = l->keys.seed = seed;
+    if (keys_grow(&l->forms) && keys_grow(&l->keys)) return l;
+    lanes_free(l);
+    return NULL;
+}
+
+/* The tokens of *line*: start, end, and as which one before it is + 1; how many there are, -1 where they are too many. */
+PUBLIC int lane_tokens(const u8 *line, u32 length, u32 *out) {
+    Token tokens[MOST_TOKENS];
+    u8 form[MOST_LINE * 2 + 2 * STAMP];
+    u32 size;
+    int count = tokens_of(line, length, tokens, form, &size);
+    for (int i = 0; i < count; i++) {
+        out[i * 3] = tokens[i].start;
+        out[i * 3 + 1] = tokens[i].end;
+        out[i * 3 + 2] = (u32)(tokens[i].same + 1);
+    }
+    return count;
+}
+
+/* What is learnt of a form. */
+PUBLIC void lanes_learn(Lanes *l, u32 form, u32 tokens, const u8 *matters, const int16_t *fields) {
+    Lane *lane = &l->lanes[form];
+    lane->known = 1;
+    lane->tokens = (u8)tokens;
+    memcpy(lane->matters, matters, tokens);
+    memcpy(lane->fields, fields, sizeof lane->fields);
+}
+
+static inline u32 place_of(const Token *tokens, u32 begin, const int16_t *at) {
+    return begin + (at[0] < 0 ? 0 : tokens[at[0]].end) + (u32)at[1];
+}
+
+/* The lines of *block* that begin at *begins*.  Rows, of forms that were learnt: begin, end, number of what they are alike in, and where
+ * each field begins and ends (both 0: it has none).  What is left: begin, end, form + 1 or 0. */
+PUBLIC int lanes_take(Lanes *l, const u8 *block, u32 length, const u32 *begins, u32 count) {
+    Token tokens[MOST_TOKENS];
+    u8 form[MOST_LINE * 2 + 2 * STAMP], key[MOST_LINE + 4 * MOST_TOKENS + 16];
+    l->rows.used = l->left.used = 0;
+    for (u32 n = 0; n < count; n++) {
+        u32 begin = begins[n], end, size;
+        const u8 *line = block + begin, *nl = memchr(line, '\n', length - begin);
+        for (end = nl ? (u32)(nl - block) : length; end > begin && block[end - 1] == '\r'; end--) {}
+        int found = tokens_of(line, end - begin, tokens, form, &size);
+        int64_t number = -2;
+        Lane *lane = NULL;
+        if (found >= 0) {
+            if ((number = keyed(&l->forms, form, size)) < 0) return 0;
+            if (l->forms.key_room > l->lane_room) {
+                Lane *lanes = realloc(l->lanes, l->forms.key_room * sizeof *lanes);
+                if (!lanes) return 0;
+                memset(lanes + l->lane_room, 0, (l->forms.key_room - l->lane_room) * sizeof *lanes);
+                l->lanes = lanes;
+                l->lane_room = l->forms.key_room;
+            }
+            lane = &l->lanes[number];
+        }
+        if (!lane || !lane->known) {
+            if (!put(&l->left, begin) || !put(&l->left, end) || !put(&l->left, (u32)(number < 0 ? 0 : number + 1))) return 0;
+            continue;
+        }
+        u32 used = 4, which = (u32)number;
+        memcpy(key, &which, 4);
+        for (int i = 0; i < found; i++)
+            if (lane->matters[i]) {
+                u32 m = tokens[i].end - tokens[i].start;
+                memcpy(key + used, &m, 4);
+                memcpy(key + used + 4, line + tokens[i].start, m);
+                used += 4 + m;
+            }
+        if ((number = keyed(&l->keys, key, used)) < 0) return 0;
+        if (!list_room(&l->rows, 3 + 2 * FIELDS)) return 0;
+        u32 *row = l->rows.at + l->rows.used;
+        l->rows.used += 3 + 2 * FIELDS;
+        *row++ = begin;
+        *row++ = end;
+        *row++ = (u32)number;
+        for (int i = 0; i < FIELDS; i++) {
+            int none = lane->fields[i][0] == -2;
+            *row++ = none ? 0 : place_of(tokens, begin, lane->fields[i]);
+            *row++ = none ? 0 : place_of(tokens, begin, lane->fields[i] + 2);
+        }
+    }
+    return 1;
+}
+
 /* ---- how lines begin ------------------------------------------------------------------------------------------------------ */
 /* Where the first line from *from* begins that has not one of the *heads* (each behind its length, a byte) at *place*, or whose first
  * byte is none from *least* to *most*; lines that are too short have none, and need none.  -1: there is no such line. */
@@ -663,4 +857,11 @@ PUBLIC const u8 *sieve_key(const Sieve *s, u32 k, size_t *length) {
 }
 PUBLIC const u32 *sieve_counts(const Sieve *s) { return s->keys.counts; }
 PUBLIC void sieve_forget_counts(Sieve *s) { memset(s->keys.counts, 0, s->keys.keys * sizeof *s->keys.counts); }
+PUBLIC const List *lanes_list(const Lanes *l, int which) { return which ? &l->left : &l->rows; }
+PUBLIC u32 lanes_keys(const Lanes *l) { return l->keys.keys; }
+PUBLIC u32 lanes_forms(const Lanes *l) { return l->forms.keys; }
+PUBLIC const u8 *lanes_form(const Lanes *l, u32 k, size_t *length) {
+    *length = l->forms.begins[k + 1] - l->forms.begins[k];
+    return l->forms.bytes + l->forms.begins[k];
+}
 PUBLIC const List *anchors_list(const Anchors *a) { return &a->hits; }

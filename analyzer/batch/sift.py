@@ -27,6 +27,7 @@ _MOST_LENGTH = 255  # of what is given behind its length, a byte
 _WAYS: tuple[Way | None, ...] = (None, behind, between, ahead, beyond)
 _NO_ANCHOR, _NAME_BEHIND = 255, 254
 SHORT_ID = 8  # bytes of OpenSMTPD's message ids
+LONG_TOKEN = 8
 _SEED = int.from_bytes(os.urandom(8), "little")
 
 
@@ -55,6 +56,15 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "anchors_free": (None, (c_void_p,)),
     "anchors_find": (c_int, (c_void_p, c_char_p, c_uint32)),
     "anchors_list": (POINTER(_List), (c_void_p,)),
+    "lanes_new": (c_void_p, (c_uint64,)),
+    "lanes_free": (None, (c_void_p,)),
+    "lane_tokens": (c_int, (c_char_p, c_uint32, c_void_p)),
+    "lanes_learn": (None, (c_void_p, c_uint32, c_uint32, c_char_p, c_char_p)),
+    "lanes_take": (c_int, (c_void_p, c_char_p, c_uint32, c_char_p, c_uint32)),
+    "lanes_list": (POINTER(_List), (c_void_p, c_int)),
+    "lanes_forms": (c_uint32, (c_void_p,)),
+    "lanes_keys": (c_uint32, (c_void_p,)),
+    "lanes_form": (c_void_p, (c_void_p, c_uint32, POINTER(c_size_t))),
     "other_head": (c_int64, (c_char_p, c_uint32, c_uint32, c_uint32, c_uint32, c_uint32, c_char_p, c_uint32)),
     "strange_lines": (c_uint32, (c_char_p, c_uint32, c_char_p, c_uint32, c_void_p, c_uint32)),
     "sift_stamp": (c_uint32, ()),
@@ -226,6 +236,67 @@ def anchored(search: Search, names: frozenset[bytes], tails: frozenset[bytes], w
     behind_them = _C.names_new(len(short), SHORT_ID, b"".join(short), _SEED)
     state = _C.anchors_new(len(texts), b"".join(texts), _lengths(texts), gaps, before, behind_them)
     return Anchored(state) if state else None
+
+
+class Token(NamedTuple):
+    """Where a token of a line stands, and as which one before it is; -1: as none."""
+
+    start: int
+    end: int
+    same: int
+
+
+def tokens_of(line: bytes) -> list[Token] | None:
+    """What differs among lines that are alike: words that have a digit, names with dots, what stands before and behind an @.
+
+    None where the line is too long.
+    """
+    found = array("I", bytes(4 * 3 * MOST_TOKENS))
+    count = _C.lane_tokens(line, len(line), found.buffer_info()[0])
+    return [Token(found[n], found[n + 1], found[n + 2] - 1) for n in range(0, 3 * count, 3)] if count >= 0 else None
+
+
+MOST_TOKENS = 100
+FIELDS = 5
+ROW = 3 + 2 * FIELDS  # numbers
+_MOST_KEYS = 200_000
+
+
+class Lanes:
+    """Sorts lines by their form, and those of forms that were learnt by what matters in them; for one range."""
+
+    def __init__(self) -> None:
+        self._state = _C.lanes_new(_SEED)
+        if not self._state:
+            raise MemoryError
+
+    def __del__(self) -> None:
+        _C.lanes_free(self._state)
+
+    def take(self, block: bytes, begins: Sequence[int]) -> tuple[list[int], list[int]]:
+        """The lines that begin at *begins*, as rows of numbers, one behind the other.
+
+        Of forms that were learnt: begin, end, number of what they are alike in, and where the fields begin and end (0, 0: it has none).
+        Of others: begin, end, number of the form + 1, or 0 where it has none.
+        """
+        more = array("I", begins).tobytes()
+        if not _C.lanes_take(self._state, block, len(block), more, len(begins)):
+            raise MemoryError
+        return tuple(_numbers(_C.lanes_list(self._state, n)[0].bytes()) for n in range(2))  # type: ignore[return-value]
+
+    def full(self) -> bool:
+        """Whether it is time to begin anew."""
+        return bool(max(_C.lanes_forms(self._state), _C.lanes_keys(self._state)) > _MOST_KEYS)
+
+    def form(self, number: int) -> bytes:
+        """A form."""
+        length = c_size_t()
+        at = _C.lanes_form(self._state, number, byref(length))
+        return string_at(at, length.value)
+
+    def learn(self, number: int, matters: bytes, fields: bytes) -> None:
+        """Of the form: whether each token matters; behind which token and how far behind it each field begins and ends, as shorts."""
+        _C.lanes_learn(self._state, number, len(matters), matters, fields)
 
 
 class Heads:
