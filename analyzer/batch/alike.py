@@ -1,35 +1,39 @@
-"""Failures that look alike: one of them is read whole, and tried out, and the others are known by what may differ.
+"""Lines that look alike: some of them are read whole, and tried out, and the others are known by what may differ.
 
 A line's form (sift.c) is the line without its tokens: ids, numbers, names, addresses.  What a token tells is learnt by experiment: where
-another one in its place, of the same kind of characters, changes nothing that failures are grouped by, it does not matter.  Lines of one
-form, with the same tokens that matter, are failures of one group; what differs, their ids and addresses, is cut out of them.
+another one in its place, of the same kind of characters, changes nothing of what is asked of such lines, it does not matter.  Lines of
+one form with the same tokens that matter tell the same; what differs, their ids and addresses, is cut out of them.
 """
 
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from analyzer.batch import sift
-from analyzer.batch.reader import SLOT, failed
+from analyzer.batch.reader import SLOT
+from analyzer.expressions import re
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from analyzer.batch.reader import Read, Reader
     from analyzer.batch.sift import Token
 
-# What of a line goes into its group by looking it up or cutting it short: it matters, whatever an experiment says.
-_MATTER = frozenset(
-    SLOT[n] for n in ("relay", "said_by", "server", "status", "code", "enhanced", "stage", "action", "how", "severity", "reason")
-)
-_TEXT, _RCPT, _ID, _SENDER, _CLIENT = SLOT["text"], SLOT["rcpt_to"], SLOT["queue_id"], SLOT["mail_from"], SLOT["client_ip"]
-_NO_FIELD = (-2, 0, 0, 0)
-_OTHER = bytes.maketrans(
-    b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
-    b"3456789012" + b"defghijklmnopqrstuvwxyzabc" + b"DEFGHIJKLMNOPQRSTUVWXYZABC",
-)
+    KeyOf = Callable[[Read], Any]  # what is asked of a line; None: nothing of it is
+
+T = TypeVar("T")
 Span = tuple[int, int]
+_TIMES = 3  # that a form is met before it is learnt
+_MOST_FORMS = 5_000  # that are learnt
+_MOST_AHEAD = 80  # bytes before a stamp
+# By looking these up, what follows from a line is found: they matter, whatever an experiment says.
+_MATTER = ("relay", "said_by", "server", "status", "code", "enhanced", "stage", "action", "how", "severity", "reason")
+_TEXT, _RCPT = SLOT["text"], SLOT["rcpt_to"]
+_ALL = b"0123456789abcdefghijklmnopqrstuvwxyz"
+_THEIRS = b"3456789012" + b"defabc" + b"jklmnopqrstuvwxyzghi"  # those of hexadecimal numbers stay such
+_OTHER = bytes.maketrans(_ALL + _ALL[10:].upper(), _THEIRS + _THEIRS[10:].upper())
+_ONE_KIND = re.compile(rb"[0-9A-Za-z]+").fullmatch
 
 
 class Lane(NamedTuple):
@@ -39,85 +43,146 @@ class Lane(NamedTuple):
     fields: bytes
 
 
+_NAMES = ("stamp", "queue_id", "rcpt_to", "mail_from", "client_ip")
+
+
+class Rows:
+    """Lines, from *begins* to *ends*; *numbers*: of what those that are alike tell."""
+
+    def __init__(self, block: bytes, rows: list[int]) -> None:
+        self._block, self._rows = block, rows
+        self.begins, self.ends, self.numbers = (rows[n :: sift.ROW] for n in range(3))
+
+    def field(self, name: str) -> list[bytes]:
+        """The stamp, queue id, recipient, sender or client of each, empty where it has none."""
+        block, at = self._block, 3 + 2 * _NAMES.index(name)
+        return [block[a:z] for a, z in zip(self._rows[at :: sift.ROW], self._rows[at + 1 :: sift.ROW], strict=True)]
+
+
+class Lessons:
+    """What was learnt of forms, for one question: *key_of* says what is asked of a line, *matter* what is looked up for that."""
+
+    def __init__(self, reader: Reader, key_of: KeyOf, matter: Iterable[str] = _MATTER, *, domains: bool = True) -> None:
+        self.reader, self.key_of, self.domains = reader, key_of, domains
+        self.matter = frozenset(SLOT[n] for n in matter)
+        self._lanes: dict[bytes, Lane | None] = {}
+
+    def of(self, form: bytes, line: bytes) -> Lane | None:
+        """What *line*, of the *form*, teaches of it, kept."""
+        if form not in self._lanes:
+            if len(self._lanes) >= _MOST_FORMS:
+                return None
+            self._lanes[form] = lane_of(line, self)
+        return self._lanes[form]
+
+
+class Alike(Generic[T]):
+    """The lines of one range by their forms; *told*: what those of a number tell, None where each must be read."""
+
+    def __init__(self, lessons: Lessons) -> None:
+        self._lessons = lessons
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lanes = sift.Lanes()
+        self.told: list[T | None] = []
+        self._met: list[int] = []
+
+    def take(self, block: bytes, begins: Sequence[int]) -> tuple[Rows, list[tuple[int, int, int]]]:
+        """The lines that begin at *begins*: those whose form is known; of the others where they begin and end, and their form."""
+        if self._lanes.full():
+            self._begin()
+        rows, left = self._lanes.take(block, begins)
+        return Rows(block, rows), list(zip(left[::3], left[1::3], left[2::3], strict=True))
+
+    def meet(self, form: int, line: bytes) -> None:
+        """Another *line* of a *form* that is not known: after some of them it is learnt."""
+        if form:
+            if form > len(self._met):
+                self._met += [0] * (form - len(self._met))
+            self._met[form - 1] += 1
+            if self._met[form - 1] == _TIMES and (lane := self._lessons.of(self._lanes.form(form - 1), line)) is not None:
+                self._lanes.learn(form - 1, *lane)
+
+
 class _Tried(NamedTuple):
     key: Any
-    read: Read
+    stamp: bytes
     spans: dict[int, Span]  # by `reader.FIELDS`, in the line
 
 
-def lane_of(line: bytes, reader: Reader, key_of: Callable[[Read], Any]) -> Lane | None:
-    """What *line* teaches of its form; *key_of*: the group of a failure.
-
-    None where it is no failure, or where a field ends within a token.
-    """
-    tokens, tried = sift.tokens_of(line), _tried(line, reader, key_of)
-    if tokens is None or tried is None or not (at := line.find(tried.read.stamp, 0, _MOST_AHEAD)) >= 0:
+def lane_of(line: bytes, lessons: Lessons) -> Lane | None:
+    """What *line* teaches of its form; None where nothing is asked of it, or where a field ends within a token of many kinds."""
+    tokens, tried = sift.tokens_of(line), _tried(line, lessons)
+    if tokens is None or tried is None or (at := line.find(tried.stamp, 0, _MOST_AHEAD)) < 0:
         return None
-    wanted = [(at, at + len(tried.read.stamp)), *(tried.spans.get(n) for n in (_ID, _RCPT, _SENDER, _CLIENT))]
-    fields = [_NO_FIELD if span is None else _field(span, tokens) for span in wanted]
+    wanted = [(at, at + len(tried.stamp)), *(tried.spans.get(SLOT[n]) for n in _NAMES[1:])]
+    fields = [sift.NO_FIELD if span is None else _field(span, tokens, line) for span in wanted]
     if None in fields:
         return None
-    must = [tried.spans[n] for n in _MATTER if n in tried.spans]
-    if (rcpt := tried.spans.get(_RCPT)) is not None:
+    must = [tried.spans[n] for n in lessons.matter if n in tried.spans]
+    if lessons.domains and (rcpt := tried.spans.get(_RCPT)) is not None:
         must.append((max(rcpt[0], line.rfind(b"@", *rcpt)), rcpt[1]))
     matters = bytes(
         token.same < 0
-        and (any(a < token.end and token.start < z for a, z in must) or not _same_for_others(line, tokens, n, tried, reader, key_of))
+        and (
+            any(a < t.end and t.start < z for t in _places(tokens, n) for a, z in must)
+            or not _same_for_others(line, tokens, n, tried, lessons)
+        )
         for n, token in enumerate(tokens)
     )
     return Lane(matters, array("h", [n for field in fields if field is not None for n in field]).tobytes())
 
 
-_MOST_AHEAD = 80  # bytes before a stamp
-
-
-def _tried(line: bytes, reader: Reader, key_of: Callable[[Read], Any]) -> _Tried | None:
+def _tried(line: bytes, lessons: Lessons) -> _Tried | None:
+    reader = lessons.reader
     head, stamp, body = reader.split(line)
     read = reader.of(head, stamp, body)
-    if read is None or not failed(read) or not line.endswith(body):
+    if read is None or not line.endswith(body) or (key := lessons.key_of(read)) is None:
         return None
     found, shift = reader.matcher(read.plan.format)(body), len(line) - len(body)
     spans: dict[int, Span] = {}
     for group, slot in zip(read.plan.groups, read.plan.slots, strict=True):
         if slot not in spans and found[group] and read.plan.constants[slot] is None:
             spans[slot] = found.start(group) + shift, found.end(group) + shift
-    return _Tried(key_of(read), read, spans)
+    return _Tried(key, stamp, spans)
 
 
-def _field(span: Span, tokens: Sequence[Token]) -> tuple[int, int, int, int] | None:
+def _field(span: Span, tokens: Sequence[Token], line: bytes) -> tuple[int, int, int, int] | None:
     """Where a field begins and ends: behind which token, and how far behind it."""
     found: list[int] = []
     for at in span:
-        if any(t.start < at < t.end for t in tokens):
-            return None
+        inside = next((n for n, t in enumerate(tokens) if t.start < at < t.end), None)
+        if inside is not None:
+            if not _ONE_KIND(line, tokens[inside].start, tokens[inside].end):
+                return None
+            found += [sift.INSIDE + inside, at - tokens[inside].start]
+            continue
         before = max((n for n, t in enumerate(tokens) if t.end <= at), default=-1)
         found += [before, at - (tokens[before].end if before >= 0 else 0)]
     return found[0], found[1], found[2], found[3]
 
 
-def _same_for_others(
-    line: bytes, tokens: Sequence[Token], which: int, tried: _Tried, reader: Reader, key_of: Callable[[Read], Any]
-) -> bool:
-    """Whether another token in the place of *which*, and wherever else it stands, leaves the failure in its group."""
+def _places(tokens: Sequence[Token], which: int) -> list[Token]:
+    """The token, and those that are the same as it."""
+    return [t for n, t in enumerate(tokens) if which in {n, t.same}]
+
+
+def _same_for_others(line: bytes, tokens: Sequence[Token], which: int, tried: _Tried, lessons: Lessons) -> bool:
+    """Whether another token in the place of *which*, and wherever else it stands, leaves what is asked of the line as it is."""
     old = line[tokens[which].start : tokens[which].end]
     others = [old.translate(_OTHER)]
     text = tried.spans.get(_TEXT)  # where the length of a token counts too, as long ones are cut out of the shape
-    if text is not None and any(text[0] <= t.start < text[1] and which in {n, t.same} for n, t in enumerate(tokens)):
+    if text is not None and any(text[0] <= t.start < text[1] for t in _places(tokens, which)):
         others += [old[:1] + others[0]] if len(old) + 1 != sift.LONG_TOKEN else []
     for other in others:
         parts, spans, at, longer = [], dict(tried.spans), 0, len(other) - len(old)
-        for n, token in enumerate(tokens):
-            if which in {n, token.same}:
-                parts += [line[at : token.start], other]
-                at = token.end
-                place = token.end
-                if longer:
-                    spans = {
-                        s: (a + longer * (tried.spans[s][0] >= place), z + longer * (tried.spans[s][1] >= place))
-                        for s, (a, z) in spans.items()
-                    }
-        changed = b"".join([*parts, line[at:]])
-        again = _tried(changed, reader, key_of)
+        for token in _places(tokens, which):
+            parts += [line[at : token.start], other]
+            at = token.end
+            for slot, (a, z) in tried.spans.items() if longer else ():
+                spans[slot] = spans[slot][0] + longer * (a >= at), spans[slot][1] + longer * (z >= at)
+        again = _tried(b"".join([*parts, line[at:]]), lessons)
         if again is None or again.key != tried.key or again.spans != spans:
             return False
     return True

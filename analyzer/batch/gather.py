@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from analyzer.batch import sift
+from analyzer.batch.alike import Alike
 from analyzer.batch.deliveries import token
 from analyzer.batch.net import Finder
 from analyzer.batch.sift import SHORT_ID, anchored
@@ -16,7 +18,7 @@ from analyzer.expressions import re
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from analyzer.batch.lanes import Lanes
+    from analyzer.batch.reader import Read
     from analyzer.batch.scan import Knowledge
     from analyzer.batch.tally import Task
 
@@ -127,7 +129,10 @@ def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[
     for offset, block in blocks(task.item, task.start, task.end, task.size, []):
         first = sought.before.get((task.source, offset), 0) + 1
         if names:
-            rows = search.rows(block, names, tails, width) if fast is None or len(block) >> 31 else fast.rows(block)
+            if fast is None or len(block) >> 31:
+                rows = search.rows(block, names, tails, width)
+            else:
+                rows = reading.express(search, offset, block, *fast.rows(block))
             reading.block(search, offset, block, rows, Numbers(block, first))
         numbers = Numbers(block, first)
         while wanted and wanted[0] < offset + len(block):
@@ -145,9 +150,42 @@ class _Reading:
     def __init__(self, found: Gathered, sought: Sought, knowledge: Knowledge, task: Task, names: frozenset[bytes]) -> None:
         self.found, self.sought, self.reader, self.names, self.source = found, sought, knowledge.reader, names, task.source
         self.clock = Clock(task.years, task.zone)
-        formats = sorted(sought.formats) if task.use_lanes else []
-        self.lanes = [lanes for i in formats if (lanes := knowledge.lanes(i)) is not None]
-        self.hosts: dict[int, dict[bytes, bytes | None]] = {}  # by the lanes' format, host and program: what ids stand behind
+        self.alike = Alike[Role](knowledge.lessons_of_messages) if task.use_lanes and sift.compiled() else None
+
+    def express(
+        self, search: Search, offset: int, block: bytes, rows: list[tuple[int, int, int]], begins: list[int]
+    ) -> list[tuple[int, int, int]]:
+        """The *rows* that must be read: in lines that are not like others; *begins*: where the line of each begins."""
+        if self.alike is None:
+            return rows
+        marks, ids = search.marks, search.ids
+        mine = [
+            begin
+            for (which, _, stop), begin in zip(rows, begins, strict=True)
+            if which < ids and (marks[which] is None or search.marked(which, block, stop) in self.names)
+        ]
+        taken, others = self.alike.take(block, list(dict.fromkeys(mine)))
+        roles, sought, senders, sent = self.alike.told, self.sought.ids, self.found.senders, self.found.sent
+        left = set()
+        fields = (taken.field(name) for name in ("queue_id", "rcpt_to", "mail_from"))
+        for begin, end, number, queue_id, rcpt, sender in zip(taken.begins, taken.ends, taken.numbers, *fields, strict=True):
+            if number == len(roles):
+                read = self.reader.read(block[begin:end])
+                same = read is not None and [v or b"" for v in read.values[:3]] == [queue_id, rcpt, sender]
+                roles.append(role_of(read) if same and read is not None else None)
+            if (role := roles[number]) is None:
+                left.add(begin)
+            elif role[1] != _NOTHING and (key := role[0] + queue_id) in sought:
+                if role[1] == _SENDER:
+                    named = self.source, offset + begin, sender
+                    if senders.setdefault(key, named) > named:
+                        senders[key] = named
+                else:
+                    sent.add(b"%b %b" % (key, rcpt))
+        for begin, end, form in others:
+            left.add(begin)
+            self.alike.meet(form, block[begin:end])
+        return [row for row, begin in zip(rows, begins, strict=True) if row[0] >= ids or begin in left]
 
     def block(self, search: Search, offset: int, block: bytes, rows: list[tuple[int, int, int]], numbers: Numbers) -> None:
         """The rows of one block."""
@@ -167,9 +205,6 @@ class _Reading:
             begin, line = line_at(block, start, stop)
             if search.name_senders[which] or good(line):
                 found.append((begin, which, start, stop, line))
-        for lanes in self.lanes:
-            if found:
-                found = self.by_lanes(lanes, offset, found)
         done = -1  # end of the last line that was read
         for begin, which, start, stop, line in found:
             if start < done:
@@ -192,28 +227,6 @@ class _Reading:
         """Whether one of the queue ids stands somewhere in *line*."""
         words = _IDS.findall(line[:1000])
         return not self.names.isdisjoint(words) or not self.names.isdisjoint([w[:SHORT_ID] for w in words])
-
-    def by_lanes(self, lanes: Lanes, offset: int, rows: list[Row]) -> list[Row]:
-        """The *rows* of lines that *lanes* do not take."""
-        ids, senders, sent, source = self.sought.ids, self.found.senders, self.found.sent, self.source
-        hosts = self.hosts.setdefault(lanes.format, {})
-        left = []
-        for row, (tag, came, sender, gone, rcpt) in zip(rows, lanes.messages([row[4] for row in rows]), strict=True):
-            queue_id = came or gone
-            if queue_id and tag not in hosts:
-                read = self.reader.read(row[4].rstrip(b"\r"))
-                good = read is not None and read.plan.format == lanes.format and read.host == tag.partition(b" ")[0]
-                hosts[tag] = read.host + b" " if good and read is not None else None
-            if not queue_id or (host := hosts[tag]) is None:
-                left.append(row)
-            elif (key := host + queue_id) in ids:
-                if came:
-                    named = source, offset + row[0], sender
-                    if senders.setdefault(key, named) > named:
-                        senders[key] = named
-                else:
-                    sent.add(key + b" " + rcpt)
-        return left
 
     def line(self, at: tuple[int, int], line: bytes, name: bytes, *, names_sender: bool) -> None:
         """A line that may name the sender of a message, or tell that it was delivered."""
@@ -279,3 +292,19 @@ def sort_stories(found: Gathered) -> Gathered:
     for story in found.stories.values():
         story.sort()
     return found
+
+
+Role = tuple[bytes, int]  # the host and a blank; what lines alike tell
+_NOTHING, _SENDER, _SENT = range(3)
+
+
+def role_of(read: Read) -> Role | None:
+    """What a line tells of its message: who sent it, that it was delivered, or nothing of interest.  None: that has to be looked up."""
+    values, kind, told = read.values, read.plan.kind, _NOTHING
+    if values[0] is not None and kind == "message_info":
+        if values[2] is None:
+            return None
+        told = _SENDER
+    elif values[0] is not None and kind == "attempt" and values[6] in _GOOD:
+        told = _SENT
+    return read.host + b" ", told

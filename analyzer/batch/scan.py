@@ -14,11 +14,11 @@ from zlib import crc32
 import msgspec
 
 from analyzer.batch import sift
-from analyzer.batch.alike import lane_of
+from analyzer.batch.alike import Alike, Lessons
 from analyzer.batch.apart import Apart
 from analyzer.batch.deliveries import DASH, framed, hosts, line_from, shortened, token
+from analyzer.batch.gather import role_of
 from analyzer.batch.interrupt import whole
-from analyzer.batch.lanes import WITH_LANES, Lanes
 from analyzer.batch.needles import ARRIVED, EXPIRED, SENT, arrival, parts_of
 from analyzer.batch.net import ARRIVED_LETTER, NOT_TOLD, Awake, Net, told_apart
 from analyzer.batch.reader import Read, Reader, failed
@@ -31,7 +31,6 @@ from analyzer.expressions import re
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from analyzer.batch.alike import Lane
     from analyzer.batch.deliveries import Way
     from analyzer.batch.net import Asleep, Hits
     from analyzer.formats.load import Formats
@@ -42,12 +41,10 @@ _BRACKETS = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\([^\
 _ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}")
 _TOKEN = re.compile(r"\b(?=\w*[0-9])[\w.-]{8,80}")
 _FIXED = bytes(b"0"[0] if chr(i).isdigit() else i for i in range(256))
-_NO_ID = frozenset({None, b"NOQUEUE", b"000000"})
+_NO_ID = frozenset({None, b"", b"NOQUEUE", b"000000"})
 _MOST_SHAPES = 100_000
 _MOST_TOLD = 50_000
 _MOST_WAITING = 4_000
-_TIMES = 3  # that a form is met before it is learnt
-_MOST_LANES = 5_000
 _NEVER = float("inf")
 _time = itemgetter(1)
 _MOST_USERS = 100_000
@@ -85,19 +82,12 @@ class Knowledge:
         self.suffixes = {s.encode(): p.encode() for p, all_of in book.providers for s in all_of}
         self.remotes: dict[bytes | None, bytes | None] = {None: None}
         self.shapes: dict[bytes, str] = {b"": ""}
-        self._lanes: dict[int, Lanes | None] = {}
-        self.lanes_of: dict[bytes, Lane | None] = {}  # by form
+        self.lessons = Lessons(self.reader, lambda read: self.key_of(read) if failed(read) else None)
+        self.lessons_of_messages = Lessons(self.reader, role_of, ("status",), domains=False)
         # What deliveries say: by what is left of their lines, and by what `way_of` cuts out of them.
         self.alike: dict[tuple[bytes, bytes, Way], Sent | None] = {}
         self.told: dict[tuple[Way, bytes | None], dict[Any, Sent | None]] = {}
         self.unclear: dict[tuple[Way, bytes | None], set[Any]] = {}
-
-    def lanes(self, index: int) -> Lanes | None:
-        """The express lanes of a format, kept."""
-        if index not in self._lanes:
-            name = self.reader.logs[index].name
-            self._lanes[index] = Lanes(name, index) if name in WITH_LANES else None
-        return self._lanes[index]
 
     def net(self, formats: frozenset[int], wakes: tuple[bytes, ...], *, automaton: bool) -> Net:
         """The search for lines of *formats* and for *wakes*, kept."""
@@ -129,6 +119,25 @@ class Knowledge:
                 at = at.partition(b".")[2]
             self.remotes[name] = self.suffixes.get(at)
         return self.remotes[name]
+
+    def remote_of(self, read: Read) -> bytes | None:
+        """The destination that a line is about: the provider, else the recipient's domain."""
+        v = read.values
+        if read.plan.kind == "attempt":
+            return self.provider(v[3]) or self.provider(v[4]) or (v[1].rpartition(b"@")[2].lower() if v[1] and b"@" in v[1] else v[3])
+        return None if v[17] is None else self.provider(v[17]) or v[17]
+
+    def key_of(self, read: Read) -> Key:
+        """The group of a failure."""
+        v, plan = read.values, read.plan
+        text, rcpt = v[9], v[1]
+        if text and plan.kind != "attempt":
+            shape = self.shape(without(text, (v[15], rcpt, v[2], v[16], v[19])), None)
+        else:
+            shape = self.shape(text, rcpt) if text else ""
+        # Whether the client has a name decides whether a broken handshake matters.
+        reason = v[13] or (b"unnamed" if plan.kind == "tls_failed" and v[16] == b"unknown" else None)
+        return (plan.format, plan.alias, read.host, v[6], v[8], v[7], v[5], v[10], v[11], v[12], reason, shape, self.remote_of(read))
 
     def shape(self, text: bytes, rcpt: bytes | None) -> str:
         """The shape of *text*, kept by what is left of it without the recipient and the digits."""
@@ -195,16 +204,13 @@ class Counter_:  # noqa: N801
         self.sums: set[int] = set()
         self.tags: dict[tuple[int, bytes], bool] = {}
         self.most = 1 << 32
-        self.fast = task.use_lanes and not self.filtered and sift.compiled()
         self.of_groups: dict[Key, Slot] = {}
         self.touched: list[Slot] = []
         self.placed = 0  # of the failures
         self.counted: dict[tuple[Way, bytes | None], Counter[Any]] = {}
         self.one_host: bytes | None = None  # of all lines of the block, where that is known
         self.sieves: dict[Net, Sieve | None] = {}
-        self.express_lanes: sift.Lanes | None = None
-        self.alike_slots: list[Slot | None] = []  # by what lines are alike in
-        self.met: list[int] = []  # how often lines of each form were
+        self.alike_lines = Alike[Slot](knowledge.lessons) if task.use_lanes and not self.filtered and sift.compiled() else None
         self.stamp, self.time = b"", self.clock.seconds(b"")
 
     def close(self) -> None:
@@ -250,7 +256,7 @@ class Counter_:  # noqa: N801
         self.received += found.arrivals - arrivals
         self.accounts(block, [(0, start, end) for start, end in found.infos])
         begins = sorted({*(b + 1 for b in read), *found.read, *weak, *unclear})
-        if self.fast:
+        if self.alike_lines is not None:
             self.express(place, block, begins)
         else:
             self.lines(place, block, [b - 1 for b in begins])
@@ -308,16 +314,13 @@ class Counter_:  # noqa: N801
 
     def express(self, place: Callable[[int], int], block: bytes, begins: list[int]) -> None:
         """The lines that begin at *begins*, read: of failures that are alike the first ones."""
-        if self.express_lanes is None or self.express_lanes.full():
-            self.express_lanes = sift.Lanes()
-            self.alike_slots, self.met = [], []
-        slots = self.alike_slots
-        rows, left = self.express_lanes.take(block, begins)
-        for n in range(0, len(rows), sift.ROW):
-            begin, end, number, a, b, c, d, e, f, g, h, i, j = rows[n : n + sift.ROW]
-            queue_id = block[c:d] or None
-            told = block[a:b], None if queue_id in _NO_ID else queue_id, block[e:f] or None, block[g:h] or None, block[i:j] or None
+        assert self.alike_lines is not None
+        rows, left = self.alike_lines.take(block, begins)
+        slots = self.alike_lines.told
+        fields = (rows.field(name) for name in ("stamp", "queue_id", "rcpt_to", "mail_from", "client_ip"))
+        for begin, end, number, stamp, queue_id, rcpt, sender, client in zip(rows.begins, rows.ends, rows.numbers, *fields, strict=True):
             line = block[begin:end]
+            told = stamp, None if queue_id in _NO_ID else queue_id, rcpt or None, sender or None, client or None
             if number == len(slots):
                 slot = self.line(place(begin), line)
                 slots.append(slot if slot is not None and slot.rows[-1][0] == told else None)
@@ -325,27 +328,10 @@ class Counter_:  # noqa: N801
                 self.put(known, told, place(begin), line)
             else:
                 self.line(place(begin), line)
-        met = self.met
-        for begin, end, form in zip(left[::3], left[1::3], left[2::3], strict=True):
+        for begin, end, form in left:
             line = block[begin:end]
             self.line(place(begin), line)
-            if form:
-                if form > len(met):
-                    met += [0] * (form - len(met))
-                met[form - 1] += 1
-                if met[form - 1] == _TIMES:
-                    self.learn_form(form - 1, line)
-
-    def learn_form(self, number: int, line: bytes) -> None:
-        """What *line* teaches of its form, unless that is known or too much has been learnt already."""
-        assert self.express_lanes is not None
-        lanes, form = self.k.lanes_of, self.express_lanes.form(number)
-        if form not in lanes:
-            if len(lanes) >= _MOST_LANES:
-                return
-            lanes[form] = lane_of(line, self.k.reader, self.key_of)
-        if (lane := lanes[form]) is not None:
-            self.express_lanes.learn(number, *lane)
+            self.alike_lines.meet(form, line)
 
     def lines(self, place: Callable[[int], int], block: bytes, begins: list[int]) -> list[bytes]:
         """The lines before which *begins* are, read."""
@@ -509,14 +495,7 @@ class Counter_:  # noqa: N801
         v = read.values
         relay = v[3] or b""
         onward = b"." in relay and not any(relay + t in line for t in (b"[private/", b"[127.", b"[::1]")) and not relay.startswith(b"127.")
-        return read.host, self.remote_of(read) or b"", (v[1] or b"").lower().rpartition(b"@")[2] if b"@" in (v[1] or b"") else b"", onward
-
-    def remote_of(self, read: Read) -> bytes | None:
-        """The destination that a line is about: the provider, else the recipient's domain."""
-        v = read.values
-        if read.plan.kind == "attempt":
-            return self.k.provider(v[3]) or self.k.provider(v[4]) or (v[1].rpartition(b"@")[2].lower() if v[1] and b"@" in v[1] else v[3])
-        return None if v[17] is None else self.k.provider(v[17]) or v[17]
+        return read.host, self.k.remote_of(read) or b"", (v[1] or b"").lower().rpartition(b"@")[2] if b"@" in (v[1] or b"") else b"", onward
 
     def all_lines(self, place: Callable[[int], int], block: bytes) -> None:
         """Every line, where some failure has no text to find it by."""
@@ -569,24 +548,12 @@ class Counter_:  # noqa: N801
         if queue_id and plan.format not in self.checked and not self.tally.odd:
             self.checked.add(plan.format)
             self.tally.odd = token(line, 0, len(line)) != queue_id
-        key = self.key_of(read)
+        key = self.k.key_of(read)
         slot = self.of_groups.get(key)
         if slot is None:
             slot = self.of_groups[key] = Slot(self.tally.groups.setdefault(key, Group()), host)
         self.put(slot, (read.stamp, queue_id, rcpt, sender, v[15]), offset, line)
         return slot
-
-    def key_of(self, read: Read) -> Key:
-        """The group of a failure."""
-        v, plan = read.values, read.plan
-        text, rcpt = v[9], v[1]
-        if text and plan.kind != "attempt":
-            shape = self.k.shape(without(text, (v[15], rcpt, v[2], v[16], v[19])), None)
-        else:
-            shape = self.k.shape(text, rcpt) if text else ""
-        # Whether the client has a name decides whether a broken handshake matters.
-        reason = v[13] or (b"unnamed" if plan.kind == "tls_failed" and v[16] == b"unknown" else None)
-        return (plan.format, plan.alias, read.host, v[6], v[8], v[7], v[5], v[10], v[11], v[12], reason, shape, self.remote_of(read))
 
     def is_wanted(self, time: int | None, host: bytes, rcpt: bytes | None, sender: bytes | None, queue_id: bytes | None) -> bool:
         """Whether the failure passes the filters."""

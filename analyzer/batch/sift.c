@@ -534,7 +534,7 @@ typedef struct {
     Texts *texts;
     Names *before, *behind;
     u8 *gaps; /* 255: the text is no anchor; 254: a name stands behind it */
-    List hits;
+    List hits, found;
 } Anchors;
 
 PUBLIC void anchors_free(Anchors *a) {
@@ -544,6 +544,7 @@ PUBLIC void anchors_free(Anchors *a) {
     names_free(a->behind);
     free(a->gaps);
     free(a->hits.at);
+    free(a->found.at);
     free(a);
 }
 
@@ -571,10 +572,11 @@ PUBLIC Anchors *anchors_new(u32 count, const u8 *bytes, const u32 *lengths, cons
     return a;
 }
 
-/* What is found, but for anchors that no name stands at. */
+/* What is found, but for anchors that no name stands at: which text, from where to where, and where its line begins. */
 PUBLIC int anchors_find(Anchors *a, const u8 *block, u32 length) {
     if (!find(a->texts, block, length, &a->hits)) return 0;
-    u32 *kept = a->hits.at;
+    u32 begin = 0;
+    a->found.used = 0;
     for (u32 *hit = a->hits.at, *last = hit + a->hits.used; hit < last; hit += 3) {
         u32 gap = a->gaps[hit[0]];
         if (gap == 254) {
@@ -582,10 +584,12 @@ PUBLIC int anchors_find(Anchors *a, const u8 *block, u32 length) {
         } else if (gap != 255) {
             if (hit[1] < gap + a->before->width || !holds(a->before, block + hit[1] - gap - a->before->width)) continue;
         }
-        memmove(kept, hit, 3 * sizeof *hit);
-        kept += 3;
+        for (const u8 *nl; (nl = memchr(block + begin, '\n', hit[1] - begin));) begin = (u32)(nl - block) + 1;
+        if (!list_room(&a->found, 4)) return 0;
+        memcpy(a->found.at + a->found.used, hit, 3 * sizeof *hit);
+        a->found.at[a->found.used + 3] = begin;
+        a->found.used += 4;
     }
-    a->hits.used = (size_t)(kept - a->hits.at);
     return 1;
 }
 
@@ -605,6 +609,8 @@ typedef struct {
     u32 start, end;
     int32_t same; /* as which one before, or -1 */
 } Token;
+
+enum { INSIDE = 1000, NO_FIELD = -2 };
 
 static u8 kinds[256]; /* of the bytes of words */
 
@@ -668,7 +674,8 @@ static int tokens_of(const u8 *line, u32 n, Token *tokens, u8 *form, u32 *size) 
 typedef struct {
     u8 known, tokens;
     u8 matters[MOST_TOKENS];   /* whether what the token is tells failures apart */
-    int16_t fields[FIELDS][4]; /* behind which token (-1: the line's begin) a field begins and ends, and how far behind it */
+    int16_t fields[FIELDS][4]; /* behind which token (-1: the line's begin; INSIDE + n: behind the begin of n) a field begins and ends,
+                                  and how far behind it; NO_FIELD: there is none */
 } Lane;
 
 typedef struct {
@@ -726,8 +733,11 @@ PUBLIC void lanes_learn(Lanes *l, u32 form, u32 tokens, const u8 *matters, const
     memcpy(lane->fields, fields, sizeof lane->fields);
 }
 
-static inline u32 place_of(const Token *tokens, u32 begin, const int16_t *at) {
-    return begin + (at[0] < 0 ? 0 : tokens[at[0]].end) + (u32)at[1];
+static inline u32 place_of(const Token *tokens, u32 begin, const int16_t *at, int *good) {
+    if (at[0] < INSIDE) return begin + (at[0] < 0 ? 0 : tokens[at[0]].end) + (u32)at[1];
+    const Token *token = &tokens[at[0] - INSIDE];
+    *good &= token->end - token->start >= (u32)at[1];
+    return begin + token->start + (u32)at[1];
 }
 
 /* The lines of *block* that begin at *begins*.  Rows, of forms that were learnt: begin, end, number of what they are alike in, and where
@@ -774,10 +784,15 @@ PUBLIC int lanes_take(Lanes *l, const u8 *block, u32 length, const u32 *begins, 
         *row++ = begin;
         *row++ = end;
         *row++ = (u32)number;
+        int good = 1;
         for (int i = 0; i < FIELDS; i++) {
-            int none = lane->fields[i][0] == -2;
-            *row++ = none ? 0 : place_of(tokens, begin, lane->fields[i]);
-            *row++ = none ? 0 : place_of(tokens, begin, lane->fields[i] + 2);
+            int none = lane->fields[i][0] == NO_FIELD;
+            *row++ = none ? 0 : place_of(tokens, begin, lane->fields[i], &good);
+            *row++ = none ? 0 : place_of(tokens, begin, lane->fields[i] + 2, &good);
+        }
+        if (!good) { /* a token is shorter than it was where this was learnt */
+            l->rows.used -= 3 + 2 * FIELDS;
+            if (!put(&l->left, begin) || !put(&l->left, end) || !put(&l->left, 0)) return 0;
         }
     }
     return 1;
@@ -864,4 +879,4 @@ PUBLIC const u8 *lanes_form(const Lanes *l, u32 k, size_t *length) {
     *length = l->forms.begins[k + 1] - l->forms.begins[k];
     return l->forms.bytes + l->forms.begins[k];
 }
-PUBLIC const List *anchors_list(const Anchors *a) { return &a->hits; }
+PUBLIC const List *anchors_list(const Anchors *a) { return &a->found; }

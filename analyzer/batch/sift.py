@@ -215,12 +215,12 @@ class Anchored:
     def __del__(self) -> None:
         _C.anchors_free(self._state)
 
-    def rows(self, block: bytes) -> list[tuple[int, int, int]]:
-        """Which text, and from where to where."""
+    def rows(self, block: bytes) -> tuple[list[tuple[int, int, int]], list[int]]:
+        """Which text, and from where to where; and where the line of each begins."""
         if not _C.anchors_find(self._state, block, len(block)):
             raise MemoryError
         found = _numbers(_C.anchors_list(self._state)[0].bytes())
-        return list(zip(found[::3], found[1::3], found[2::3], strict=True))
+        return list(zip(found[::4], found[1::4], found[2::4], strict=True)), found[3::4]
 
 
 def anchored(search: Search, names: frozenset[bytes], tails: frozenset[bytes], width: int) -> Anchored | None:
@@ -257,6 +257,7 @@ def tokens_of(line: bytes) -> list[Token] | None:
 
 
 MOST_TOKENS = 100
+INSIDE, NO_FIELD = 1_000, (-2, 0, 0, 0)
 FIELDS = 5
 ROW = 3 + 2 * FIELDS  # numbers
 _MOST_KEYS = 200_000
@@ -295,7 +296,10 @@ class Lanes:
         return string_at(at, length.value)
 
     def learn(self, number: int, matters: bytes, fields: bytes) -> None:
-        """Of the form: whether each token matters; behind which token and how far behind it each field begins and ends, as shorts."""
+        """Of the form: whether each token matters, and where each field begins and ends, as shorts: behind which token, and how far.
+
+        -1 is the line's begin, *INSIDE* + n the begin of the token n.  `NO_FIELD` where there is none.
+        """
         _C.lanes_learn(self._state, number, len(matters), matters, fields)
 
 
