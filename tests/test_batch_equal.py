@@ -132,7 +132,7 @@ def test_a_dask_cluster_gives_the_same(logs, plain):
 
 def groups_of(path, *, lanes):
     items, _ = sources.find([str(path)])
-    (task,) = tasks_of(items, years_of(items), Options(zone=UTC, block=1 << 26))
+    (task,) = tasks_of(items, years_of(items), Options(zone=UTC, block=8_192))
     return scan(msgspec.structs.replace(task, use_lanes=lanes), knowledge(*KEY)).groups
 
 

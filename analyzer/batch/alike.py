@@ -171,7 +171,7 @@ def _places(tokens: Sequence[Token], which: int) -> list[Token]:
 def _same_for_others(line: bytes, tokens: Sequence[Token], which: int, tried: _Tried, lessons: Lessons) -> bool:
     """Whether another token in the place of *which*, and wherever else it stands, leaves what is asked of the line as it is."""
     old = line[tokens[which].start : tokens[which].end]
-    others = [old.translate(_OTHER)]
+    others = [old.translate(_OTHER), *([b"0"] if len(old) == 1 and old.isdigit() else [])]
     text = tried.spans.get(_TEXT)  # where the length of a token counts too, as long ones are cut out of the shape
     if text is not None and any(text[0] <= t.start < text[1] for t in _places(tokens, which)):
         others += [old[:1] + others[0]] if len(old) + 1 != sift.LONG_TOKEN else []

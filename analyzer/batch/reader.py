@@ -78,6 +78,7 @@ class Head(msgspec.Struct, frozen=True):
     host: bytes
     program: str | None
     formats: tuple[int, ...]
+    again: bytes = b""  # what words begin with that name the program once more
 
 
 class Read(msgspec.Struct):
@@ -164,15 +165,9 @@ class Reader:
         first = line[:1]
         if first.isdigit() and (own := _OWN.match(line)) is not None:
             return self._own, own[1], line
-        if first.isalpha():
-            at = 16
-            stamp = line[:15]
-            if line[15:16] != b" " or stamp[9:10] != b":" or stamp[12:13] != b":":
-                return self._slowly(line)
-        else:
-            at = line.find(b" ") + 1
-            if first == b"<" or at == 0 or not (stamp := line[: at - 1]).endswith(_DIGIT_OR_Z) or b":" not in stamp:
-                return self._slowly(line)
+        if (stamped := _STAMPED(line)) is None:
+            return self._slowly(line)
+        stamp, at = stamped[1], stamped.end()
         colon = line.find(b": ", at)
         if colon < 0:
             return self._slowly(line)
@@ -182,6 +177,8 @@ class Reader:
             head = self._learn(line, key)
             if head is None:
                 return self._slowly(line)
+        if head.program and line.startswith(head.again, colon + 2):  # it names itself once more
+            return self._slowly(line)
         return head, stamp, line[colon + 2 :]
 
     def _learn(self, line: bytes, key: bytes) -> Head | None:
@@ -194,7 +191,7 @@ class Reader:
             return None
         if len(self._heads) > _MOST_HEADS:
             self._heads.clear()
-        self._heads[key] = head
+        self._heads[key] = head = msgspec.structs.replace(head, again=_bytes(head.program) + b": ")
         return head
 
     def _slowly(self, line: bytes) -> tuple[Head, bytes, bytes]:
@@ -235,7 +232,9 @@ class Reader:
         return Read(plan, head.host, stamp, values)
 
 
-_DIGIT_OR_Z = (*(b"%d" % d for d in range(10)), b"Z")
+_STAMPED = re.compile(
+    rb"([A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}|20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}(?:Z|[+-][0-9]{2}:?[0-9]{2})) "
+).match
 _TAG = re.compile(rb"[A-Za-z][A-Za-z0-9_./-]*(?:\[[0-9]{1,10}\])?")
 
 

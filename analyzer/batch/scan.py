@@ -255,11 +255,7 @@ class Counter_:  # noqa: N801
         weak = [b for b in found.weak if not any(q in line_from(block, b) for q in net.quiet)] if net.quiet else found.weak
         self.received += found.arrivals - arrivals
         self.accounts(block, [(0, start, end) for start, end in found.infos])
-        begins = sorted({*(b + 1 for b in read), *found.read, *weak, *unclear})
-        if self.alike_lines is not None:
-            self.express(place, block, begins)
-        else:
-            self.lines(place, block, [b - 1 for b in begins])
+        self.lines(place, block, sorted({*(b + 1 for b in read), *found.read, *weak, *unclear}))
 
     def hits(self, place: Callable[[int], int], block: bytes, net: Net, hits: Hits, others: Hits, unknown: list[int]) -> None:
         """The lines in which something was found; *place* tells where they stand in the log.
@@ -308,13 +304,17 @@ class Counter_:  # noqa: N801
                     read.update(b for b, times in arrivals.items() if times > 1)
             if sent:
                 self.deliveries(block, sent, begins, net, read)
-        found = self.lines(place, block, sorted(read))
-        if found and not self.filtered and net.info < net.arrived:
-            self.received -= sum(net.info <= h[0] < net.arrived for h in net.healthy.find(b"\n".join(found)))
+        self.lines(place, block, sorted(b + 1 for b in read))
+        if read and not self.filtered and net.info < net.arrived:
+            found = b"\n".join([line_from(block, b + 1) for b in read])
+            self.received -= sum(net.info <= h[0] < net.arrived for h in net.healthy.find(found))
 
-    def express(self, place: Callable[[int], int], block: bytes, begins: list[int]) -> None:
+    def lines(self, place: Callable[[int], int], block: bytes, begins: list[int]) -> None:
         """The lines that begin at *begins*, read: of failures that are alike the first ones."""
-        assert self.alike_lines is not None
+        if self.alike_lines is None or len(block) >> 31:
+            for begin in begins:
+                self.line(place(begin), line_from(block, begin))
+            return
         rows, left = self.alike_lines.take(block, begins)
         slots = self.alike_lines.told
         fields = (rows.field(name) for name in ("stamp", "queue_id", "rcpt_to", "mail_from", "client_ip"))
@@ -332,15 +332,6 @@ class Counter_:  # noqa: N801
             line = block[begin:end]
             self.line(place(begin), line)
             self.alike_lines.meet(form, line)
-
-    def lines(self, place: Callable[[int], int], block: bytes, begins: list[int]) -> list[bytes]:
-        """The lines before which *begins* are, read."""
-        read = [line_from(block, begin + 1) for begin in begins]
-        if b"\r" in block:
-            read = [line.rstrip(b"\r") for line in read]
-        for begin, line in zip(begins, read, strict=True):
-            self.line(place(begin + 1), line)
-        return read
 
     def put(self, slot: Slot, told: Told, offset: int, line: bytes) -> None:
         """A failure to be placed with others."""

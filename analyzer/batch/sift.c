@@ -603,7 +603,7 @@ PUBLIC int anchors_find(Anchors *a, const u8 *block, u32 length) {
 #define LONG_TOKEN 8
 #define STAMP 24 /* the first bytes of a line */
 #define FIELDS 5 /* of a failure: stamp, queue id, recipient, sender, client */
-enum { NOTHING = 0, DIGIT = 1, UPPER = 2, LOWER = 4, DOT = 8, DASH = 16, OTHER = 32, LONG = 64, MASK = 128 };
+enum { NOTHING = 0, DIGIT = 1, UPPER = 2, LOWER = 4, DOT = 8, DASH = 16, OTHER = 32, LONG = 64, NO_HEX = 128 };
 
 typedef struct {
     u32 start, end;
@@ -617,12 +617,23 @@ static u8 kinds[256]; /* of the bytes of words */
 __attribute__((constructor)) static void sort_bytes(void) {
     for (int c = 0; c < 256; c++)
         kinds[c] = c >= '0' && c <= '9'   ? DIGIT
-                   : c >= 'A' && c <= 'Z' ? UPPER
-                   : c >= 'a' && c <= 'z' ? LOWER
+                   : c >= 'A' && c <= 'Z' ? UPPER | (c > 'F' ? NO_HEX : 0)
+                   : c >= 'a' && c <= 'z' ? LOWER | (c > 'f' ? NO_HEX : 0)
                    : c == '.'             ? DOT
                    : c == '-' || c == '_' ? DASH
                    : c >= 128             ? OTHER
                                           : NOTHING;
+}
+
+/* 550, or 5.7.1: these always matter. */
+static int is_code(const u8 *p, u32 n) {
+    if (n < 3 || n > 9 || (p[0] != '2' && p[0] != '4' && p[0] != '5')) return 0;
+    u32 dots = 0;
+    for (u32 i = 1; i < n; i++) {
+        if (p[i] == '.' && p[i - 1] != '.') dots++;
+        else if (kinds[p[i]] != DIGIT) return 0;
+    }
+    return dots ? dots == 2 && p[1] == '.' : n == 3;
 }
 
 /* The tokens of a line and its form, of *size* bytes; -1 where it has too much of either. */
@@ -657,7 +668,7 @@ static int tokens_of(const u8 *line, u32 n, Token *tokens, u8 *form, u32 *size) 
                             !memcmp(line + tokens[j].start, line + start, end - start))
                             token->same = j;
                 form[used++] = token->same < 0 ? 1 : 2;
-                form[used++] = (u8)(token->same < 0 ? kind | MASK | (end - start >= LONG_TOKEN ? LONG : 0) : token->same);
+                form[used++] = (u8)(token->same < 0 ? kind | (end - start >= LONG_TOKEN ? LONG : 0) : token->same);
                 if (start < STAMP) form[used++] = (u8)(end - start < 255 ? end - start : 255);
                 count++;
             } else {
@@ -744,7 +755,7 @@ static inline u32 place_of(const Token *tokens, u32 begin, const int16_t *at, in
  * each field begins and ends (both 0: it has none).  What is left: begin, end, form + 1 or 0. */
 PUBLIC int lanes_take(Lanes *l, const u8 *block, u32 length, const u32 *begins, u32 count) {
     Token tokens[MOST_TOKENS];
-    u8 form[MOST_LINE * 2 + 2 * STAMP], key[MOST_LINE + 4 * MOST_TOKENS + 16];
+    u8 form[MOST_LINE * 2 + 2 * STAMP], key[MOST_LINE + 5 * MOST_TOKENS + 16];
     l->rows.used = l->left.used = 0;
     for (u32 n = 0; n < count; n++) {
         u32 begin = begins[n], end, size;
@@ -771,11 +782,13 @@ PUBLIC int lanes_take(Lanes *l, const u8 *block, u32 length, const u32 *begins, 
         u32 used = 4, which = (u32)number;
         memcpy(key, &which, 4);
         for (int i = 0; i < found; i++)
-            if (lane->matters[i]) {
+            if (lane->matters[i] ||
+                (tokens[i].same < 0 && tokens[i].start >= STAMP && is_code(line + tokens[i].start, tokens[i].end - tokens[i].start))) {
                 u32 m = tokens[i].end - tokens[i].start;
-                memcpy(key + used, &m, 4);
-                memcpy(key + used + 4, line + tokens[i].start, m);
-                used += 4 + m;
+                key[used] = (u8)i;
+                memcpy(key + used + 1, &m, 4);
+                memcpy(key + used + 5, line + tokens[i].start, m);
+                used += 5 + m;
             }
         if ((number = keyed(&l->keys, key, used)) < 0) return 0;
         if (!list_room(&l->rows, 3 + 2 * FIELDS)) return 0;
