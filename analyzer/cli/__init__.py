@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -52,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         status = USAGE
     except KeyboardInterrupt:
         status = 130
+    gc.freeze()  # the interpreter would look for garbage twice on its way out, which takes as long as it took to start
     sys.exit(status)
 
 
@@ -69,12 +71,10 @@ def _complain(text: str) -> None:
 
 def run(argv: list[str]) -> int:
     """The exit status of the command that *argv* names."""
-    import gc
+    gc.set_threshold(_GARBAGE)
     from importlib import import_module
 
     from analyzer.expressions import keep
-
-    gc.set_threshold(_GARBAGE)
 
     command = next((a for a in argv if not a.startswith("-")), None)
     if argv and argv[0] in {"-h", "--help", "--version"}:
