@@ -123,6 +123,8 @@ class _Seen:
 # ---- what a rule needs -----------------------------------------------------------------------------------------------
 def _guards(rule: m.Rule) -> Iterator[m.Guard]:
     """Tests that fail only where the answer of *rule* is no."""
+    from analyzer.rulebook.literals import all_literals_of  # a book from the cache is indexed
+
     for name, condition in rule.when.fields:
         field = "from_" if name == "from" else name
         if not name:
@@ -135,7 +137,7 @@ def _guards(rule: m.Rule) -> Iterator[m.Guard]:
         elif parts and all(isinstance(p, m.Text) for p in parts):
             yield m.Guard(field, "has", tuple(p.value for p in parts if isinstance(p, m.Text)))
         elif isinstance(condition, m.Matches):
-            for texts in condition.literals:
+            for texts in all_literals_of(condition.texts):
                 yield m.Guard(field, "has", texts)
 
 

@@ -6,11 +6,12 @@ import re
 
 import msgspec
 
-from analyzer.infer.conditions import NO, YES, Context, match
+from analyzer.infer.conditions import NO, YES, Context, compiled, match
 from analyzer.model.case import THINGS
+from analyzer.model.rule import Matches
 from analyzer.rulebook import _pack, _Packed, _unpacked
 from analyzer.rulebook.index import dialect_rules, plain_rules
-from analyzer.rulebook.literals import all_literals_of, literals_of
+from analyzer.rulebook.literals import all_literals_of, literals_of, texts_of
 from tests.labelled import case_in, labelled
 
 # What no rule looks at, or what every capture has its own of.
@@ -56,14 +57,46 @@ def test_every_rule_is_found_by_its_own_example(book):
 
 
 def test_texts_without_which_an_expression_cannot_match():
-    assert literals_of("(?:blocked|listed) (?:by|at) .{0,40}spamhaus") == ("spamhaus",)
-    assert all_literals_of("(?:blocked|listed) by .{0,40}spamhaus") == ((" by ",), ("blocked", "listed"), ("spamhaus",))
-    assert all_literals_of("(?:abc)?x+") == ()
+    assert literals_of("(?:blocked|listed) (?:by|at) .{0,40}spamhaus") == ("blocked at ", "blocked by ", "listed at ", "listed by ")
+    assert all_literals_of(texts_of("(?:blocked|listed) by .{0,40}spamhaus")) == (("blocked by ", "listed by "), ("spamhaus",))
+    assert all_literals_of(texts_of("(?:abc)?x+")) == ()
+    assert literals_of(r"#(?:839|806)\b|gr[ae]y[- ]?list") == (
+        "#806",
+        "#839",
+        "gray list",
+        "gray-list",
+        "graylist",
+        "grey list",
+        "grey-list",
+        "greylist",
+    )
+
+
+def test_each_way_that_an_expression_may_match_has_its_own_texts():
+    texts = texts_of("(?:sender|from).{0,20}(?:reject|den(?:y|ied))|mailbox .{1,20}full")
+    assert texts.stand_in("denied: the sender")
+    assert texts.stand_in("mailbox is full")
+    assert not texts.stand_in("the sender is full")
+    assert not texts.stand_in("mailbox denied")
+
+
+def test_what_an_expression_matches_holds_its_texts(book):
+    """Every rule's expressions on the words of patterns' examples: some on each."""
+    said = [example.input for rule in book.rules if rule.dialect is not None for example in rule.examples]
+    matches = {c.pattern: c.texts for rule in book.rules for _, c in rule.when.fields if isinstance(c, Matches)}
+    wrong = [
+        (pattern, text)
+        for turn, (pattern, texts) in enumerate(matches.items())
+        for text in said[turn % _EVERY :: _EVERY]
+        if not texts.stand_in(text.lower()) and compiled(pattern).search(text)
+    ]
+    assert not wrong[:3]
 
 
 def test_a_book_from_the_cache_is_the_book_that_was_compiled(book):
     kept = _unpacked(msgspec.msgpack.decode(msgspec.msgpack.encode(_pack(book)), type=_Packed))
     assert tuple(kept.rules) == tuple(book.rules)
     assert dict(kept.faults) == dict(book.faults)
-    assert msgspec.structs.replace(kept.index, grams={}) == msgspec.structs.replace(book.index, grams={})
+    assert msgspec.structs.replace(kept.index, grams={}, guards={}) == msgspec.structs.replace(book.index, grams={}, guards={})
+    assert dict(kept.index.guards) == dict(book.index.guards)
     assert dict(kept.index.grams) == dict(book.index.grams)
