@@ -224,8 +224,8 @@ class Guard(msgspec.Struct, frozen=True, array_like=True):
 class Index(msgspec.Struct, frozen=True, array_like=True):
     """Which rules, by number, can hold of a thing: see `analyzer.rulebook.index`."""
 
-    plain: dict[str, tuple[int, ...]]  # by thing, those that use findings after those they use
-    guards: Mapping[int, tuple[Guard, ...]]
+    plain: dict[str, tuple[tuple[int, tuple[Guard, ...]], ...]]  # by thing, those that use findings after those they use
+    guards: Mapping[int, tuple[Guard, ...]]  # of dialects
     grams: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]]  # dialects: three letters -> fixed texts that hold them, and their rules
     values: dict[str, dict[str, tuple[int, ...]]]  # dialects without such a text: field -> value in lower case -> rules
     silent: tuple[int, ...]  # dialects: the others
