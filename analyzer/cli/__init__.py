@@ -27,6 +27,7 @@ COMMANDS = {
     "vocabulary": "the kinds of events and things, with their fields",
 }
 USAGE = 2
+_WIDTH = 78  # of what is said of bad usage: to ask for the terminal's own takes its time
 _GARBAGE = 50_000  # things made between two searches for garbage: a paste makes few that refer to each other
 
 
@@ -99,8 +100,10 @@ def _options(name: str, module: Any, rest: list[str]) -> Any:
         module.arguments(defaults)
         return SimpleNamespace(**defaults.values | {"files": rest})
     import argparse
+    from functools import partial
 
-    parser = argparse.ArgumentParser(prog=f"mailwhy {name}", description=COMMANDS[name], allow_abbrev=False)
+    wide = argparse.HelpFormatter if {"-h", "--help"} & set(rest) else partial(argparse.HelpFormatter, width=_WIDTH)
+    parser = argparse.ArgumentParser(prog=f"mailwhy {name}", description=COMMANDS[name], allow_abbrev=False, formatter_class=wide)
     module.arguments(parser)
     return parser.parse_args(rest)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -40,7 +40,6 @@ class _Rules(Sequence[Rule]):
 
     def __init__(self, packed: tuple[bytes, ...]) -> None:
         self._packed = packed
-        self._decode = msgspec.msgpack.Decoder(Rule).decode
         self._known: dict[int, Rule] = {}
 
     def __len__(self) -> int:
@@ -51,7 +50,7 @@ class _Rules(Sequence[Rule]):
             return tuple(self[n] for n in range(len(self))[at])
         found = self._known.get(at)
         if found is None:
-            found = self._known[at] = self._decode(self._packed[at])
+            found = self._known[at] = msgspec.msgpack.decode(self._packed[at], type=Rule)
         return found
 
 
@@ -59,9 +58,12 @@ class _Table(Mapping[_K, _T]):
     """A table, each value unpacked when it is asked for."""
 
     def __init__(self, packed: dict[_K, bytes], kind: Any) -> None:
-        self._packed = packed
-        self._decode = msgspec.msgpack.Decoder(kind).decode
+        self._packed, self._kind = packed, kind
         self._known: dict[_K, _T] = {}
+
+    @cached_property
+    def _decode(self) -> Callable[[bytes], _T]:
+        return msgspec.msgpack.Decoder(self._kind).decode
 
     def __len__(self) -> int:
         return len(self._packed)
