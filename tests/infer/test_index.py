@@ -7,7 +7,8 @@ import re
 import msgspec
 
 from analyzer.infer.conditions import NO, YES, Context, compiled, match
-from analyzer.model.case import THINGS
+from analyzer.infer.engine import _best_pattern, _speaks_so, try_rule
+from analyzer.model.case import THINGS, Case
 from analyzer.model.rule import Matches
 from analyzer.rulebook import _pack, _Packed, _unpacked
 from analyzer.rulebook.index import dialect_rules, plain_rules
@@ -54,6 +55,24 @@ def test_every_rule_is_found_by_its_own_example(book):
     for number, rule in enumerate(book.rules):
         for example in rule.examples if rule.dialect is not None else ():
             assert number in dialect_rules(book.index, problem_of_reply(example.input, rule)), (rule.rule, example.input)
+
+
+def test_the_pattern_that_says_most_is_found_without_trying_all(book):
+    """The same as of all patterns that hold, of each dialect the first one."""
+    from analyzer.authoring.examples import problem_of_reply
+
+    case = Case()
+    dialects = [rule for rule in book.rules if rule.dialect is not None and rule.examples]
+    for rule in dialects[::_EVERY]:
+        problem = msgspec.structs.replace(problem_of_reply(rule.examples[0].input, rule), software=None)
+        hits = {}
+        for number in dialect_rules(book.index, problem):
+            tried = book.rules[number]
+            if tried.dialect not in hits and _speaks_so(problem, tried) and try_rule(tried, problem, "problem", 0, case, {}).answer == YES:
+                hits[tried.dialect] = tried
+        best = _best_pattern(book, problem, 0, case, {})
+        said = min(hits.values(), key=lambda r: (r.tier, -max(r.suggests.values(), default=0.0), r.rule), default=None)
+        assert best is None if said is None else best.rule.rule == said.rule, rule.rule
 
 
 def test_texts_without_which_an_expression_cannot_match():
