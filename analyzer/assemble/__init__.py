@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from analyzer.formats.load import Formats
     from analyzer.model.capture import Capture, Parsed
 
-_VIEWS = {"client": "sending", "server": "receiving"}
 _SESSION = (ev.Dial, ev.Connected, ev.ConnectFailed, ev.Reply, ev.Command, ev.TimedOut)
 
 
@@ -41,8 +40,7 @@ def assemble(
     parsed = _without_hearsay(parsed, formats)
     back = frozenset(c.source for c in captures if c.newest_first)
     events = tuple(sorted((e for p in parsed for e in p.events), key=lambda e: _moment(e.place, back)))
-    software = {name: f.header.software for name, f in formats.all.items()}
-    views = {name: _VIEWS.get(f.header.view or "") for name, f in formats.all.items()}
+    software, views = formats.software, formats.views
     dialogues, problems = _dialogues(parsed, software, views, back)
     dialogues = [_foreign(d, providers) for d in dialogues]
     deliveries = deliveries_of(events, software)

@@ -18,20 +18,21 @@ class Dialled(NamedTuple):
 
 _HOST = r"(?P<host>(?:[0-9]{1,3}\.){3}[0-9]{1,3}|\[?[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{2,40}\]|(?i:localhost)|(?:[A-Za-z0-9_-]{1,63}\.){1,8}[A-Za-z][A-Za-z0-9-]{1,62})"
 _SCHEME = r"(?:(?:ssl|tls|tcp|smtps?|submission):/{0,2})?"
-_SHAPES = tuple(
-    re.compile(shape)
-    for shape in (
-        # "dial tcp 192.0.2.25:587", "connect ECONNREFUSED 192.0.2.25:465", "host "ssl://smtp.example.net:465"", "peeraddr=192.0.2.25:587"
-        rf"(?<![\w.@/-]){_SCHEME}{_HOST}:(?P<port>[0-9]{{2,5}})(?![\w.-]|:[0-9])",
-        # "host, port: smtp.example.net, 465", "SMTP host: smtp.example.net, port: 465", "mailserver at "localhost" port 25"
-        rf"(?i:host|server|to|at)(?:, port)?:?[ \t]{{1,2}}[\"'(]?{_SCHEME}{_HOST}[\"')]?(?:[ \t]\([^()\n]{{2,60}}\))?,? (?i:(?:on )?port:? )?(?P<port>[0-9]{{2,5}})(?![\w.])",
-        # "getaddrinfo ENOTFOUND smtp.example.net", "lookup smtp.example.net: no such host", "UnknownHostException: smtp.example.net"
-        rf"(?:ENOTFOUND|EAI_AGAIN|ENODATA|UnknownHostException:|\blookup|[Cc]ould(?: not|n't) resolve host(?:name)?:?) [\"']?{_HOST}(?![\w-])",
-        # "certificate is valid for example.net, not smtp.example.net"
-        rf"certificate is (?:not )?valid for [^\n]{{1,600}}, not {_HOST}(?![\w-])",
-        # "host "smtp.example.net" [", "with host smtp.example.net ["
-        rf"(?i:\bhost|\bserver) [\"']?{_HOST}[\"']? \[",
-    )
+_SHAPES = (
+    # "dial tcp 192.0.2.25:587", "connect ECONNREFUSED 192.0.2.25:465", "host "ssl://smtp.example.net:465"", "peeraddr=192.0.2.25:587"
+    re.compile(rf"(?<![\w.@/-]){_SCHEME}{_HOST}:(?P<port>[0-9]{{2,5}})(?![\w.-]|:[0-9])"),
+    # "host, port: smtp.example.net, 465", "SMTP host: smtp.example.net, port: 465", "mailserver at "localhost" port 25"
+    re.compile(
+        rf"(?i:host|server|to|at)(?:, port)?:?[ \t]{{1,2}}[\"'(]?{_SCHEME}{_HOST}[\"')]?(?:[ \t]\([^()\n]{{2,60}}\))?,? (?i:(?:on )?port:? )?(?P<port>[0-9]{{2,5}})(?![\w.])"
+    ),
+    # "getaddrinfo ENOTFOUND smtp.example.net", "lookup smtp.example.net: no such host", "UnknownHostException: smtp.example.net"
+    re.compile(
+        rf"(?:ENOTFOUND|EAI_AGAIN|ENODATA|UnknownHostException:|\blookup|[Cc]ould(?: not|n't) resolve host(?:name)?:?) [\"']?{_HOST}(?![\w-])"
+    ),
+    # "certificate is valid for example.net, not smtp.example.net"
+    re.compile(rf"certificate is (?:not )?valid for [^\n]{{1,600}}, not {_HOST}(?![\w-])"),
+    # "host "smtp.example.net" [", "with host smtp.example.net ["
+    re.compile(rf"(?i:\bhost|\bserver) [\"']?{_HOST}[\"']? \["),
 )
 _SOURCE = re.compile(r"(?i)\.(?:go|py|js|mjs|cjs|ts|rb|php|java|cs|rs|c|cc|cpp|pm|pl|kt|scala|ex|exs|conf|cfg|yaml|yml|ini)$")
 _RESOLVER_PORT = 53

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def regex_of(fmt: Format) -> re.Pattern[bytes]:
     """`Format.regex_bytes`, faster: each format's code is kept by itself, as it is large and few are needed at a time."""
     pattern = fmt.compiled.pattern.encode("utf-8")
-    key, name = cache.key(pattern, "code-2"), f"code-{fmt.name}"
+    key, name = fmt.head.key, f"code-{fmt.name}"
     packed = cache.load(name, key)
     if packed is not None:
         try:

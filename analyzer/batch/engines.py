@@ -11,14 +11,13 @@ from analyzer.batch.gather import Gathered, Sought, gather, merge_gathered
 from analyzer.batch.incidents import Judgement, judgements
 from analyzer.batch.interrupt import whole
 from analyzer.batch.scan import Knowledge, scan
-from analyzer.batch.spread import spread
 from analyzer.batch.tally import Group, Key, Tally, Task, merge
-from analyzer.batch.trace import Found, grep
 from analyzer.errors import MailwhyError, UnreadableInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from analyzer.batch.trace import Found
     from analyzer.model.rule import RuleBook
 
     Progress = Callable[[int, int], None]
@@ -79,7 +78,7 @@ class Local:
                     scan(task, self.known, progress, total)
             else:
                 self._warm_up(tasks[0])
-                for tally in spread(lambda task: scan(task, self.known), tasks, self.jobs):
+                for tally in self._spread(lambda task: scan(task, self.known), tasks):
                     _add(total, tally, progress)
         except KeyboardInterrupt:
             raise Interrupted(total) from None
@@ -100,7 +99,7 @@ class Local:
                     with whole():
                         merge_gathered(total, found)
             else:
-                for found in spread(lambda task: gather(task, sought, self.known), tasks, self.jobs):
+                for found in self._spread(lambda task: gather(task, sought, self.known), tasks):
                     with whole():
                         merge_gathered(total, found)
         except KeyboardInterrupt:
@@ -109,9 +108,11 @@ class Local:
 
     def grep(self, tasks: Sequence[Task], texts: tuple[bytes, ...]) -> list[Found]:
         """The lines of all *tasks* that hold one of *texts*."""
+        from analyzer.batch.trace import grep
+
         if self.jobs < 2 or len(tasks) < 2:
             return [f for task in tasks for f in grep(task, texts, self.known)]
-        return [f for found in spread(lambda task: grep(task, texts, self.known), tasks, self.jobs) for f in found]
+        return [f for found in self._spread(lambda task: grep(task, texts, self.known), tasks) for f in found]
 
     def judge(self, chosen: dict[Key, Group], gathered: Gathered, book: RuleBook, hosts: Collection[bytes]) -> dict[Key, Judgement]:
         """What the rules say of each shape; *hosts* are those that delivered mail."""
@@ -119,9 +120,15 @@ class Local:
             return judgements(chosen, gathered, self.known.reader, book, hosts)
         found: dict[Key, Judgement] = {}
         keys = list(chosen)
-        for part in spread(lambda k: judgements({k: chosen[k]}, gathered, self.known.reader, book, hosts), keys, self.jobs):
+        for part in self._spread(lambda k: judgements({k: chosen[k]}, gathered, self.known.reader, book, hosts), keys):
             found |= part
         return {k: found[k] for k in keys}
+
+    def _spread(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[Any]:
+        """What *function* makes of each of *tasks*, in processes."""
+        from analyzer.batch.spread import spread
+
+        return spread(function, tasks, self.jobs)
 
     def close(self) -> None:
         """Nothing to close."""

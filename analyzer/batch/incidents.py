@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -314,18 +315,18 @@ def _incident(
     fault, host, remote, _, shape = name
     g, j = o.group, o.judgement
     nameless = host.encode() + b"  "  # no queue id behind the host
+    unqueued = {x for x in g.of if x.startswith(nameless)}
     lost, later = o.final, o.temporary - o.final if o.final else o.temporary
     delayed = later & gathered.sent
     if tally.expired:
         lost = lost | {x for x in later - delayed if x.rpartition(b" ")[0] in tally.expired}
         later = o.temporary - lost
-    waiting = {x for x in (later - delayed if delayed else later) if not x.startswith(nameless)}
-    queued = {x for x in g.of if not x.startswith(nameless)}
-    messages = {x.rpartition(b" ")[0] for x in queued}
-    senders = {s.lower() for s in g.senders} | {gathered.senders[m][2].lower() for m in messages if m in gathered.senders}
+    waiting = later - delayed - unqueued
+    messages = {x[: x.rindex(b" ")] for x in (g.of.keys() - unqueued if unqueued else g.of)}
+    senders = {s.lower() for s in g.senders} | _senders(messages, gathered)
     ongoing = now is not None and g.last is not None and now - g.last <= _STILL
     weight = _WEIGHT.get(j.severity, 1.0)
-    kept = len(lost & queued)
+    kept = len(lost - unqueued)
     harm = round((3 * kept + 0.3 * (len(lost) - kept) + 2 * len(waiting) + 0.5 * len(delayed)) * weight * (1.5 if ongoing else 1.0), 1)
     at = attempts.get((host.encode(), remote.encode()), {})
     tried = sum(at.get(n, 0) for n in ("delivered", "deferred", "bounced"))
@@ -364,14 +365,24 @@ def _incident(
     )
 
 
+def _senders(messages: set[bytes], gathered: Gathered) -> set[bytes]:
+    """The senders of *messages*, in lower case."""
+    known = gathered.senders
+    if len(messages) < len(known) // 2:
+        return {known[m][2].lower() for m in messages if m in known}
+    return {sender.lower() for m, (_, _, sender) in known.items() if m in messages}  # memory is read in its order
+
+
 def _oldest(group: Group, waiting: set[bytes], gathered: Gathered) -> Waiting | None:
     """The message that has waited longest."""
     if not waiting:
         return None
-    name = min(waiting, key=lambda x: (group.of[x], x))
+    since, name = _NEVER, b""
+    for other, when in group.of.items():  # which are about in the order of time: few need be looked at
+        if (when < since or not name or (when == since and other < name)) and other in waiting:
+            since, name = when, other
     host, queue_id, rcpt = (x.decode("utf-8", "replace") for x in name.split(b" ", 2))
     sender = gathered.senders.get(name.rpartition(b" ")[0])
-    since = group.of[name]
     return Waiting(
         host, queue_id, rcpt, sender[2].decode("utf-8", "replace") if sender else None, iso(None if since == _NEVER else int(since))
     )
@@ -398,6 +409,7 @@ def _sample(group: Group, gathered: Gathered, names: Sequence[str]) -> Sample:
     )
 
 
+@lru_cache(maxsize=4096)
 def iso(seconds: int | None) -> str | None:
     """*seconds* since 1970 as a stamp in UTC."""
     if seconds is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time as clock
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from analyzer.batch.gather import Gathered, Sought, sort_stories
 from analyzer.batch.incidents import attempts_of, incidents, iso, outcome, representatives, surges, traffic
 from analyzer.batch.stamps import Years, day_of, infer_years
 from analyzer.batch.tally import Key, Tally, Task, Wanted, doubles, settle
+from analyzer.expressions import re
 from analyzer.model.batch import VERSION, BatchReport, Incident, Source
 
 if TYPE_CHECKING:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import io
-import json
 import os
-import re
 import sys
-import zlib
-from pathlib import Path
+from stat import S_ISDIR
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
 from analyzer.errors import UnreadableInput
+from analyzer.expressions import re
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -68,17 +65,31 @@ def find(paths: Sequence[str]) -> tuple[list[Item], list[str]]:
 
 
 def _local_names(path: str) -> Iterator[str]:
-    if Path(path).is_dir():
-        for folder, folders, files in os.walk(path):
-            folders.sort()
-            yield from (str(Path(folder) / f) for f in sorted(files) if not f.startswith("."))
-    elif Path(path).exists():
-        yield path
-    else:
-        found = sorted(f for f in glob.glob(path, recursive=True) if Path(f).is_file())  # noqa: PTH207
-        if not found:
-            raise UnreadableInput(f"{path}: no such file or folder")
-        yield from found
+    try:
+        is_folder = S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        yield from _matching(path)
+        return
+    yield from _inside(path) if is_folder else (path,)
+
+
+def _inside(path: str) -> Iterator[str]:
+    """The files below the folder *path*."""
+    from pathlib import Path
+
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        yield from (str(Path(folder) / f) for f in sorted(files) if not f.startswith("."))
+
+
+def _matching(pattern: str) -> list[str]:
+    """The files whose names match *pattern*.  Raises `UnreadableInput` where there are none."""
+    import glob
+
+    found = sorted(f for f in glob.glob(pattern, recursive=True) if os.path.isfile(f))
+    if not found:
+        raise UnreadableInput(f"{pattern}: no such file or folder")
+    return found
 
 
 def _remote_names(url: str) -> list[str]:
@@ -117,7 +128,8 @@ _SPOOLED: list[str] = []
 def clean() -> None:
     """Remove what standard input was kept in."""
     while _SPOOLED:
-        Path(_SPOOLED.pop()).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(_SPOOLED.pop())
 
 
 def _item(name: str, path: str) -> Item:
@@ -129,7 +141,7 @@ def _item(name: str, path: str) -> Item:
             with contextlib.suppress(NotImplementedError, AttributeError, OSError):
                 mtime = fs.modified(inner).timestamp()
         else:
-            status = Path(path).stat()
+            status = os.stat(path)
             size, mtime = status.st_size, status.st_mtime
         with _open(path) as file:
             head = file.read(_HEAD)
@@ -137,7 +149,7 @@ def _item(name: str, path: str) -> Item:
         raise UnreadableInput(f"{name}: {error.strerror or error}") from None
     packed = next((kind for magic, kind in _MAGIC if head.startswith(magic)), None)
     if packed is None and head[:1] in {b"\x1f", b"\xfd", b"\x28"}:
-        packed = _SUFFIXES.get(Path(path).suffix)
+        packed = _SUFFIXES.get(os.path.splitext(path)[1])
     item = Item(name, path, size, mtime, packed, None, remote)
     if packed and not (packed == "zst" and not _has_zstandard()):
         head = next(_unpacked(item, [], _HEAD), b"")
@@ -241,6 +253,8 @@ def _gz() -> Any:
     try:
         from isal import isal_zlib
     except ImportError:
+        import zlib
+
         return zlib.decompressobj(31)
     return isal_zlib.decompressobj(31)
 
@@ -309,6 +323,8 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _json_entries(pieces: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    import json
+
     for line in _lines(pieces):
         try:
             entry = json.loads(line)

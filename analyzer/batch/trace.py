@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from analyzer.batch.net import Finder
 from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
+from analyzer.expressions import re
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -26,6 +27,7 @@ COMMANDS = {
     "vocabulary": "the kinds of events and things, with their fields",
 }
 USAGE = 2
+_WIDTH = 78  # of what is said of bad usage: to ask for the terminal's own takes its time
 _GARBAGE = 50_000  # things made between two searches for garbage: a paste makes few that refer to each other
 
 
@@ -52,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         status = USAGE
     except KeyboardInterrupt:
         status = 130
+    gc.freeze()  # the interpreter would look for garbage twice on its way out, which takes as long as it took to start
     sys.exit(status)
 
 
@@ -69,12 +72,10 @@ def _complain(text: str) -> None:
 
 def run(argv: list[str]) -> int:
     """The exit status of the command that *argv* names."""
-    import gc
+    gc.set_threshold(_GARBAGE)
     from importlib import import_module
 
     from analyzer.expressions import keep
-
-    gc.set_threshold(_GARBAGE)
 
     command = next((a for a in argv if not a.startswith("-")), None)
     if argv and argv[0] in {"-h", "--help", "--version"}:
@@ -99,8 +100,10 @@ def _options(name: str, module: Any, rest: list[str]) -> Any:
         module.arguments(defaults)
         return SimpleNamespace(**defaults.values | {"files": rest})
     import argparse
+    from functools import partial
 
-    parser = argparse.ArgumentParser(prog=f"mailwhy {name}", description=COMMANDS[name], allow_abbrev=False)
+    wide = argparse.HelpFormatter if {"-h", "--help"} & set(rest) else partial(argparse.HelpFormatter, width=_WIDTH)
+    parser = argparse.ArgumentParser(prog=f"mailwhy {name}", description=COMMANDS[name], allow_abbrev=False, formatter_class=wide)
     module.arguments(parser)
     return parser.parse_args(rest)
 

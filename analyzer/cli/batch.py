@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import gc
-import json
 import sys
 import time
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analyzer.cli.sources import knowledge as knowledge_options
@@ -120,8 +117,11 @@ def run(options: argparse.Namespace) -> int:
 def _baseline(name: str | None) -> dict[str, Any] | None:
     if name is None:
         return None
+    import json
+
     try:
-        found = json.loads(Path(name).read_bytes())
+        with open(name, "rb") as file:
+            found = json.load(file)
     except OSError as error:
         raise UnreadableInput(f"{name}: {error.strerror}") from None
     except ValueError:
@@ -136,7 +136,7 @@ def spare(name: str | None) -> None:
     if name is None or name == "-":
         return
     try:
-        with Path(name).open("rb") as file:
+        with open(name, "rb") as file:
             begin = file.read(64).lstrip()
     except OSError:
         return  # there is none, or `write` will say what is wrong
@@ -150,7 +150,8 @@ def write(name: str, text: str) -> None:
         sys.stdout.write(text)
         return
     try:
-        Path(name).write_text(text, encoding="utf-8")
+        with open(name, "w", encoding="utf-8") as file:
+            file.write(text)
     except OSError as error:
         raise UnreadableInput(f"{name}: {error.strerror}") from None
 
@@ -188,6 +189,8 @@ def seconds_of(text: str | None, zone: Any) -> int | None:
     """Seconds since 1970 of an ISO time in *zone*.  Raises `MailwhyError`."""
     if text is None:
         return None
+    from datetime import datetime
+
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -250,6 +250,9 @@ def _integer(value: str) -> int | None:
     return int(value) if value.isascii() and value.lstrip("-").isdigit() and len(value) < 19 else None
 
 
+_VIEWS = {"client": "sending", "server": "receiving"}
+
+
 class Formats:
     """All formats known, by name, in the order of their names.  *stamp* changes when they do; None where that cannot be told."""
 
@@ -262,6 +265,16 @@ class Formats:
 
     def __getitem__(self, name: str) -> Format:
         return self.all[name]
+
+    @cached_property
+    def software(self) -> dict[str, str | None]:
+        """What writes each format."""
+        return {name: f.header.software for name, f in self.all.items()}
+
+    @cached_property
+    def views(self) -> dict[str, str | None]:
+        """On which side of a session each format stands."""
+        return {name: _VIEWS.get(f.header.view or "") for name, f in self.all.items()}
 
 
 @lru_cache(maxsize=4)

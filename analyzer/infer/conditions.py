@@ -324,13 +324,10 @@ def _scalar(condition: m.AnyMatcher, value: Any, context: Context) -> Answer:
         case m.Text(how=how, value=wanted):
             text = str(value)[:_LONGEST_TEXT].lower()
             return _yes(wanted in text if how == "has" else text.startswith(wanted) if how == "starts" else text.endswith(wanted))
-        case m.Matches(pattern=pattern, literals=literals):
+        case m.Matches(pattern=pattern, texts=texts):
             text = str(value)[:_LONGEST_TEXT]
-            lower = text.lower()
-            for alternatives in literals:
-                if not any(word in lower for word in alternatives):
-                    return NO  # most often so, and then nothing need be compiled
-            return _yes(bool(compiled(pattern).search(text)))
+            # Most often the texts are not there, and then nothing need be compiled.
+            return _yes(texts.stand_in(text.lower()) and bool(compiled(pattern).search(text)))
         case m.Under(domains=domains):
             name = str(value).lower().rstrip(".")
             return _yes(any(name == d or name.endswith("." + d) for d in (x.lower().strip(".") for x in domains)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -156,27 +157,37 @@ def _dialect_outcomes(book: RuleBook, problem: Problem, index: int, case: Case, 
             o.result.children[0].children = [Result(YES, "complaint", problem.where["complaint"])]
         if said and not said[0].rule.harmless and max(said[0].rule.suggests.values(), default=0.0) >= SURE:
             return said  # what the process complained about just before is why it failed
-    hits: dict[str, Outcome] = {}  # of each dialect the first pattern in its file
-    for number in dialect_rules(book.index, problem):
-        rule = book.rules[number]
-        assert rule.dialect is not None
-        if rule.dialect in hits or not _speaks_so(problem, rule):
-            continue
-        outcome = try_rule(rule, problem, "problem", index, case, found)
-        if outcome.answer == YES:
-            hits[rule.dialect] = outcome
-    if not hits:
+    best = _best_pattern(book, problem, index, case, found)
+    if best is None:
         return []
-    own = problem.software if problem.by == "local" or problem.kind in _OWN_WORDS else None
-
-    def order(o: Outcome) -> tuple[Any, ...]:
-        home = own is not None and o.rule.dialect.partition("-")[0] == own
-        return o.rule.tier, -max(o.rule.suggests.values(), default=0.0) - (_HOME if home else 0.0), o.rule.rule
-
-    best = min(hits.values(), key=order)
     if best.rule.wordless:
         return _dialect_outcomes(book, msgspec.structs.replace(problem, text=None), index, case, found) or [best]
     return [best]
+
+
+def _best_pattern(book: RuleBook, problem: Problem, index: int, case: Case, found: dict[tuple[str, int], set[str]]) -> Outcome | None:
+    """The pattern that says most among those that are in their dialects' files the first ones to hold."""
+    own = problem.software if problem.by == "local" or problem.kind in _OWN_WORDS else None
+
+    def order(rule: Rule) -> tuple[int, float, str]:
+        home = own is not None and (rule.dialect or "").partition("-")[0] == own
+        return rule.tier, -max(rule.suggests.values(), default=0.0) - (_HOME if home else 0.0), rule.rule
+
+    dialects: dict[str | None, list[Rule]] = {}
+    for number in dialect_rules(book.index, problem):
+        rule = book.rules[number]
+        if _speaks_so(problem, rule):
+            dialects.setdefault(rule.dialect, []).append(rule)
+    best: Outcome | None = None
+    # Most of the patterns are never tried: their dialects cannot say more than another one did.
+    for least, rules in sorted(((min(map(order, rules)), rules) for rules in dialects.values()), key=itemgetter(0)):
+        if best is not None and order(best.rule) < least:
+            break
+        outcomes = (try_rule(rule, problem, "problem", index, case, found) for rule in rules)
+        hit = next((o for o in outcomes if o.answer == YES), None)
+        if hit is not None and (best is None or order(hit.rule) < order(best.rule)):
+            best = hit
+    return best
 
 
 # Mail servers that complain in words of their own: another one's dialect does not read them.

@@ -31,11 +31,27 @@ class Text(Matcher, frozen=True, tag="text"):
     value: str
 
 
+class Texts(msgspec.Struct, frozen=True, array_like=True):
+    """Texts in lower case: of each of *of* one stands there, or all that one of them asks for in its turn."""
+
+    of: tuple[tuple[str | Texts, ...], ...] = ()
+
+    def stand_in(self, text: str) -> bool:
+        """Whether they do in *text*, which is in lower case."""
+        for alternatives in self.of:
+            for wanted in alternatives:
+                if wanted in text if isinstance(wanted, str) else wanted.stand_in(text):
+                    break
+            else:
+                return False
+        return True
+
+
 class Matches(Matcher, frozen=True, tag="matches"):
-    """An RE2 expression, in any case; of each of *literals* one text stands in all that it matches (lower case)."""
+    """An RE2 expression, in any case; *texts* stand in all that it matches."""
 
     pattern: str
-    literals: tuple[tuple[str, ...], ...] = ()
+    texts: Texts = Texts()
 
 
 class Under(Matcher, frozen=True, tag="under"):
@@ -208,8 +224,8 @@ class Guard(msgspec.Struct, frozen=True, array_like=True):
 class Index(msgspec.Struct, frozen=True, array_like=True):
     """Which rules, by number, can hold of a thing: see `analyzer.rulebook.index`."""
 
-    plain: dict[str, tuple[int, ...]]  # by thing, those that use findings after those they use
-    guards: dict[int, tuple[Guard, ...]]
+    plain: dict[str, tuple[tuple[int, tuple[Guard, ...]], ...]]  # by thing, those that use findings after those they use
+    guards: Mapping[int, tuple[Guard, ...]]  # of dialects
     grams: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]]  # dialects: three letters -> fixed texts that hold them, and their rules
     values: dict[str, dict[str, tuple[int, ...]]]  # dialects without such a text: field -> value in lower case -> rules
     silent: tuple[int, ...]  # dialects: the others

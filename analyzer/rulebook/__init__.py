@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,10 +13,12 @@ import msgspec
 from analyzer import __version__, cache, resources
 from analyzer.errors import InvalidKnowledge, MissingData
 from analyzer.model.place import Mistake
-from analyzer.model.rule import Adjustment, CaptureHint, Fault, Index, Rule, RuleBook
+from analyzer.model.rule import Adjustment, CaptureHint, Fault, Guard, Index, Rule, RuleBook
 
+_K = TypeVar("_K")
 _T = TypeVar("_T")
 _GRAMS: Any = tuple[tuple[str, tuple[int, ...]], ...]
+_GUARDS: Any = tuple[Guard, ...]
 
 
 class _Packed(msgspec.Struct, frozen=True, array_like=True):
@@ -26,6 +28,7 @@ class _Packed(msgspec.Struct, frozen=True, array_like=True):
     faults: dict[str, bytes]
     index: Index
     grams: dict[str, bytes]  # the index's own
+    guards: dict[int, bytes]  # the index's own
     captures: tuple[CaptureHint, ...]
     providers: tuple[tuple[str, tuple[str, ...]], ...]
     adjusted: tuple[Adjustment, ...]
@@ -45,33 +48,39 @@ class _Rules(Sequence[Rule]):
     def __getitem__(self, at: Any) -> Any:
         if isinstance(at, slice):
             return tuple(self[n] for n in range(len(self))[at])
-        if at not in self._known:
-            self._known[at] = msgspec.msgpack.decode(self._packed[at], type=Rule)
-        return self._known[at]
+        found = self._known.get(at)
+        if found is None:
+            found = self._known[at] = msgspec.msgpack.decode(self._packed[at], type=Rule)
+        return found
 
 
-class _Table(Mapping[str, _T]):
+class _Table(Mapping[_K, _T]):
     """A table, each value unpacked when it is asked for."""
 
-    def __init__(self, packed: dict[str, bytes], kind: Any) -> None:
+    def __init__(self, packed: dict[_K, bytes], kind: Any) -> None:
         self._packed, self._kind = packed, kind
-        self._known: dict[str, _T] = {}
+        self._known: dict[_K, _T] = {}
+
+    @cached_property
+    def _decode(self) -> Callable[[bytes], _T]:
+        return msgspec.msgpack.Decoder(self._kind).decode
 
     def __len__(self) -> int:
         return len(self._packed)
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[_K]:
         return iter(self._packed)
 
     def __contains__(self, name: object) -> bool:
         return name in self._packed
 
-    def __getitem__(self, name: str) -> _T:
-        if name not in self._known:
-            self._known[name] = msgspec.msgpack.decode(self._packed[name], type=self._kind)
-        return self._known[name]
+    def __getitem__(self, name: _K) -> _T:
+        found = self._known.get(name)
+        if found is None:
+            found = self._known[name] = self._decode(self._packed[name])
+        return found
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, name: _K, default: Any = None) -> Any:
         return self[name] if name in self._packed else default
 
 
@@ -97,8 +106,9 @@ def _pack(book: RuleBook) -> _Packed:
     return _Packed(
         rules=tuple(encode(rule) for rule in book.rules),
         faults={name: encode(fault) for name, fault in book.faults.items()},
-        index=msgspec.structs.replace(book.index, grams={}),
+        index=msgspec.structs.replace(book.index, grams={}, guards={}),
         grams={gram: encode(texts) for gram, texts in book.index.grams.items()},
+        guards={number: encode(guards) for number, guards in book.index.guards.items()},
         captures=book.captures,
         providers=book.providers,
         adjusted=book.adjusted,
@@ -109,8 +119,12 @@ def _pack(book: RuleBook) -> _Packed:
 def _unpacked(packed: _Packed) -> RuleBook:
     return RuleBook(
         rules=_Rules(packed.rules),
-        faults=_Table[Fault](packed.faults, Fault),
-        index=msgspec.structs.replace(packed.index, grams=_Table[_GRAMS](packed.grams, _GRAMS)),
+        faults=_Table[str, Fault](packed.faults, Fault),
+        index=msgspec.structs.replace(
+            packed.index,
+            grams=_Table[str, Any](packed.grams, _GRAMS),
+            guards=_Table[int, Any](packed.guards, _GUARDS),
+        ),
         captures=packed.captures,
         providers=packed.providers,
         adjusted=packed.adjusted,

@@ -40,8 +40,8 @@ def index_of(rules: Sequence[m.Rule]) -> m.Index:
         rarest = min(sorted(_grams(text)), key=often.__getitem__)
         grams.setdefault(rarest, []).append((text, found))
     return m.Index(
-        plain={about: tuple(numbers[r.rule] for r in _in_order(found)) for about, found in plain.items()},
-        guards={number: guards for number, rule in enumerate(rules) if (guards := tuple(_guards(rule)))},
+        plain={about: tuple((numbers[r.rule], tuple(_guards(r))) for r in _in_order(found)) for about, found in plain.items()},
+        guards={n: guards for n, rule in enumerate(rules) if rule.dialect is not None and (guards := tuple(_guards(rule)))},
         grams={gram: tuple((text, tuple(found)) for text, found in texts) for gram, texts in grams.items()},
         values={field: {v: tuple(found) for v, found in of.items()} for field, of in by_value.items()},
         silent=tuple(silent),
@@ -53,11 +53,10 @@ def _grams(text: str) -> set[str]:
 
 
 # ---- looking up ------------------------------------------------------------------------------------------------------
-def plain_rules(index: m.Index, thing: Any, kind: str) -> Iterator[int]:
+def plain_rules(index: m.Index, thing: Any, kind: str) -> list[int]:
     """The numbers of the rules about *thing* that may hold, those that use findings after those they use."""
-    seen = _Seen(thing)
-    guards = index.guards
-    return (number for number in index.plain.get(kind, ()) if number not in guards or seen.may_hold(guards[number]))
+    may_hold = _Seen(thing).may_hold
+    return [number for number, guards in index.plain.get(kind, ()) if may_hold(guards)]
 
 
 def dialect_rules(index: m.Index, problem: Problem) -> list[int]:
@@ -75,8 +74,7 @@ def dialect_rules(index: m.Index, problem: Problem) -> list[int]:
         for text, numbers in index.grams.get(gram, ()):
             if text in said:
                 found.update(numbers)
-    guards = index.guards
-    return [number for number in sorted(found) if number not in guards or seen.may_hold(guards[number])]
+    return [number for number in sorted(found) if seen.may_hold(index.guards.get(number, ()))]
 
 
 class _Seen:
@@ -88,21 +86,29 @@ class _Seen:
 
     def may_hold(self, guards: Iterable[m.Guard]) -> bool:
         """Whether no guard fails."""
+        known = self.known
         for guard in guards:
-            if guard.how == "known":
-                if (getattr(self.thing, guard.field, None) not in (None, (), "")) != bool(guard.values):
+            field, how, values = guard.field, guard.how, guard.values
+            if how == "known":
+                if (getattr(self.thing, field, None) not in (None, (), "")) != bool(values):
                     return False
                 continue
-            value = self.value(guard.field)
+            value = known.get(field)
+            if value is None:
+                value = self.value(field)
             if value is True:
                 continue
             if value is False:
                 return False
-            if guard.how == "is":
-                if value.rstrip(".") not in guard.values and ":" not in value:  # an address may be written otherwise
+            if how == "is":
+                if value not in values and value.rstrip(".") not in values and ":" not in value:  # an address may be written otherwise
                     return False
-            elif not any(text in value for text in guard.values):
-                return False
+            else:
+                for text in values:
+                    if text in value:
+                        break
+                else:
+                    return False
         return True
 
     def value(self, field: str) -> str | bool:
@@ -123,6 +129,8 @@ class _Seen:
 # ---- what a rule needs -----------------------------------------------------------------------------------------------
 def _guards(rule: m.Rule) -> Iterator[m.Guard]:
     """Tests that fail only where the answer of *rule* is no."""
+    from analyzer.rulebook.literals import all_literals_of  # a book from the cache is indexed
+
     for name, condition in rule.when.fields:
         field = "from_" if name == "from" else name
         if not name:
@@ -135,7 +143,7 @@ def _guards(rule: m.Rule) -> Iterator[m.Guard]:
         elif parts and all(isinstance(p, m.Text) for p in parts):
             yield m.Guard(field, "has", tuple(p.value for p in parts if isinstance(p, m.Text)))
         elif isinstance(condition, m.Matches):
-            for texts in condition.literals:
+            for texts in all_literals_of(condition.texts):
                 yield m.Guard(field, "has", texts)
 
 

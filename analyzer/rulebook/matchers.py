@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.expressions import re
 from analyzer.model import rule as m
-from analyzer.rulebook.literals import all_literals_of
+from analyzer.rulebook.literals import texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,7 @@ def _regex(value: Any, path: tuple[str | int, ...]) -> m.Matches:
         re2.compile(f"(?i){value}")
     except re2.error as error:
         raise BadCondition(f"not an RE2 expression: {error}", path) from None
-    return m.Matches(str(value), all_literals_of(str(value)))
+    return m.Matches(str(value), texts_of(str(value)))
 
 
 _OPERATORS: dict[str, Callable[[Any, tuple[str | int, ...]], m.AnyMatcher]] = {
