@@ -277,7 +277,8 @@ def _is_retry_of_ehlo(e: Exchange, later: Sequence[Exchange]) -> bool:
 
 def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
     last = next((e for e in reversed(d.exchanges) if e.code is not None), None)
-    open_ = [e for e in d.exchanges if e.code is None]
+    answered = next((len(d.exchanges) - i for i, e in enumerate(reversed(d.exchanges)) if e.code is not None), 0)
+    open_ = [e for e in d.exchanges[answered:] if e.code is None]  # what stands before an answer was answered, too
     if d.probe == "yes":
         return []
     if d.closed is not None:
