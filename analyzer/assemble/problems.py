@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -446,7 +446,21 @@ def _complained(p: Problem, complaint: ev.Trouble | ev.TlsFailed, software: Mapp
     return msgspec.structs.replace(p, complaint=complaint.text, complainer=by if by != p.software else None, where=where)
 
 
+_CODES = re.compile(r"(?P<code>[245][0-9]{2})?(?(code)(?:$|[ -]))#?(?P<enhanced>[245]\.[0-9]{1,3}\.[0-9]{1,3})?[.:;]?$")
+_Coded = TypeVar("_Coded", ev.Attempt, ev.Refused)
+
+
+def _coded(e: _Coded) -> _Coded:
+    """*e*, whose words may be a reply's codes and nothing more, with these as codes."""
+    found = _CODES.match(e.text.strip()) if e.text else None
+    if found is None:
+        return e
+    code = e.code or (int(found["code"]) if found["code"] else None)
+    return msgspec.structs.replace(e, code=code, enhanced=found["enhanced"] or e.enhanced, text=None)
+
+
 def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, resolved: bool) -> Problem:
+    a = _coded(a)
     said = a.code is not None or bool(a.said_by)
     sender = a.mail_from if d.mail_from is None else d.mail_from
     thrown_away = a.status == "discarded"  # by a filter of this house, which is no server that anybody reaches
@@ -593,6 +607,7 @@ def _refused(e: ev.Refused, software: str | None, view: str | None) -> Problem |
     action = (e.action or "").lower().replace("milter-", "")
     if action in _WARNED:
         return None
+    e = _coded(e)
     return Problem(
         **_fields(e, software, view)
         | {
