@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.case import Delivery
 
@@ -103,6 +104,7 @@ def _completes(field: str, known: object, value: str) -> bool:
     return field == "mail_from" and value.startswith(f"{known}@") and bool(known)
 
 
+_NOTICE = re.compile(r"$|double-bounce@")  # the sender of what mail systems write about other mail (Postfix: double_bounce_sender)
 _CLASSES = {"2": "sent", "4": "deferred", "5": "bounced"}
 
 
@@ -141,5 +143,6 @@ def _delivery(queue_id: str | None, story: Sequence[ev.Event], software: dict[st
         attempts=tuple(attempts),
         ended=ended,
         delivered=delivered,
+        notice="yes" if _NOTICE.match(str(facts.get("mail_from", "?"))) else "no",
         **facts,  # type: ignore[arg-type]
     )

@@ -21,6 +21,8 @@ _HOST_FIRST = re.compile(r"(?i)\s*(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?:\s|$)
 # No server greets so: these answer a command (RFC 5321 4.2.2, RFC 4954), which stood before what was pasted.
 _NO_GREETING = frozenset({211, 214, 221, 235, 250, 251, 252, 334, 354, 432, 454, 503, 530, 534, 535, 538})
 _HELLO = frozenset({"EHLO", "HELO", "LHLO"})
+_EHLO_AND_ONE = 2
+_GREETS_BACK = re.compile(r"(?i)\s*(?:(?:[a-z0-9_-]{1,63}\.){1,8}[a-z0-9-]{2,24}(?:\s|$)|\[|hi\b|hello|.{0,60}(?:hello|pleased to meet|nice to meet))")
 _ANSWERS_ONLY = {334: ("AUTH",), 235: ("AUTH", "?"), 354: ("DATA",), 221: ("QUIT",)}
 _VERBS = re.compile(r"(?i)(HELO|EHLO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|NOOP|VRFY|EXPN|HELP|STARTTLS|AUTH|BDAT|ETRN|XCLIENT|XFORWARD)\b\s*(.*)")
 _PATH = re.compile(r"(?i)^\s*(?:FROM|TO)\s*:\s*<?([^<>\s]*)>?")
@@ -241,7 +243,7 @@ class _Replay:
         text = " ".join(t for r in self.reply if (t := (r.text or "").strip())) or None
         self.reply = []
         if self.pending:
-            for _ in range(self._not_shown(first.code, enhanced)):
+            for _ in range(self._not_shown(first, alone=len(places) == 1 and first.more != "-")):
                 verb, argument, place, unknown = self.pending.pop(0)
                 self.exchanges.append(Exchange(verb, argument, places=(place,), unknown="yes" if unknown else None))
             verb, argument, place, unknown = self.pending.pop(0)
@@ -260,13 +262,16 @@ class _Replay:
         if verb in {"DATA", ""} and first.code == 354:
             self.in_data = self.data_open = True
 
-    def _not_shown(self, code: int | None, enhanced: str | None) -> int:
-        """How many commands were answered before, and the answers left out: a reply that answers one command alone tells it."""
+    def _not_shown(self, first: ev.Reply, *, alone: bool) -> int:
+        """How many commands were answered before, and the answers left out: a reply that answers one command alone tells it.
+
+        So does a command after EHLO, which a client sends only once EHLO is answered (RFC 2920 3.1), where one reply is no greeting.
+        """
         verbs = [verb for verb, *_ in self.pending]
-        if code in _ANSWERS_ONLY:
-            return next((i for i, verb in enumerate(verbs) if verb in _ANSWERS_ONLY[code]), 0)
-        told = (enhanced or "").startswith("2.1.") and code == 250  # of an address
-        return next((i for i, verb in enumerate(verbs) if verb not in _HELLO), 0) if told else 0
+        if first.code in _ANSWERS_ONLY:
+            return next((i for i, verb in enumerate(verbs) if verb in _ANSWERS_ONLY[first.code]), 0)
+        one_more = len(verbs) == _EHLO_AND_ONE and verbs[0] in _HELLO and verbs[1] not in {"QUIT", *_HELLO}
+        return int(one_more and alone and not _GREETS_BACK.match(first.text or ""))
 
     def _close(self, by: str | None, how: str | None, place: Place) -> None:
         self._flush()
