@@ -22,7 +22,9 @@ _HOST_FIRST = re.compile(r"(?i)\s*(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?:\s|$)
 _NO_GREETING = frozenset({211, 214, 221, 235, 250, 251, 252, 334, 354, 432, 454, 503, 530, 534, 535, 538})
 _HELLO = frozenset({"EHLO", "HELO", "LHLO"})
 _EHLO_AND_ONE = 2
-_GREETS_BACK = re.compile(r"(?i)\s*(?:(?:[a-z0-9_-]{1,63}\.){1,8}[a-z0-9-]{2,24}(?:\s|$)|\[|hi\b|hello|.{0,60}(?:hello|pleased to meet|nice to meet))")
+_GREETS_BACK = re.compile(
+    r"(?i)\s*(?:(?:[a-z0-9_-]{1,63}\.){1,8}[a-z0-9-]{2,24}(?:\s|$)|\[|hi\b|hello|.{0,60}(?:hello|pleased to meet|nice to meet))"
+)
 _ANSWERS_ONLY = {334: ("AUTH",), 235: ("AUTH", "?"), 354: ("DATA",), 221: ("QUIT",)}
 _VERBS = re.compile(r"(?i)(HELO|EHLO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|NOOP|VRFY|EXPN|HELP|STARTTLS|AUTH|BDAT|ETRN|XCLIENT|XFORWARD)\b\s*(.*)")
 _PATH = re.compile(r"(?i)^\s*(?:FROM|TO)\s*:\s*<?([^<>\s]*)>?")

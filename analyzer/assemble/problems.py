@@ -796,7 +796,9 @@ def with_named(p: Problem) -> Problem:
     if found is None:
         return p
     field = str(found.lastgroup)
-    if getattr(p, field) is not None or not ("@" in found["at"] or (field == "helo" and found["at"]) or (field == "mail_from" and not found["at"])):
+    if getattr(p, field) is not None or not (
+        "@" in found["at"] or (field == "helo" and found["at"]) or (field == "mail_from" and not found["at"])
+    ):
         return p
     places = {**p.where, field: p.where.get("text") or p.places}
     changed = msgspec.structs.replace(p, where=places, **{field: found["at"]})

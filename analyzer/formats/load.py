@@ -162,8 +162,13 @@ class Format:
         return self.compiled.kinds[found.lastindex][0] if found and found.lastindex else None
 
     def _read(self, text: str) -> re.Match[str] | None:
-        """The expression's match on *text*, or where that says nothing on *text* with its hidden addresses filled in."""
+        """The expression's match on *text*, or where that says nothing on *text* with its hidden addresses filled in.
+
+        A blank that copying left at the end is no part of the line.
+        """
         found = self.regex.match(text)
+        if text.endswith(" ") and not (found and found.lastindex):
+            return self._read(text.rstrip(" "))
         filled = shown(text)
         if filled is text or (found and found.lastindex and not self._is_noise(self.compiled.kinds[found.lastindex][0])):
             return found

@@ -120,7 +120,9 @@ def _verdict(judged: Judged, live: Sequence[int], diagnoses: Sequence[r.Diagnosi
     return "inconclusive"
 
 
-_REFUSES = re.compile(r"(?i)^<[*~]\*|(?:^|[\s(#])[45]\.[0-9]{1,2}\.[0-9]{1,3}\b|\b(?:no such|unknown|not found|blocked|disabled|unsuccessful|not (?:allowed|permitted))\b")
+_REFUSES = re.compile(
+    r"(?i)^<[*~]\*|(?:^|[\s(#])[45]\.[0-9]{1,2}\.[0-9]{1,3}\b|\b(?:no such|unknown|not found|blocked|disabled|unsuccessful|not (?:allowed|permitted))\b"
+)
 
 
 def _tells_of_failure(text: str) -> bool:

@@ -100,7 +100,13 @@ _REPORT = frozenset(
         "x-postfix-sender",
     ]
 )
-_EXTENSIONS = ("x-postfix", "x-original-message", "x-display", "x-actual-", "x-supplementary-")  # what mail systems add to a report's fields
+_EXTENSIONS = (
+    "x-postfix",
+    "x-original-message",
+    "x-display",
+    "x-actual-",
+    "x-supplementary-",
+)  # what mail systems add to a report's fields
 _PROSE = re.compile(r"[A-Za-z][A-Za-z ,.'()!?-]{0,60}(?: [A-Za-z,.'()!?-]{1,30}){2,20}$")  # what somebody writes before a quotation
 _ELSE = re.compile(r"; <<>> DiG|;; |[$#] |[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}|220[ -]|Trying \S{1,80}\.{3}|telnet ")
 _STAMPED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [0-9]{4}-|[0-9]{3}[ -]|[A-Z]{4} ")
