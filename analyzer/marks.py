@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from analyzer.model.capture import Line
 
 _SAID = re.compile(
-    r"(?P<mark>(?:[^\n]{0,119}?[^\w\n.@/+=-])?)"
+    r"(?P<mark>(?:[^\n]{0,119}?[^\w\n.@/+=-])??)"
     r"(?:(?P<reply>[2-5][0-9]{2}(?:[ -]|[\"']?\s*$))"
     r"|(?i:EHLO|HELO|LHLO) +[\w\[(<]|(?i:MAIL FROM ?:|RCPT TO ?:)|(?i:DATA|QUIT|RSET|NOOP|STARTTLS)[\"']?\s*$"
     r"|(?i:AUTH) (?i:LOGIN|PLAIN|CRAM-MD5|XOAUTH2|NTLM|DIGEST-MD5)\b)"

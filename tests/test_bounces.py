@@ -304,3 +304,28 @@ def test_japanese_mail_is_read_in_its_own_encoding() -> None:
     source = Source("test", head + body.encode("iso2022_jp"))
     found = [e for s in segment(read(source), formats) for e in parse(s, formats).events if isinstance(e, Attempt)]
     assert [(a.rcpt_to, a.text) for a in found] == [("bob@example.net", "\u5b9b\u5148\u4e0d\u660e")]
+
+
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        ("Returned mail: User unknown", "Returned mail: User unknown"),
+        ("Undeliverable: mailbox full - please help", None),  # the subject of the message returned
+        ("Mail System Error - Returned Mail", None),
+    ],
+)
+def test_the_subject_tells_why_where_it_is_more_than_a_phrase(subject: str, said: str | None) -> None:
+    found = attempts(
+        f"From: Mail Delivery System <Mailer-Daemon@example.com>\nTo: alice@example.com\nSubject: {subject}\nDate: Mon, 23 Nov 2026 10:00:01 +0000\n"
+    )
+    assert [a.text for a in found] == [said]
+
+
+def test_the_fields_that_mail_systems_add_to_a_report_are_no_reason() -> None:
+    text = "Reporting-MTA: dns; mx.example.com\n\nFinal-Recipient: RFC822; bob@example.net\nX-Actual-Recipient: rfc822; bob@example.net\nAction: failed\nStatus: 5.1.2\n"
+    assert [(a.enhanced, a.text) for a in attempts(text)] == [("5.1.2", None)]
+
+
+def test_a_receipt_of_a_filter_is_no_success() -> None:
+    text = "Final-Recipient: rfc822; bob@example.net\nDisposition: automatic-action/MDN-sent-automatically; {what}\n"
+    assert [attempts(text.format(what=what))[0].status for what in ("deleted", "displayed")] == ["bounced", "sent"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.case import Delivery
 
@@ -103,6 +104,17 @@ def _completes(field: str, known: object, value: str) -> bool:
     return field == "mail_from" and value.startswith(f"{known}@") and bool(known)
 
 
+_NOTICE = re.compile(r"$|double-bounce@")  # the sender of what mail systems write about other mail (Postfix: double_bounce_sender)
+_CLASSES = {"2": "sent", "4": "deferred", "5": "bounced"}
+
+
+def _ended(a: ev.Attempt) -> ev.Attempt:
+    """*a*, whose line may be cut before it says what came of it, but not before the code that tells it."""
+    if a.status is not None or not a.enhanced:
+        return a
+    return msgspec.structs.replace(a, status=_CLASSES.get(a.enhanced[0]))
+
+
 def _delivery(queue_id: str | None, story: Sequence[ev.Event], software: dict[str, str | None]) -> Delivery:
     facts: dict[str, object] = {}
     where: dict[str, tuple[Place, ...]] = {}
@@ -110,7 +122,7 @@ def _delivery(queue_id: str | None, story: Sequence[ev.Event], software: dict[st
     ended = None
     for event in story:
         if isinstance(event, ev.Attempt):
-            attempts.append(event)
+            attempts.append(_ended(event))
         if isinstance(event, ev.Finished):
             ended = ended if ended in _GIVEN_UP or (ended and event.how in {None, "removed"}) else event.how or "removed"
         for field in ("client_name", "client_ip", "helo", "mail_from", "message_id", "size", "user"):
@@ -131,5 +143,6 @@ def _delivery(queue_id: str | None, story: Sequence[ev.Event], software: dict[st
         attempts=tuple(attempts),
         ended=ended,
         delivered=delivered,
+        notice="yes" if _NOTICE.match(str(facts.get("mail_from", "?"))) else "no",
         **facts,  # type: ignore[arg-type]
     )

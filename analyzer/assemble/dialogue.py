@@ -20,6 +20,12 @@ GREETING, DOT = "GREETING", "END-OF-MESSAGE"
 _HOST_FIRST = re.compile(r"(?i)\s*(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?:\s|$)")
 # No server greets so: these answer a command (RFC 5321 4.2.2, RFC 4954), which stood before what was pasted.
 _NO_GREETING = frozenset({211, 214, 221, 235, 250, 251, 252, 334, 354, 432, 454, 503, 530, 534, 535, 538})
+_HELLO = frozenset({"EHLO", "HELO", "LHLO"})
+_EHLO_AND_ONE = 2
+_GREETS_BACK = re.compile(
+    r"(?i)\s*(?:(?:[a-z0-9_-]{1,63}\.){1,8}[a-z0-9-]{2,24}(?:\s|$)|\[|hi\b|hello|.{0,60}(?:hello|pleased to meet|nice to meet))"
+)
+_ANSWERS_ONLY = {334: ("AUTH",), 235: ("AUTH", "?"), 354: ("DATA",), 221: ("QUIT",)}
 _VERBS = re.compile(r"(?i)(HELO|EHLO|LHLO|MAIL|RCPT|DATA|QUIT|RSET|NOOP|VRFY|EXPN|HELP|STARTTLS|AUTH|BDAT|ETRN|XCLIENT|XFORWARD)\b\s*(.*)")
 _PATH = re.compile(r"(?i)^\s*(?:FROM|TO)\s*:\s*<?([^<>\s]*)>?")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.IPv]+\]")
@@ -239,6 +245,9 @@ class _Replay:
         text = " ".join(t for r in self.reply if (t := (r.text or "").strip())) or None
         self.reply = []
         if self.pending:
+            for _ in range(self._not_shown(first, alone=len(places) == 1 and first.more != "-")):
+                verb, argument, place, unknown = self.pending.pop(0)
+                self.exchanges.append(Exchange(verb, argument, places=(place,), unknown="yes" if unknown else None))
             verb, argument, place, unknown = self.pending.pop(0)
             asked: tuple[Place, ...] = (place,)
         elif first.to:
@@ -254,6 +263,17 @@ class _Replay:
         self.exchanges.append(Exchange(verb, argument, first.code, enhanced, text, (*asked, *places), places, "yes" if unknown else None))
         if verb in {"DATA", ""} and first.code == 354:
             self.in_data = self.data_open = True
+
+    def _not_shown(self, first: ev.Reply, *, alone: bool) -> int:
+        """How many commands were answered before, and the answers left out: a reply that answers one command alone tells it.
+
+        So does a command after EHLO, which a client sends only once EHLO is answered (RFC 2920 3.1), where one reply is no greeting.
+        """
+        verbs = [verb for verb, *_ in self.pending]
+        if first.code in _ANSWERS_ONLY:
+            return next((i for i, verb in enumerate(verbs) if verb in _ANSWERS_ONLY[first.code]), 0)
+        one_more = len(verbs) == _EHLO_AND_ONE and verbs[0] in _HELLO and verbs[1] not in {"QUIT", *_HELLO}
+        return int(one_more and alone and not _GREETS_BACK.match(first.text or ""))
 
     def _close(self, by: str | None, how: str | None, place: Place) -> None:
         self._flush()
@@ -279,8 +299,8 @@ class _Replay:
         if done and done[0].to == "" and (done[0].code or 0) >= 400 and (unanswered or any(e.to for e in done[1:])):
             done = (msgspec.structs.replace(done[0], to=GREETING), *done[1:])  # the client spoke after it
         greeting = next((e for e in done if e.to == GREETING), None)
-        helo = _last(e for e in (*done, *unanswered) if e.to in {"EHLO", "HELO", "LHLO"})
-        said_hello = _last(e for e in done if e.to in {"EHLO", "HELO", "LHLO"} and _good(e))
+        helo = _last(e for e in (*done, *unanswered) if e.to in _HELLO)
+        said_hello = _last(e for e in done if e.to in _HELLO and _good(e))
         mail = _last(e for e in (*done, *unanswered) if e.to == "MAIL")
         recipients = [e for e in (*done, *unanswered) if e.to == "RCPT"]
         final = _last(e for e in done if e.to in {DOT, "BDAT"})

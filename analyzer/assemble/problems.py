@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -60,7 +60,7 @@ _NEXT_HOP = re.compile(
 )
 # Whom a reply in Postfix's manner is about: "<b@example.net>: Recipient address rejected: ...".
 _ABOUT = re.compile(
-    r"<(?P<at>[^<>\s]{3,320})>: (?:(?P<rcpt_to>Recipient address rejected|Relay access denied|User unknown)|(?P<mail_from>Sender address rejected)|(?P<helo>Helo command rejected))"
+    r"<(?P<at>[^<>\s]{0,320})>: (?:(?P<rcpt_to>Recipient address rejected|Relay access denied|User unknown)|(?P<mail_from>Sender address rejected)|(?P<helo>Helo command rejected))"
 )
 _CLIENT = re.compile(  # the address that a server says it sees
     r"(?i)(?:\bclient(?: host)?(?: rejected:[^\[\]]{0,80})?|\b(?:banned )?send(?:er|ing) ?(?:ip)?(?: address)?|\b(?:ip|host)(?: address)?|\baddress|\bmessages from|\bfrom"
@@ -246,16 +246,19 @@ def _got_over(e: Exchange, d: Dialogue) -> bool:
     return d.accepted == "yes" and (e.to == "STARTTLS" or (not e.to and e.code in {500, 501, 502, 503}))
 
 
+_OUT_OF_SEQUENCE = 503
 _OUT_OF_ORDER = frozenset({500, 501, 502, 503, 554})
 
 
 def _follows_from_refusal(e: Exchange, before: Sequence[Exchange]) -> bool:
     """Whether *e* failed only because an earlier step did: no MAIL after a refused EHLO, no RCPT after a refused MAIL, no DATA
-    without a recipient, and what was meant as message data is no command.
+    without a recipient, and what was meant as message data is no command.  Where the commands are not shown, the words say so.
     """
     if e.to == "MAIL":
         hellos = [x for x in before if x.to in {"EHLO", "HELO", "LHLO"}]
         return e.code == 503 and bool(hellos) and not any(_went(x) for x in hellos)
+    if e.code == _OUT_OF_SEQUENCE and not e.to and _NOT_YET.search(e.text or ""):
+        return any(x.code and x.code >= _LEAST_PERMANENT and not x.to for x in before)
     if e.code not in _OUT_OF_ORDER or (e.to in {"RCPT", "DATA", DOT} and e.enhanced not in {None, "5.5.0", "5.5.1", "5.0.0"}):
         return False
     failed = [to for to in ("MAIL", "RCPT", "DATA") if any(x.to == to for x in before) and not any(x.to == to and _went(x) for x in before)]
@@ -277,7 +280,8 @@ def _is_retry_of_ehlo(e: Exchange, later: Sequence[Exchange]) -> bool:
 
 def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
     last = next((e for e in reversed(d.exchanges) if e.code is not None), None)
-    open_ = [e for e in d.exchanges if e.code is None]
+    answered = next((len(d.exchanges) - i for i, e in enumerate(reversed(d.exchanges)) if e.code is not None), 0)
+    open_ = [e for e in d.exchanges[answered:] if e.code is None]  # what stands before an answer was answered, too
     if d.probe == "yes":
         return []
     if d.closed is not None:
@@ -288,7 +292,8 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
             return [Problem(kind="connect-failure", stage="CONNECT", by="client", reason="timed-out", places=d.closed.places, **common)]
         if how == "timeout":
             places = (*(open_[0].places if open_ else ()), *d.closed.places)
-            return [Problem(kind="timeout", stage=after, by="server", answered=d.closed.answered, places=places, **common)]
+            stage = None if after == GREETING and d.greeting else after  # the server has greeted: what was asked then is not shown
+            return [Problem(kind="timeout", stage=stage, by="server", answered=d.closed.answered, places=places, **common)]
         # Said into a connection that is gone already, QUIT is no leave-taking.
         left = any(e.to == "QUIT" and (e.code or e.places[0] < d.closed.places[0]) for e in d.exchanges)
         due = any(e.places[0] < d.closed.places[0] for e in open_)
@@ -339,6 +344,10 @@ def _led_elsewhere(a: ev.Attempt, sender_domain: str | None) -> bool:
 
 
 # ---- from logs -------------------------------------------------------------------------------------------------------
+# How a message ends that is sent back, and the words for that where no attempt says more.
+_SENT_BACK = {"expired": "status=expired, returned to sender", "bounced": None}
+
+
 def of_deliveries(
     deliveries: Sequence[Delivery], software: dict[str, str | None], complaints: dict[Place, ev.Trouble | ev.TlsFailed]
 ) -> list[tuple[int, Problem]]:
@@ -356,15 +365,16 @@ def of_deliveries(
                 problem = msgspec.structs.replace(problem, forwarded="yes")
             complaint = complaints.get(a.place)
             found.append((index, _complained(problem, complaint, software) if complaint else problem))
-        if d.ended == "expired" and not any(a.status == "expired" for a in d.attempts):
+        failed = {a.status for a in d.attempts} - GOOD - {None}
+        if d.ended in _SENT_BACK and (d.ended not in failed if d.ended == "expired" else not failed):
             found.append(
                 (
                     index,
                     Problem(
                         kind="delivery-failure",
                         by="local",
-                        status="expired",
-                        text="status=expired, returned to sender",
+                        status=d.ended,
+                        text=_SENT_BACK[d.ended],
                         places=d.places[:1],
                         software=d.software,
                         view="sending",
@@ -445,7 +455,21 @@ def _complained(p: Problem, complaint: ev.Trouble | ev.TlsFailed, software: Mapp
     return msgspec.structs.replace(p, complaint=complaint.text, complainer=by if by != p.software else None, where=where)
 
 
+_CODES = re.compile(r"(?P<code>[245][0-9]{2})?(?(code)(?:$|[ -]))#?(?P<enhanced>[245]\.[0-9]{1,3}\.[0-9]{1,3})?[.:;]?$")
+_Coded = TypeVar("_Coded", ev.Attempt, ev.Refused)
+
+
+def _coded(e: _Coded) -> _Coded:
+    """*e*, whose words may be a reply's codes and nothing more, with these as codes."""
+    found = _CODES.match(e.text.strip()) if e.text else None
+    if found is None:
+        return e
+    code = e.code or (int(found["code"]) if found["code"] else None)
+    return msgspec.structs.replace(e, code=code, enhanced=found["enhanced"] or e.enhanced, text=None)
+
+
 def _attempt(a: ev.Attempt, d: Delivery, software: dict[str, str | None], *, resolved: bool) -> Problem:
+    a = _coded(a)
     said = a.code is not None or bool(a.said_by)
     sender = a.mail_from if d.mail_from is None else d.mail_from
     thrown_away = a.status == "discarded"  # by a filter of this house, which is no server that anybody reaches
@@ -592,6 +616,7 @@ def _refused(e: ev.Refused, software: str | None, view: str | None) -> Problem |
     action = (e.action or "").lower().replace("milter-", "")
     if action in _WARNED:
         return None
+    e = _coded(e)
     return Problem(
         **_fields(e, software, view)
         | {
@@ -771,7 +796,9 @@ def with_named(p: Problem) -> Problem:
     if found is None:
         return p
     field = str(found.lastgroup)
-    if getattr(p, field) is not None or (field != "helo" and "@" not in found["at"]):
+    if getattr(p, field) is not None or not (
+        "@" in found["at"] or (field == "helo" and found["at"]) or (field == "mail_from" and not found["at"])
+    ):
         return p
     places = {**p.where, field: p.where.get("text") or p.places}
     changed = msgspec.structs.replace(p, where=places, **{field: found["at"]})

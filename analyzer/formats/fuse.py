@@ -267,7 +267,7 @@ class _Fuser:
         ends = {n.kind: n for n in nodes if n.kind is not None and not n.edges}
         for kind in {n.kind for n in nodes if n.kind is not None and n.kind not in ends}:
             ends[kind] = _Node(kind, {})
-        nodes = [*(e for e in ends.values() if e not in nodes), *nodes]
+        nodes = [*ends.values(), *(n for n in nodes if n not in ends.values())]  # a line may end where another of its kind goes on
         reach: dict[int, set[int]] = {}
         for at, node in enumerate(nodes):
             reach[id(node)] = {id(node)}.union(*(reach[id(c)] for c in node.after))

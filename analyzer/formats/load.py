@@ -158,8 +158,13 @@ class Format:
 
     def alias_of(self, text: str) -> str | None:
         """The alias that reads *text*, or None."""
-        found = self._read(text)
+        found = self._read_copied(text)
         return self.compiled.kinds[found.lastindex][0] if found and found.lastindex else None
+
+    def _read_copied(self, text: str) -> re.Match[str] | None:
+        """What `_read` finds in *text*, or in it without the blank that copying left at the end."""
+        found = self._read(text)
+        return self._read(text.rstrip(" ")) if text.endswith(" ") and not (found and found.lastindex) else found
 
     def _read(self, text: str) -> re.Match[str] | None:
         """The expression's match on *text*, or where that says nothing on *text* with its hidden addresses filled in."""
@@ -204,7 +209,7 @@ class Format:
     def event(self, line: Line, source: int) -> Event | None:
         """The event on *line*, or None where this format cannot read it."""
         text = line.body
-        found = self._read(text)
+        found = self._read_copied(text)
         if not found or not found.lastindex:
             return None
         _alias, cls, constants, groups = self._plans[found.lastindex]

@@ -120,6 +120,16 @@ def _verdict(judged: Judged, live: Sequence[int], diagnoses: Sequence[r.Diagnosi
     return "inconclusive"
 
 
+_REFUSES = re.compile(
+    r"(?i)^<[*~]\*|(?:^|[\s(#])[45]\.[0-9]{1,2}\.[0-9]{1,3}\b|\b(?:no such|unknown|not found|blocked|disabled|unsuccessful|not (?:allowed|permitted))\b"
+)
+
+
+def _tells_of_failure(text: str) -> bool:
+    """Whether a line that could not be read speaks of a failure, or has a code that only refusals have."""
+    return bool(FAILURE.search(text) or _REFUSES.search(text))
+
+
 def _unread_trouble(case: Case) -> list[Place]:
     """Lines that could not be read and speak of failure: with them nothing is called healthy.  A person may speak of it elsewhere."""
     from analyzer.model.place import Place
@@ -131,7 +141,7 @@ def _unread_trouble(case: Case) -> list[Place]:
         found += [
             Place(parsed.segment.source, line.number)
             for line in parsed.segment.lines
-            if (line.number in missed or (parsed.segment.format is None and line.envelope is not None)) and FAILURE.search(line.text)
+            if (line.number in missed or (parsed.segment.format is None and line.envelope is not None)) and _tells_of_failure(line.text)
         ]
     return found
 

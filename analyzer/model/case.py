@@ -109,6 +109,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     passes: int = 1  # how often the same message left this host for the same recipient by the same next hop
     ended: str | None = None  # removed, expired, ...
     delivered: str | None = None  # yes: every recipient seen was delivered in the end; no: at least one was not
+    notice: str = "no"  # yes: a mail system wrote it, about another message
     problems: tuple[int, ...] = ()
 
 

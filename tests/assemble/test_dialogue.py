@@ -57,3 +57,36 @@ def test_a_traceback_tells_at_which_step_a_reply_was_waited_for(book, formats):
         report = diagnose([Source("x", TRACEBACK.format(line=554, step=step).encode())], book, formats)
         found[step] = report.diagnoses[0].fault
     assert found == {"connect": "no-greeting", "rcpt": "dialogue-timed-out"}
+
+
+NO_ANSWER_TO_EHLO = (
+    "220 mx1.example.net ESMTP Postfix\nEHLO pc.example.org\nAUTH LOGIN\n334 VXNlcm5hbWU6\nYm9iQGV4YW1wbGUubmV0\n334 UGFzc3dvcmQ6\n"
+    "c2VjcmV0\n535 5.7.8 Error: authentication failed: (reason unavailable)\nQUIT\n221 2.0.0 Bye\n"
+)
+
+
+def test_an_answer_that_is_left_out_moves_no_other_to_the_wrong_command(book, formats):
+    report = diagnose([Source("x", NO_ANSWER_TO_EHLO.encode())], book, formats)
+    assert report.diagnoses[0].fault == "auth-failed"
+
+
+def test_one_reply_to_what_follows_ehlo_answers_that(book, formats):
+    text = "220 mx1.example.net ESMTP\nEHLO pc.example.org\nSTARTTLS\n502 5.5.1 Error: command not implemented\nQUIT\n221 2.0.0 Bye\n"
+    report = diagnose([Source("x", text.encode())], book, formats)
+    assert report.diagnoses[0].fault == "tls-not-offered"
+
+
+def test_replies_alone_a_refusal_explains_what_was_out_of_sequence_then(book, formats):
+    text = "550 EHLO argument does not match calling host\n503 HELO or EHLO required\n503 sender not yet given\n"
+    report = diagnose([Source("x", text.encode())], book, formats)
+    assert [d.fault for d in report.diagnoses] == ["helo-mismatch"]
+
+
+def test_a_server_that_has_greeted_is_not_silent_at_the_greeting(book, formats):
+    text = (
+        "=== Trying mx.partner.test:25...\n=== Connected to mx.partner.test.\n<-  220 mx.partner.test ESMTP ready\n<-  250-mx.partner.test\n"
+        "<-  250 8BITMIME\n<** Timeout (5 secs) waiting for server response\n=== Connection closed with remote host.\n"
+    )
+    report = diagnose([Source("x", text.encode())], book, formats)
+    assert report.verdict == "inconclusive"
+    assert "no-greeting" not in {d.fault for d in report.diagnoses}

@@ -97,3 +97,12 @@ Connection closed by foreign host.
         report = diagnose([Source("both", text.encode())], book, formats)
         assert [d.fault for d in report.diagnoses] == ["relay-denied"]
         assert set(report.coverage.formats) == {"swaks", "telnet"}
+
+
+def test_a_reply_that_names_a_command_carries_no_mark(book, formats):
+    text = (
+        "$ telnet mx.example.net 25\nConnected to mx.example.net.\nEscape character is '^]'.\n220 mx.example.net ESMTP Postfix\n"
+        "501 Syntax: HELO hostname\n221 2.0.0 Bye\nConnection closed by foreign host.\n"
+    )
+    report = diagnose([Source("x", text.encode())], book, formats)
+    assert report.diagnoses[0].fault == "command-syntax-error"

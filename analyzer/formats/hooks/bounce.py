@@ -100,6 +100,13 @@ _REPORT = frozenset(
         "x-postfix-sender",
     ]
 )
+_EXTENSIONS = (
+    "x-postfix",
+    "x-original-message",
+    "x-display",
+    "x-actual-",
+    "x-supplementary-",
+)  # what mail systems add to a report's fields
 _PROSE = re.compile(r"[A-Za-z][A-Za-z ,.'()!?-]{0,60}(?: [A-Za-z,.'()!?-]{1,30}){2,20}$")  # what somebody writes before a quotation
 _ELSE = re.compile(r"; <<>> DiG|;; |[$#] |[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}|220[ -]|Trying \S{1,80}\.{3}|telnet ")
 _STAMPED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [0-9]{4}-|[0-9]{3}[ -]|[A-Z]{4} ")
@@ -460,7 +467,8 @@ class _Reader:
             begins = self._begins_as_report()
             reports = [r for r in told if self.body_at or begins or r.rcpt_to or r.code or r.enhanced] or [_NOTHING] * begins
             if not reports and self.body_at and self.fmt.words("machine-subject").search(self._subject()):
-                reports = [Told(text=self._subject() or None, cite="Subject")]  # the body was not copied, and some say in the subject why
+                why = "" if self.fmt.words("subject-alone").match(self._subject()) else self._subject()
+                reports = [Told(text=why or None, cite="Subject")]  # the body was not copied, and some say in the subject why
         elif reports and not any(r.rcpt_to for r in reports) and any(r.rcpt_to or r.code for r in told):
             known = len(told) == len(reports) == 1 and not told[0].code and (reports[0].code or reports[0].text)
             reports = [msgspec.structs.replace(reports[0], rcpt_to=told[0].rcpt_to)] if known else told
@@ -816,7 +824,7 @@ def _name_of(text: str) -> str:
     """The name of the report's field in *text*, in lower case, or nothing."""
     field = _FIELD.match(text.strip()) if text.strip() else None
     name = field[1].lower() if field else ""
-    return name if name in _REPORT or name.startswith(("x-postfix", "x-original-message", "x-display")) else ""
+    return name if name in _REPORT or name.startswith(_EXTENSIONS) else ""
 
 
 _LEAST_OF_NAME = 5
@@ -921,16 +929,20 @@ def _forensic(fields: dict[str, str], place: Place) -> Reported:
 _RECEIPT = "Disposition"
 
 
+_DELETED = re.compile(r"(?i)automatic-action\b[^;]*; *(?:deleted|denied|failed)\b")
+
+
 def _report(g: dict[str, str]) -> Told:
     final = ADDRESS_IN_FIELD.search(g.get("final-recipient") or "")
-    if "disposition" in g:  # RFC 8098: whatever became of it, the message had reached the mailbox
-        return Told(text=f"Disposition: {g['disposition']}", rcpt_to=final[0] if final else None, status="sent", cite=_RECEIPT)
+    if "disposition" in g:  # RFC 8098: whatever became of it, the message had reached the mailbox; RFC 5429: but for a filter that refuses
+        status = "bounced" if _DELETED.match(g["disposition"]) else "sent"
+        return Told(text=f"Disposition: {g['disposition']}", rcpt_to=final[0] if final else None, status=status, cite=_RECEIPT)
     original = ADDRESS_IN_FIELD.search(g.get("original-recipient") or "")
     recipient = final or original
     diagnostic = g.get("diagnostic-code", "")
     kind, _, words = diagnostic.partition(";") if re.match(r"[A-Za-z0-9-]{1,30}\s*;", diagnostic) else ("", "", diagnostic)
     read = split_reply(words.strip())
-    status = re.search(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}", g.get("status", ""))
+    code = re.search(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}", g.get("status", ""))
     mta = g.get("remote-mta", "")
     remote = (mta.partition(";")[2] if ";" in mta else mta).strip() or None
     action = g.get("action", "failed").split(" ")[0].strip("();,").lower()
@@ -940,7 +952,7 @@ def _report(g: dict[str, str]) -> Told:
         orig_to=original[0] if original and recipient and original[0].lower() != recipient[0].lower() else None,
         status=_ACTIONS.get(action, "bounced"),
         code=read.code,
-        enhanced=read.enhanced or (status[0] if status else None),
+        enhanced=read.enhanced or (code[0] if code else None),
         text=read.text or words.strip() or None,
         stage=stage_in(words),
         said_by=(first_name(remote or "") or remote or host_in(words)) if by_remote or remote else None,

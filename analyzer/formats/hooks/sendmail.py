@@ -39,14 +39,21 @@ def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
     found, missed = events_of(segment, fmt)
     tried = {e.queue_id for e in found if isinstance(e, Attempt)}
     waited: dict[str, str] = {}  # queue id -> what the remote did not answer
+    texts = {line.number: line.text for line in segment.lines}
     told: list[Event] = []
     for event in found:
         if isinstance(event, Trouble) and event.queue_id and (wait := _WAIT.search(event.text or "")):
             waited[event.queue_id] = _STAGES.get(wait["at"].lower(), wait["at"])
         told.append(_told(event, waited))
+        if isinstance(event, Attempt) and event.code and event.enhanced and _PLAIN_REPLY.search(texts[event.place.line]):
+            # What Sendmail makes of the reply's first digits where the reply gave no code (smtprcptstat): 5.1.1 for any 550.
+            told[-1] = msgspec.structs.replace(told[-1], enhanced=None)
         if isinstance(event, Finished) and event.how == "bounced" and event.queue_id not in tried and event.text:
             told.append(_returned(event))
     return told, missed
+
+
+_PLAIN_REPLY = re.compile(r"\breply=[45][0-9]{2}(?:[ -](?![245]\.[0-9]{1,3}\.[0-9])|,|$)")
 
 
 def _without_numbers(text: str) -> str:
