@@ -15,7 +15,7 @@ from zlib import crc32
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCE = Path("analyzer", "batch", "sift.c")
-LIBRARY = SOURCE.with_name("_sift.so")
+LIBRARY = SOURCE.with_name("sift.native")
 
 
 class Sift(BuildHookInterface):

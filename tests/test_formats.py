@@ -128,6 +128,8 @@ def test_how_a_format_begins_is_how_its_lines_begin(name: str) -> None:
     fmt = formats()[name]
     begins = re.compile(fmt.head.begins, re.ASCII)
     lines = [*fmt.header.samples, *bodies(fmt), *Lines(lark_of(name), seed=3).lines(300)]
+    # A blank that copying left at the end is no part of a line.
+    lines = [text.rstrip(" ") if fmt.fields(text) is None else text for text in lines]
     assert [text for text in lines if fmt.alias_of(text) and not begins.match(shown(text))][:5] == []
 
 

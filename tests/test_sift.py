@@ -202,7 +202,7 @@ def test_without_a_compiler_nothing_is_left_of_an_older_library(tmp_path):
     (tmp_path / "analyzer" / "batch").mkdir(parents=True)
     for name in ("hatch_build.py", "analyzer/batch/sift.c"):
         shutil.copy(root / name, tmp_path / name)
-    library = tmp_path / "analyzer" / "batch" / "_sift.so"
+    library = tmp_path / "analyzer" / "batch" / "sift.native"
     library.write_text("old")
     code = (
         "import sys, types\n"

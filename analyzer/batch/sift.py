@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from analyzer.batch.tally import Sent
 
 SOURCE = os.path.join(os.path.dirname(__file__), "sift.c")
-LIBRARY = os.path.join(os.path.dirname(__file__), "_sift.so")
+LIBRARY = os.path.join(os.path.dirname(__file__), "sift.native")
 _LEAST = 3  # bytes of a text
 _MOST = (1 << 31) - 1  # bytes of a block
 _MOST_LENGTH = 255  # of what is given behind its length, a byte
