@@ -33,6 +33,7 @@ _TEXT, _RCPT = SLOT["text"], SLOT["rcpt_to"]
 _ALL = b"0123456789abcdefghijklmnopqrstuvwxyz"
 _THEIRS = b"3456789012" + b"defabc" + b"jklmnopqrstuvwxyzghi"  # those of hexadecimal numbers stay such
 _OTHER = bytes.maketrans(_ALL + _ALL[10:].upper(), _THEIRS + _THEIRS[10:].upper())
+_NUMBERS = {1: (b"0",), 3: (b"450", b"550")}  # that may mean something
 _ONE_KIND = re.compile(rb"[0-9A-Za-z]+").fullmatch
 
 
@@ -171,7 +172,7 @@ def _places(tokens: Sequence[Token], which: int) -> list[Token]:
 def _same_for_others(line: bytes, tokens: Sequence[Token], which: int, tried: _Tried, lessons: Lessons) -> bool:
     """Whether another token in the place of *which*, and wherever else it stands, leaves what is asked of the line as it is."""
     old = line[tokens[which].start : tokens[which].end]
-    others = [old.translate(_OTHER), *([b"0"] if len(old) == 1 and old.isdigit() else [])]
+    others = [old.translate(_OTHER), *(_NUMBERS.get(len(old), ()) if old.isdigit() else ())]
     text = tried.spans.get(_TEXT)  # where the length of a token counts too, as long ones are cut out of the shape
     if text is not None and any(text[0] <= t.start < text[1] for t in _places(tokens, which)):
         others += [old[:1] + others[0]] if len(old) + 1 != sift.LONG_TOKEN else []

@@ -625,8 +625,10 @@ __attribute__((constructor)) static void sort_bytes(void) {
                                           : NOTHING;
 }
 
-/* 550, or 5.7.1: these always matter. */
-static int is_code(const u8 *p, u32 n) {
+/* 550, or 5.7.1: these always matter, but behind a word (in 450 seconds). */
+static int is_code(const u8 *line, u32 start, u32 n) {
+    const u8 *p = line + start;
+    if (start > 1 && p[-1] == ' ' && kinds[p[-2]] & (UPPER | LOWER)) return 0;
     if (n < 3 || n > 9 || (p[0] != '2' && p[0] != '4' && p[0] != '5')) return 0;
     u32 dots = 0;
     for (u32 i = 1; i < n; i++) {
@@ -783,7 +785,7 @@ PUBLIC int lanes_take(Lanes *l, const u8 *block, u32 length, const u32 *begins, 
         memcpy(key, &which, 4);
         for (int i = 0; i < found; i++)
             if (lane->matters[i] ||
-                (tokens[i].same < 0 && tokens[i].start >= STAMP && is_code(line + tokens[i].start, tokens[i].end - tokens[i].start))) {
+                (tokens[i].same < 0 && tokens[i].start >= STAMP && is_code(line, tokens[i].start, tokens[i].end - tokens[i].start))) {
                 u32 m = tokens[i].end - tokens[i].start;
                 key[used] = (u8)i;
                 memcpy(key + used + 1, &m, 4);

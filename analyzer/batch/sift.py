@@ -260,7 +260,7 @@ MOST_TOKENS = 100
 INSIDE, NO_FIELD = 1_000, (-2, 0, 0, 0)
 FIELDS = 5
 ROW = 3 + 2 * FIELDS  # numbers
-_MOST_KEYS = 200_000
+_MOST_KEYS = 50_000
 
 
 class Lanes:
