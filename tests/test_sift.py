@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
+from array import array
 from pathlib import Path
 
 import msgspec
@@ -187,6 +188,24 @@ def test_lines_that_are_alike_tell_what_each_tells_that_is_read(tmp_path, seed):
     assert len(slow.groups) > 500
     assert fast.groups.keys() == slow.groups.keys()
     assert fast.groups == slow.groups
+
+
+@needs_library
+def test_a_token_too_short_for_its_field_is_left_to_be_read():
+    """The new numbers of what lines are alike in are those of rows, in their order."""
+    lines = [b"Nov 20 03:00:00 mx4 smtpd: id=%b to=<a@b.example>\n" % i for i in (b"12345678ab", b"1234abcd", b"87654321ab", b"99999999ab")]
+    block, begins = b"".join(lines), [sum(map(len, lines[:n])) for n in range(4)]
+    lanes = sift.Lanes()
+    _, left = lanes.take(block, begins)
+    form = left[2] - 1
+    count = len(sift.tokens_of(lines[0]))
+    at = next(n for n, t in enumerate(sift.tokens_of(lines[0])) if lines[0][t.start : t.end] == b"12345678ab")
+    inside = array("h", [at - 1, 11, sift.INSIDE + at, 9, *(sift.NO_FIELD * 4)]).tobytes()
+    lanes.learn(form, bytes(n == at for n in range(count)), inside)
+    rows, left = lanes.take(block, begins)
+    assert rows[2 :: sift.ROW] == [0, 1, 2]
+    assert [block[a:z] for a, z in zip(rows[3 :: sift.ROW], rows[4 :: sift.ROW])] == [b"12345678a", b"87654321a", b"99999999a"]
+    assert left == [begins[1], begins[1] + len(lines[1]) - 1, 0]
 
 
 @needs_library

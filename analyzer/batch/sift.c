@@ -781,6 +781,16 @@ PUBLIC int lanes_take(Lanes *l, const u8 *block, u32 length, const u32 *begins, 
             if (!put(&l->left, begin) || !put(&l->left, end) || !put(&l->left, (u32)(number < 0 ? 0 : number + 1))) return 0;
             continue;
         }
+        u32 places[2 * FIELDS];
+        int good = 1;
+        for (int i = 0; i < 2 * FIELDS; i++) {
+            const int16_t *field = lane->fields[i / 2];
+            places[i] = field[0] == NO_FIELD ? 0 : place_of(tokens, begin, field + i % 2 * 2, &good);
+        }
+        if (!good) { /* a token is shorter than it was where this was learnt */
+            if (!put(&l->left, begin) || !put(&l->left, end) || !put(&l->left, 0)) return 0;
+            continue;
+        }
         u32 used = 4, which = (u32)number;
         memcpy(key, &which, 4);
         for (int i = 0; i < found; i++)
@@ -792,23 +802,14 @@ PUBLIC int lanes_take(Lanes *l, const u8 *block, u32 length, const u32 *begins, 
                 memcpy(key + used + 5, line + tokens[i].start, m);
                 used += 5 + m;
             }
-        if ((number = keyed(&l->keys, key, used)) < 0) return 0;
+        if ((number = keyed(&l->keys, key, used)) < 0) return 0; /* each new number is that of a row */
         if (!list_room(&l->rows, 3 + 2 * FIELDS)) return 0;
         u32 *row = l->rows.at + l->rows.used;
         l->rows.used += 3 + 2 * FIELDS;
-        *row++ = begin;
-        *row++ = end;
-        *row++ = (u32)number;
-        int good = 1;
-        for (int i = 0; i < FIELDS; i++) {
-            int none = lane->fields[i][0] == NO_FIELD;
-            *row++ = none ? 0 : place_of(tokens, begin, lane->fields[i], &good);
-            *row++ = none ? 0 : place_of(tokens, begin, lane->fields[i] + 2, &good);
-        }
-        if (!good) { /* a token is shorter than it was where this was learnt */
-            l->rows.used -= 3 + 2 * FIELDS;
-            if (!put(&l->left, begin) || !put(&l->left, end) || !put(&l->left, 0)) return 0;
-        }
+        row[0] = begin;
+        row[1] = end;
+        row[2] = (u32)number;
+        memcpy(row + 3, places, sizeof places);
     }
     return 1;
 }
