@@ -195,6 +195,13 @@ def test_heads_are_known_only_where_all_lines_have_them(last):
     assert heads.host is None
 
 
+@pytest.mark.parametrize("length", [200, 239, 240, 250, 300])
+def test_a_long_name_of_a_host_ends_nothing(tmp_path, length):
+    lines = [line.replace(" mx1 ", f" {'h' * length} ") for line in postfix(5_000, 0.3, 2)]
+    (tmp_path / "log").write_text("".join(lines))
+    assert report([tmp_path / "log"]) == report([tmp_path / "log"], automaton=False)
+
+
 def test_lines_of_several_programs_are_taken_apart_with_their_places():
     reader = knowledge(*KEY).reader
     block = "".join(line if n % 40 < 39 else "not a log line\n\n" + line for n, line in enumerate(mixed(60_000, 0.3, 2))).encode()

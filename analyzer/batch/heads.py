@@ -78,7 +78,8 @@ class Heads:
         at = line.find(text)
         text = line[at : at + len(text) + 1]
         if (
-            at not in _STAMPS
+            len(text) > sift.MOST_LENGTH
+            or at not in _STAMPS
             or (self._known and at != self._stamp)
             or not _DATED(line)
             or text[-1:] not in {b"[", b":"}

@@ -23,7 +23,7 @@ SOURCE = os.path.join(os.path.dirname(__file__), "sift.c")
 LIBRARY = os.path.join(os.path.dirname(__file__), "sift.native")
 _LEAST = 3  # bytes of a text
 _MOST = (1 << 31) - 1  # bytes of a block
-_MOST_LENGTH = 255  # of what is given behind its length, a byte
+MOST_LENGTH = 255  # of what is given behind its length, a byte
 _WAYS: tuple[Way | None, ...] = (None, behind, between, ahead, beyond)
 _NO_ANCHOR, _NAME_BEHIND = 255, 254
 SHORT_ID = 8  # bytes of OpenSMTPD's message ids
@@ -329,7 +329,7 @@ def strange_lines(block: bytes, known: bytes, count: int) -> list[int]:
 
 def behind_lengths(texts: Collection[bytes]) -> bytes | None:
     """*texts*, each behind its length; None where one is too long for that."""
-    return None if any(len(t) > _MOST_LENGTH for t in texts) else b"".join(bytes([len(t)]) + t for t in texts)
+    return None if any(len(t) > MOST_LENGTH for t in texts) else b"".join(bytes([len(t)]) + t for t in texts)
 
 
 def _host_stands(block: bytes, host: bytes | None) -> int:
