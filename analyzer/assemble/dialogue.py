@@ -20,7 +20,7 @@ GREETING, DOT = "GREETING", "END-OF-MESSAGE"
 _HOST_FIRST = re.compile(r"(?i)\s*(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?:\s|$)")
 # No server greets so: these answer a command (RFC 5321 4.2.2, RFC 4954), which stood before what was pasted.
 _NO_GREETING = frozenset({211, 214, 221, 235, 250, 251, 252, 334, 354, 432, 454, 503, 530, 534, 535, 538})
-_HELLO = frozenset({"EHLO", "HELO", "LHLO"})
+HELLO = frozenset({"EHLO", "HELO", "LHLO"})
 _EHLO_AND_ONE = 2
 _GREETS_BACK = re.compile(
     r"(?i)\s*(?:(?:[a-z0-9_-]{1,63}\.){1,8}[a-z0-9-]{2,24}(?:\s|$)|\[|hi\b|hello|.{0,60}(?:hello|pleased to meet|nice to meet))"
@@ -272,7 +272,7 @@ class _Replay:
         verbs = [verb for verb, *_ in self.pending]
         if first.code in _ANSWERS_ONLY:
             return next((i for i, verb in enumerate(verbs) if verb in _ANSWERS_ONLY[first.code]), 0)
-        one_more = len(verbs) == _EHLO_AND_ONE and verbs[0] in _HELLO and verbs[1] not in {"QUIT", *_HELLO}
+        one_more = len(verbs) == _EHLO_AND_ONE and verbs[0] in HELLO and verbs[1] not in {"QUIT", *HELLO}
         return int(one_more and alone and not _GREETS_BACK.match(first.text or ""))
 
     def _close(self, by: str | None, how: str | None, place: Place) -> None:
@@ -299,8 +299,8 @@ class _Replay:
         if done and done[0].to == "" and (done[0].code or 0) >= 400 and (unanswered or any(e.to for e in done[1:])):
             done = (msgspec.structs.replace(done[0], to=GREETING), *done[1:])  # the client spoke after it
         greeting = next((e for e in done if e.to == GREETING), None)
-        helo = _last(e for e in (*done, *unanswered) if e.to in _HELLO)
-        said_hello = _last(e for e in done if e.to in _HELLO and _good(e))
+        helo = _last(e for e in (*done, *unanswered) if e.to in HELLO)
+        said_hello = _last(e for e in done if e.to in HELLO and _good(e))
         mail = _last(e for e in (*done, *unanswered) if e.to == "MAIL")
         recipients = [e for e in (*done, *unanswered) if e.to == "RCPT"]
         final = _last(e for e in done if e.to in {DOT, "BDAT"})

@@ -9,7 +9,7 @@ import msgspec
 
 from analyzer.assemble.delivery import GOOD, NO_QUEUE_ID, recipients_of
 from analyzer.assemble.dialled import dialled_in
-from analyzer.assemble.dialogue import DOT, GREETING
+from analyzer.assemble.dialogue import DOT, GREETING, HELLO
 from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.case import Problem
@@ -75,7 +75,7 @@ _DIGITS = re.compile(r"[0-9]+")
 _QUOTED = re.compile(r"<[^<>]{0,320}>|\"[^\"]{0,320}\"|\[[^\[\]]{0,80}\]|\S{1,64}@\S{1,255}")
 _ASIDE = frozenset({"VRFY", "EXPN", "HELP", "NOOP", "RSET", "ETRN", "TURN", "XCLIENT", "XFORWARD"})  # refusing these stops no mail
 _SAID_BYE = frozenset({421, 221, 554})
-_NEEDS = {"MAIL": {"EHLO", "HELO", "LHLO"}, "RCPT": {"MAIL"}, "DATA": {"MAIL", "RCPT"}, "BDAT": {"MAIL", "RCPT"}}
+_NEEDS = {"MAIL": HELLO, "RCPT": {"MAIL"}, "DATA": {"MAIL", "RCPT"}, "BDAT": {"MAIL", "RCPT"}}
 _NOT_YET = re.compile(
     r"(?i)not yet given|no (?:helo|valid rcpt|valid recipients)|need (?:mail|rcpt)|(?:helo|ehlo|mail|rcpt)\S* (?:command )?(?:is )?(?:required|first)"
 )
@@ -255,7 +255,7 @@ def _follows_from_refusal(e: Exchange, before: Sequence[Exchange]) -> bool:
     without a recipient, and what was meant as message data is no command.  Where the commands are not shown, the words say so.
     """
     if e.to == "MAIL":
-        hellos = [x for x in before if x.to in {"EHLO", "HELO", "LHLO"}]
+        hellos = [x for x in before if x.to in HELLO]
         return e.code == 503 and bool(hellos) and not any(_went(x) for x in hellos)
     if e.code == _OUT_OF_SEQUENCE and not e.to and _NOT_YET.search(e.text or ""):
         return any(x.code and x.code >= _LEAST_PERMANENT and not x.to for x in before)

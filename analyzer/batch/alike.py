@@ -44,9 +44,6 @@ class Lane(NamedTuple):
     fields: bytes
 
 
-_NAMES = ("stamp", "queue_id", "rcpt_to", "mail_from", "client_ip")
-
-
 class Rows:
     """Lines, from *begins* to *ends*; *numbers*: of what those that are alike tell."""
 
@@ -55,8 +52,8 @@ class Rows:
         self.begins, self.ends, self.numbers = (rows[n :: sift.ROW] for n in range(3))
 
     def field(self, name: str) -> list[bytes]:
-        """The stamp, queue id, recipient, sender or client of each, empty where it has none."""
-        block, at = self._block, 3 + 2 * _NAMES.index(name)
+        """One of `sift.FIELDS` of each, empty where it has none."""
+        block, at = self._block, 3 + 2 * sift.FIELDS.index(name)
         return [block[a:z] for a, z in zip(self._rows[at :: sift.ROW], self._rows[at + 1 :: sift.ROW], strict=True)]
 
 
@@ -117,7 +114,7 @@ def lane_of(line: bytes, lessons: Lessons) -> Lane | None:
     tokens, tried = sift.tokens_of(line), _tried(line, lessons)
     if tokens is None or tried is None or (at := line.find(tried.stamp, 0, _MOST_AHEAD)) < 0:
         return None
-    wanted = [(at, at + len(tried.stamp)), *(tried.spans.get(SLOT[n]) for n in _NAMES[1:])]
+    wanted = [(at, at + len(tried.stamp)), *(tried.spans.get(SLOT[n]) for n in sift.FIELDS[1:])]
     fields = [sift.NO_FIELD if span is None else _field(span, tokens, line) for span in wanted]
     if None in fields:
         return None

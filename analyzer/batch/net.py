@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import cached_property
 from itertools import accumulate
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,12 @@ class Finder:
     """
 
     def __init__(self, texts: tuple[bytes, ...], which: Sequence[int] | None = None, *, automaton: bool = True) -> None:
-        self._searches = _searches(list(range(len(texts)) if which is None else which), texts, automaton=automaton)
+        self._texts, self._which, self._automaton = texts, list(range(len(texts)) if which is None else which), automaton
+
+    @cached_property
+    def _searches(self) -> list[Search]:
+        """Made when first asked for, as that takes its time and what is compiled needs none of them."""
+        return _searches(self._which, self._texts, automaton=self._automaton)
 
     def find(self, block: bytes) -> Hits:
         """What is found, in the order of places."""

@@ -317,7 +317,7 @@ class Counter_:  # noqa: N801
             return
         rows, left = self.alike_lines.take(block, begins)
         slots = self.alike_lines.told
-        fields = (rows.field(name) for name in ("stamp", "queue_id", "rcpt_to", "mail_from", "client_ip"))
+        fields = map(rows.field, sift.FIELDS)
         for begin, end, number, stamp, queue_id, rcpt, sender, client in zip(rows.begins, rows.ends, rows.numbers, *fields, strict=True):
             line = block[begin:end]
             told = stamp, None if queue_id in _NO_ID else queue_id, rcpt or None, sender or None, client or None

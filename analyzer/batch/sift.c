@@ -300,6 +300,14 @@ static int keys_grow(Keys *k) {
     return 1;
 }
 
+static void keys_free(Keys *k) {
+    free(k->bytes);
+    free(k->begins);
+    free(k->counts);
+    free(k->table);
+    free(k->unclear);
+}
+
 /* The number of the key, which is new where it was not there; -1 where memory is short. */
 static int64_t keyed(Keys *k, const u8 *key, size_t length) {
     if (k->keys == k->key_room && !keys_grow(k)) return -1;
@@ -390,11 +398,7 @@ PUBLIC void sieve_free(Sieve *s) {
     if (!s) return;
     texts_free(s->texts);
     free(s->letters);
-    free(s->keys.bytes);
-    free(s->keys.begins);
-    free(s->keys.counts);
-    free(s->keys.table);
-    free(s->keys.unclear);
+    keys_free(&s->keys);
     free(s->hits.at);
     free(s->reads.at);
     free(s->weak.at);
@@ -700,14 +704,8 @@ typedef struct {
 
 PUBLIC void lanes_free(Lanes *l) {
     if (!l) return;
-    Keys *both[] = {&l->forms, &l->keys};
-    for (int i = 0; i < 2; i++) {
-        free(both[i]->bytes);
-        free(both[i]->begins);
-        free(both[i]->counts);
-        free(both[i]->table);
-        free(both[i]->unclear);
-    }
+    keys_free(&l->forms);
+    keys_free(&l->keys);
     free(l->lanes);
     free(l->rows.at);
     free(l->left.at);

@@ -12,7 +12,7 @@ from zlib import crc32
 from analyzer.batch.deliveries import ahead, behind, between, beyond
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from analyzer.batch.deliveries import Way
     from analyzer.batch.gather import Search
@@ -98,6 +98,19 @@ def count_lines(block: bytes) -> int:
     return block.count(b"\n") if _C is None or len(block) > _MOST else int(_C.count_lines(block, len(block)))
 
 
+class _Owned:
+    """What the library made, until it is no longer needed."""
+
+    def __init__(self, state: int | None, free: Callable[[int], None]) -> None:
+        if not state:
+            raise MemoryError
+        self._state, self._free = state, free
+
+    def __del__(self) -> None:
+        if hasattr(self, "_state"):
+            self._free(self._state)
+
+
 class Sifted(NamedTuple):
     """The lines of a block, by where they begin: those to *read*; *weak* ones, which may be; *infos*: from where to where a text of
     role INFO stands; *arrivals*: in lines that need not be read; *fresh*: deliveries of a kind not seen before, and where one is;
@@ -112,15 +125,12 @@ class Sifted(NamedTuple):
     framed: tuple[Hits, list[int]]
 
 
-class Sieve:
+class Sieve(_Owned):
     """Sorts lines by the texts of a net that stand in them, and counts deliveries by what `Way` cuts out; for one range."""
 
     def __init__(self, state: int) -> None:
-        self._state = state
+        super().__init__(state, _C.sieve_free)
         self.told: list[Sent | None] = []  # what the deliveries of a key say
-
-    def __del__(self) -> None:
-        _C.sieve_free(self._state)
 
     def sift(self, block: bytes, extra: Sequence[int], host: bytes | None) -> Sifted:
         """The lines of *block*; those of *extra* are read anyway; *host*: that of all lines, where it is known.
@@ -206,14 +216,11 @@ def _way(net: Net, n: int) -> int:
     return _WAYS.index(way) if way in _WAYS else 0
 
 
-class Anchored:
+class Anchored(_Owned):
     """Where texts stand, anchors but where one of some queue ids stands before them."""
 
     def __init__(self, state: int) -> None:
-        self._state = state
-
-    def __del__(self) -> None:
-        _C.anchors_free(self._state)
+        super().__init__(state, _C.anchors_free)
 
     def rows(self, block: bytes) -> tuple[list[tuple[int, int, int]], list[int]]:
         """Which text, and from where to where; and where the line of each begins."""
@@ -258,21 +265,16 @@ def tokens_of(line: bytes) -> list[Token] | None:
 
 MOST_TOKENS = 100
 INSIDE, NO_FIELD = 1_000, (-2, 0, 0, 0)
-FIELDS = 5
-ROW = 3 + 2 * FIELDS  # numbers
+FIELDS = ("stamp", "queue_id", "rcpt_to", "mail_from", "client_ip")  # that are cut out of lines
+ROW = 3 + 2 * len(FIELDS)  # numbers
 _MOST_KEYS = 50_000
 
 
-class Lanes:
+class Lanes(_Owned):
     """Sorts lines by their form, and those of forms that were learnt by what matters in them; for one range."""
 
     def __init__(self) -> None:
-        self._state = _C.lanes_new(_SEED)
-        if not self._state:
-            raise MemoryError
-
-    def __del__(self) -> None:
-        _C.lanes_free(self._state)
+        super().__init__(_C.lanes_new(_SEED), _C.lanes_free)
 
     def take(self, block: bytes, begins: Sequence[int]) -> tuple[list[int], list[int]]:
         """The lines that begin at *begins*, as rows of numbers, one behind the other.
