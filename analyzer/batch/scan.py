@@ -13,6 +13,7 @@ from zlib import crc32
 
 import msgspec
 
+from analyzer.assemble.facts import provider_of
 from analyzer.batch import sift
 from analyzer.batch.alike import Alike, Lessons
 from analyzer.batch.apart import Apart
@@ -79,7 +80,7 @@ class Knowledge:
         self.with_stamps = {i for i, f in enumerate(self.reader.logs) if f.header.over == "text"}
         self._nets: dict[tuple[Any, ...], Net] = {}
         self.asleep: dict[tuple[frozenset[int], bool, bool], Asleep] = {}
-        self.suffixes = {s.encode(): p.encode() for p, all_of in book.providers for s in all_of}
+        self.providers = book.providers
         self.remotes: dict[bytes | None, bytes | None] = {None: None}
         self.shapes: dict[bytes, str] = {b"": ""}
         self.lessons = Lessons(self.reader, lambda read: self.key_of(read) if failed(read) else None)
@@ -114,10 +115,8 @@ class Knowledge:
         if name not in self.remotes:
             if len(self.remotes) > 100_000:
                 self.remotes.clear()
-            at = (name or b"").split(b" ", 1)[0].rstrip(b".").lower()
-            while at and at not in self.suffixes:
-                at = at.partition(b".")[2]
-            self.remotes[name] = self.suffixes.get(at)
+            found = provider_of((name or b"").decode("latin-1"), self.providers)
+            self.remotes[name] = None if found is None else found.encode()
         return self.remotes[name]
 
     def remote_of(self, read: Read) -> bytes | None:
