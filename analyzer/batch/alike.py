@@ -11,7 +11,7 @@ from array import array
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from analyzer.batch import sift
-from analyzer.batch.reader import SLOT
+from analyzer.batch.reader import SLOT, read_of
 from analyzer.expressions import re
 
 if TYPE_CHECKING:
@@ -121,27 +121,35 @@ def lane_of(line: bytes, lessons: Lessons) -> Lane | None:
     must = [tried.spans[n] for n in lessons.matter if n in tried.spans]
     if lessons.domains and (rcpt := tried.spans.get(_RCPT)) is not None:
         must.append((max(rcpt[0], line.rfind(b"@", *rcpt)), rcpt[1]))
-    matters = bytes(
-        token.same < 0
-        and (
-            any(a < t.end and t.start < z for t in _places(tokens, n) for a, z in must)
-            or not _same_for_others(line, tokens, n, tried, lessons)
-        )
+    open_ = [
+        n
         for n, token in enumerate(tokens)
-    )
+        if token.same < 0 and not any(a < t.end and t.start < z for t in _places(tokens, n) for a, z in must)
+    ]
+    free = _free(open_, lambda some: _same_for_others(line, tokens, some, tried, lessons))
+    matters = bytes(token.same < 0 and n not in free for n, token in enumerate(tokens))
     return Lane(matters, array("h", [n for field in fields if field is not None for n in field]).tobytes())
 
 
+def _free(some: list[int], same: Callable[[list[int]], bool]) -> set[int]:
+    """Those of *some* that do not matter: all, where they do not together, else by halves."""
+    if not some or same(some):
+        return set(some)
+    half = len(some) // 2
+    return _free(some[:half], same) | _free(some[half:], same) if half else set()
+
+
 def _tried(line: bytes, lessons: Lessons) -> _Tried | None:
-    reader = lessons.reader
-    head, stamp, body = reader.split(line)
-    read = reader.of(head, stamp, body)
-    if read is None or not line.endswith(body) or (key := lessons.key_of(read)) is None:
+    head, stamp, body = lessons.reader.split(line)
+    if not line.endswith(body) or (matched := lessons.reader.matched(head, body)) is None:
         return None
-    found, shift = reader.matcher(read.plan.format)(body), len(line) - len(body)
+    plan, found = matched
+    if (key := lessons.key_of(read_of(head, stamp, plan, found))) is None:
+        return None
+    shift = len(line) - len(body)
     spans: dict[int, Span] = {}
-    for group, slot in zip(read.plan.groups, read.plan.slots, strict=True):
-        if slot not in spans and found[group] and read.plan.constants[slot] is None:
+    for group, slot in zip(plan.groups, plan.slots, strict=True):
+        if slot not in spans and found[group] and plan.constants[slot] is None:
             spans[slot] = found.start(group) + shift, found.end(group) + shift
     return _Tried(key, stamp, spans)
 
@@ -166,21 +174,30 @@ def _places(tokens: Sequence[Token], which: int) -> list[Token]:
     return [t for n, t in enumerate(tokens) if which in {n, t.same}]
 
 
-def _same_for_others(line: bytes, tokens: Sequence[Token], which: int, tried: _Tried, lessons: Lessons) -> bool:
-    """Whether another token in the place of *which*, and wherever else it stands, leaves what is asked of the line as it is."""
-    old = line[tokens[which].start : tokens[which].end]
-    others = [old.translate(_OTHER), *(_NUMBERS.get(len(old), ()) if old.isdigit() else ())]
-    text = tried.spans.get(_TEXT)  # where the length of a token counts too, as long ones are cut out of the shape
-    if text is not None and any(text[0] <= t.start < text[1] for t in _places(tokens, which)):
-        others += [old[:1] + others[0]] if len(old) + 1 != sift.LONG_TOKEN else []
-    for other in others:
-        parts, spans, at, longer = [], dict(tried.spans), 0, len(other) - len(old)
-        for token in _places(tokens, which):
+def _same_for_others(line: bytes, tokens: Sequence[Token], some: list[int], tried: _Tried, lessons: Lessons) -> bool:
+    """Whether other tokens in the places of *some*, and wherever else they stand, leave what is asked of the line as it is."""
+    others = {n: _others(line, tokens, n, tried.spans.get(_TEXT)) for n in some}
+    for turn in range(max(map(len, others.values()))):
+        parts, spans, at = [], dict(tried.spans), 0
+        for n, token in enumerate(tokens):
+            if (mine := others.get(n if token.same < 0 else token.same)) is None:
+                continue
+            other = mine[min(turn, len(mine) - 1)]
             parts += [line[at : token.start], other]
-            at = token.end
+            at, longer = token.end, len(other) - (token.end - token.start)
             for slot, (a, z) in tried.spans.items() if longer else ():
                 spans[slot] = spans[slot][0] + longer * (a >= at), spans[slot][1] + longer * (z >= at)
         again = _tried(b"".join([*parts, line[at:]]), lessons)
         if again is None or again.key != tried.key or again.spans != spans:
             return False
     return True
+
+
+def _others(line: bytes, tokens: Sequence[Token], which: int, text: Span | None) -> list[bytes]:
+    """What else could stand in the place of a token."""
+    old = line[tokens[which].start : tokens[which].end]
+    others = [old.translate(_OTHER), *(_NUMBERS.get(len(old), ()) if old.isdigit() else ())]
+    # In the text the length of a token counts too, as long ones are cut out of the shape.
+    if text is not None and len(old) + 1 != sift.LONG_TOKEN and any(text[0] <= t.start < text[1] for t in _places(tokens, which)):
+        others.append(old[:1] + others[0])
+    return others

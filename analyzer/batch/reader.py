@@ -211,6 +211,11 @@ class Reader:
 
     def of(self, head: Head, stamp: bytes, body: bytes) -> Read | None:
         """The same of a line that is split."""
+        found = self.matched(head, body)
+        return None if found is None else read_of(head, stamp, *found)
+
+    def matched(self, head: Head, body: bytes) -> tuple[Plan, re.Match[bytes]] | None:
+        """What reads the words of a line, and how they match."""
         best = None
         for index in head.formats:
             found = (self._match.get(index) or self.matcher(index))(body)
@@ -222,14 +227,16 @@ class Reader:
             best = plan, found
             if plan.alias not in self.weak[index]:
                 break
-        if best is None:
-            return None
-        plan, found = best
-        values = list(plan.constants)
-        for slot, value in zip(plan.slots, found.group(0, 0, *plan.groups)[2:], strict=True):
-            if value and values[slot] is None:
-                values[slot] = value
-        return Read(plan, head.host, stamp, values)
+        return best
+
+
+def read_of(head: Head, stamp: bytes, plan: Plan, found: re.Match[bytes]) -> Read:
+    """What a line says of which the words match."""
+    values = list(plan.constants)
+    for slot, value in zip(plan.slots, found.group(0, 0, *plan.groups)[2:], strict=True):
+        if value and values[slot] is None:
+            values[slot] = value
+    return Read(plan, head.host, stamp, values)
 
 
 _STAMPED = re.compile(

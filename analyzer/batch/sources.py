@@ -203,12 +203,15 @@ def _plain(item: Item, start: int, end: int | None, size: int) -> Iterator[tuple
             # The line that crosses *start* belongs to the range before.
             file.seek(start - 1)
             at += len(file.readline()) - 1
-        file.seek(at)
         while at < end:
-            data = file.read(min(size, end - at))
-            if not data:
+            file.seek(at)
+            if not (data := file.read(min(size, end - at))):
                 return
-            if not data.endswith(b"\n"):
+            if data.endswith(b"\n"):
+                pass
+            elif (cut := data.rfind(b"\n") + 1) and at + len(data) < end:
+                data = data[:cut]
+            else:
                 data += file.readline()
             yield at, data
             at += len(data)
