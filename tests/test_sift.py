@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 from array import array
+from datetime import UTC
 from pathlib import Path
+from zlib import crc32
 
 import msgspec
 import pytest
@@ -18,6 +20,7 @@ from analyzer.batch.heads import linear, other_than
 from analyzer.batch.net import Finder
 from analyzer.batch.run import Options, tasks_of, years_of
 from analyzer.batch.scan import Knowledge, scan
+from analyzer.batch.stamps import Clock, Years
 from analyzer.rulebook import load_rules
 from tests.bench.generate import exim, mixed, opensmtpd, postfix, sendmail
 
@@ -44,7 +47,7 @@ class Texts:
     """As much of a `Search` as `anchored` asks for."""
 
     def __init__(self, texts, gaps=()):
-        self.texts, self.gaps, self.anchors, self.marks = texts, list(gaps), len(gaps), [None] * len(texts)
+        self.texts, self.gaps, self.anchors, self.ids, self.marks = texts, list(gaps), len(gaps), len(texts) - 1, [None] * len(texts)
 
 
 @needs_library
@@ -55,9 +58,12 @@ def test_texts_are_found_where_python_finds_them(seed):
     texts = tuple(sorted({t for t in texts if not any(o != t and o in t and not t.startswith(o) for o in texts)}))
     block = noise(r, texts, 5_000)[: r.randrange(5_000)]
     found = sift.anchored(Texts(texts), frozenset(), frozenset({b"x"}), 1)
-    rows, begins = found.rows(block)
-    assert begins == [block.rfind(b"\n", 0, s) + 1 for _, s, _ in rows]
-    assert rows == Finder(texts, automaton=False).find(block)
+    found.find(block)
+    rows = found.rows()
+    assert [r[3] for r in rows] == [block.rfind(b"\n", 0, s) + 1 for _, s, _, _ in rows]
+    assert [r[:3] for r in rows] == Finder(texts, automaton=False).find(block)
+    assert found.rows(ids=True) == [r for r in rows if r[0] == len(texts) - 1]
+    assert array("I", found.lines()).tolist() == list(dict.fromkeys(r[3] for r in rows if r[0] < len(texts) - 1))
 
 
 @needs_library
@@ -66,7 +72,8 @@ def test_anchors_count_where_a_queue_id_stands_before_them():
     block = b"x ABCDE1: from=<a> ABCDE2: to=<b> 3F2A: to=<c>\n: to=<d>"
     names = frozenset({b"ABCDE1", b"123F2A"})
     found = sift.anchored(Texts(texts, (0, 0)), names, frozenset(n[-4:] for n in names), 4)
-    assert [(texts[n], s) for n, s, _ in found.rows(block)[0]] == [(b": from=<", 8), (b"3F2A", 34), (b": to=<", 38)]
+    found.find(block)
+    assert [(texts[n], s) for n, s, *_ in found.rows()] == [(b": from=<", 8), (b"3F2A", 34), (b": to=<", 38)]
 
 
 @needs_library
@@ -195,17 +202,53 @@ def test_a_token_too_short_for_its_field_is_left_to_be_read():
     """The new numbers of what lines are alike in are those of rows, in their order."""
     lines = [b"Nov 20 03:00:00 mx4 smtpd: id=%b to=<a@b.example>\n" % i for i in (b"12345678ab", b"1234abcd", b"87654321ab", b"99999999ab")]
     block, begins = b"".join(lines), [sum(map(len, lines[:n])) for n in range(4)]
-    lanes = sift.Lanes()
-    _, left = lanes.take(block, begins)
-    form = left[2] - 1
+    lanes, packed = sift.Lanes(), array("I", begins).tobytes()
+    _, left = lanes.take(block, packed)
+    form = left[0][2] - 1
     count = len(sift.tokens_of(lines[0]))
     at = next(n for n, t in enumerate(sift.tokens_of(lines[0])) if lines[0][t.start : t.end] == b"12345678ab")
     inside = array("h", [at - 1, 11, sift.INSIDE + at, 9, *(sift.NO_FIELD * 4)]).tobytes()
     lanes.learn(form, bytes(n == at for n in range(count)), inside)
-    rows, left = lanes.take(block, begins)
-    assert rows[2 :: sift.ROW] == [0, 1, 2]
-    assert [block[a:z] for a, z in zip(rows[3 :: sift.ROW], rows[4 :: sift.ROW])] == [b"12345678a", b"87654321a", b"99999999a"]
-    assert left == [begins[1], begins[1] + len(lines[1]) - 1, 0]
+    fresh, left = lanes.take(block, packed)
+    assert [row.alike for row in fresh] == [0, 1, 2]
+    assert [row.fields[0] for row in fresh] == [b"12345678a", b"87654321a", b"99999999a"]
+    assert fresh == lanes.rows()
+    assert left == [(begins[1], begins[1] + len(lines[1]) - 1, 0)]
+    assert lanes.take(block, packed) == ([], left)
+
+
+@needs_library
+def test_check_sums_are_zlibs():
+    r = random.Random(1)
+    for size in (0, 1, 7, 8, 9, 100, 1001):
+        data = r.randbytes(size)
+        assert sift._C.crc_of(data, size) == crc32(data)
+
+
+@needs_library
+@pytest.mark.parametrize(
+    "stamp", [b"Nov 20 03:00:00", b"Nov 20 03:00:00.25", b"2026-11-20T03:00:00.123456+01:00", b"2026-11-20 03:00:00,5", b"junk"]
+)
+def test_a_time_is_the_same_without_fractions(stamp):
+    seen = []
+    lanes, line = sift.Lanes(), stamp + b" mx4 smtpd: a"
+    _, ((_, _, form),) = lanes.take(line, bytes(4))
+    tokens = sift.tokens_of(line)
+    last = max((n for n, t in enumerate(tokens) if t.end <= len(stamp)), default=-1)
+    behind = len(stamp) - (tokens[last].end if last >= 0 else 0)
+    lanes.learn(form - 1, bytes(len(tokens)), array("h", [-1, 0, last, behind, *(sift.NO_FIELD * 4)]).tobytes())
+    fresh, _ = lanes.take(line, bytes(4))
+    lanes.tells(lanes.sum(b"mx4"))
+    assert lanes.add(0, None, lambda s: seen.append(s) or 5, 0) == len(fresh) == 1
+    clock = Clock(Years(2026, 11 * 32 + 20, 11 * 32 + 20), UTC)
+    assert [clock.seconds(s) for s in seen] == [clock.seconds(stamp)]
+
+
+@needs_library
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 4_079, 4_080, 4_081, 9_000])
+def test_ends_of_lines_are_counted(count):
+    block = b"a\n\n"[: count % 4] + b"\n" * count + b"x" * (count % 19)
+    assert sift.count_lines(block) == block.count(b"\n")
 
 
 @needs_library

@@ -8,21 +8,20 @@ one form with the same tokens that matter tell the same; what differs, their ids
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.batch import sift
 from analyzer.batch.reader import SLOT, read_of
 from analyzer.expressions import re
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from analyzer.batch.reader import Read, Reader
     from analyzer.batch.sift import Token
 
     KeyOf = Callable[[Read], Any]  # what is asked of a line; None: nothing of it is
 
-T = TypeVar("T")
 Span = tuple[int, int]
 _TIMES = 3  # that a form is met before it is learnt
 _MOST_FORMS = 5_000  # that are learnt
@@ -44,19 +43,6 @@ class Lane(NamedTuple):
     fields: bytes
 
 
-class Rows:
-    """Lines, from *begins* to *ends*; *numbers*: of what those that are alike tell."""
-
-    def __init__(self, block: bytes, rows: list[int]) -> None:
-        self._block, self._rows = block, rows
-        self.begins, self.ends, self.numbers = (rows[n :: sift.ROW] for n in range(3))
-
-    def field(self, name: str) -> list[bytes]:
-        """One of `sift.FIELDS` of each, empty where it has none."""
-        block, at = self._block, 3 + 2 * sift.FIELDS.index(name)
-        return [block[a:z] for a, z in zip(self._rows[at :: sift.ROW], self._rows[at + 1 :: sift.ROW], strict=True)]
-
-
 class Lessons:
     """What was learnt of forms, for one question: *key_of* says what is asked of a line, *matter* what is looked up for that."""
 
@@ -74,33 +60,22 @@ class Lessons:
         return self._lanes[form]
 
 
-class Alike(Generic[T]):
-    """The lines of one range by their forms; *told*: what those of a number tell, None where each must be read."""
+class Alike(sift.Lanes):
+    """The lines of one range by their forms; what they tell is learnt as they come."""
 
-    def __init__(self, lessons: Lessons) -> None:
+    def __init__(self, lessons: Lessons, no_ids: Collection[bytes] = ()) -> None:
+        super().__init__(no_ids)
         self._lessons = lessons
-        self._begin()
-
-    def _begin(self) -> None:
-        self._lanes = sift.Lanes()
-        self.told: list[T | None] = []
         self._met: list[int] = []
 
-    def take(self, block: bytes, begins: Sequence[int]) -> tuple[Rows, list[tuple[int, int, int]]]:
-        """The lines that begin at *begins*: those whose form is known; of the others where they begin and end, and their form."""
-        if self._lanes.full():
-            self._begin()
-        rows, left = self._lanes.take(block, begins)
-        return Rows(block, rows), list(zip(left[::3], left[1::3], left[2::3], strict=True))
-
     def meet(self, form: int, line: bytes) -> None:
-        """Another *line* of a *form* that is not known: after some of them it is learnt."""
+        """Another *line* of a *form*, as `take` tells it, that is not known: after some of them it is learnt."""
         if form:
             if form > len(self._met):
                 self._met += [0] * (form - len(self._met))
             self._met[form - 1] += 1
-            if self._met[form - 1] == _TIMES and (lane := self._lessons.of(self._lanes.form(form - 1), line)) is not None:
-                self._lanes.learn(form - 1, *lane)
+            if self._met[form - 1] == _TIMES and (lane := self._lessons.of(self.form(form - 1), line)) is not None:
+                self.learn(form - 1, *lane)
 
 
 class _Tried(NamedTuple):

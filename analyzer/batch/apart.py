@@ -31,12 +31,14 @@ Formats = tuple[int, ...]
 
 
 class Part(msgspec.Struct, frozen=True):
-    """Lines that the same formats read: as a block of their own, from which *place* leads back, all of *host* where that is known."""
+    """Lines that the same formats read, all of *host* where that is known: as a block of their own, from which *place* leads back; None:
+    the block that was asked about.
+    """
 
     formats: Formats
     block: bytes
     host: bytes | None
-    place: Callable[[int], int]
+    place: Callable[[int], int] | None
 
 
 class Apart:
@@ -54,7 +56,7 @@ class Apart:
         if formats is None:
             return None
         if formats and (heads := self._heads.setdefault(formats, Heads(self.reader, fast=self.fast))).known(block, formats):
-            return iter([Part(formats, block, heads.host, offset.__add__)])
+            return iter([Part(formats, block, heads.host, None)])
         tags = _HEADS.findall(b"\n" + block)
         if tags.count(b"") * _FEW > len(tags) + _FEW:
             return None

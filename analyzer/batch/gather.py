@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,10 +17,11 @@ from analyzer.batch.stamps import Clock
 from analyzer.expressions import re
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from analyzer.batch.reader import Read
     from analyzer.batch.scan import Knowledge
+    from analyzer.batch.sift import Anchored
     from analyzer.batch.tally import Task
 
 _IDS = re.compile(rb"[0-9A-Za-z-]{5,24}")
@@ -76,6 +78,7 @@ class Search:
         self.gaps = [gap for gap, _ in anchors.values()]
         # What stands between such a text and the queue id, of OpenSMTPD's lines: the beginning of an envelope's id is the message's.
         self.marks = [b"" if t.endswith(b" evpid=") else b" msgid=" if t.endswith(b" message") else None for t in self.texts]
+        self.marked_ids = any(m is not None for m in self.marks)
         self.marks += [None] * 4
         self.name_senders = [text in senders for text in self.texts]
         self.finder = Finder(self.texts, automaton=task.use_automaton)
@@ -129,10 +132,12 @@ def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[
     for offset, block in blocks(task.item, task.start, task.end, task.size, []):
         first = sought.before.get((task.source, offset), 0) + 1
         if names:
+            rows: Sequence[tuple[int, ...]]
             if fast is None or len(block) >> 31:
                 rows = search.rows(block, names, tails, width)
             else:
-                rows = reading.express(search, offset, block, *fast.rows(block))
+                fast.find(block)
+                rows = reading.express(search, offset, block, fast)
             reading.block(search, offset, block, rows, Numbers(block, first))
         numbers = Numbers(block, first)
         while wanted and wanted[0] < offset + len(block):
@@ -149,50 +154,69 @@ class _Reading:
 
     def __init__(self, found: Gathered, sought: Sought, knowledge: Knowledge, task: Task, names: frozenset[bytes]) -> None:
         self.found, self.sought, self.reader, self.names, self.source = found, sought, knowledge.reader, names, task.source
+        self.lessons = knowledge.lessons_of_messages
         self.clock = Clock(task.years, task.zone)
-        self.alike = Alike[Role](knowledge.lessons_of_messages) if task.use_lanes and sift.compiled() else None
+        self.ids = list(sought.ids)
+        self.lanes = self._lanes() if task.use_lanes and sift.compiled() else None
 
-    def express(
-        self, search: Search, offset: int, block: bytes, rows: list[tuple[int, int, int]], begins: list[int]
-    ) -> list[tuple[int, int, int]]:
-        """The *rows* that must be read: in lines that are not like others; *begins*: where the line of each begins."""
-        if self.alike is None:
-            return rows
-        marks, ids = search.marks, search.ids
-        mine = [
-            begin
-            for (which, _, stop), begin in zip(rows, begins, strict=True)
-            if which < ids and (marks[which] is None or search.marked(which, block, stop) in self.names)
-        ]
-        taken, others = self.alike.take(block, list(dict.fromkeys(mine)))
-        roles, sought, senders, sent = self.alike.told, self.sought.ids, self.found.senders, self.found.sent
-        left = set()
-        fields = (taken.field(name) for name in ("queue_id", "rcpt_to", "mail_from"))
-        for begin, end, number, queue_id, rcpt, sender in zip(taken.begins, taken.ends, taken.numbers, *fields, strict=True):
-            if number == len(roles):
-                read = self.reader.read(block[begin:end])
-                same = read is not None and [v or b"" for v in read.values[:3]] == [queue_id, rcpt, sender]
-                roles.append(role_of(read) if same and read is not None else None)
-            if (role := roles[number]) is None:
-                left.add(begin)
-            elif role[1] != _NOTHING and (key := role[0] + queue_id) in sought:
-                if role[1] == _SENDER:
-                    named = self.source, offset + begin, sender
-                    if senders.setdefault(key, named) > named:
-                        senders[key] = named
-                else:
-                    sent.add(b"%b %b" % (key, rcpt))
+    def _lanes(self) -> Alike:
+        lanes = Alike(self.lessons)
+        lanes.seek(self.ids)
+        self.sums: dict[Role, int] = {}
+        return lanes
+
+    def express(self, search: Search, offset: int, block: bytes, fast: Anchored) -> Sequence[tuple[int, ...]]:
+        """What was found in *block* in lines that must be read, as they are not like others."""
+        if self.lanes is None:
+            return fast.rows()
+        if self.lanes.full():
+            self.lanes = self._lanes()
+        lanes, begins = self.lanes, fast.lines()
+        if search.marked_ids:
+            marks, ids = search.marks, search.ids
+            mine = [
+                begin
+                for which, _, stop, begin in fast.rows()
+                if which < ids and (marks[which] is None or search.marked(which, block, stop) in self.names)
+            ]
+            begins = array("I", dict.fromkeys(mine)).tobytes()
+        fresh, others = lanes.take(block, begins)
+        for row in fresh:
+            lanes.tells(self.sum_of(block[row.begin : row.end], row.fields[1:4]))
+        senders, sent = self.found.senders, self.found.sent
+        for number, told, a, z, begin in lanes.pick():
+            key = self.ids[number]
+            if told == _SENDER:
+                named = self.source, offset + begin, block[a:z]
+                if senders.setdefault(key, named) > named:
+                    senders[key] = named
+            else:
+                sent.add(b"%b %b" % (key, block[a:z]))
+        left = {begin for begin, _ in lanes.others()}
         for begin, end, form in others:
             left.add(begin)
-            self.alike.meet(form, block[begin:end])
-        return [row for row, begin in zip(rows, begins, strict=True) if row[0] >= ids or begin in left]
+            lanes.meet(form, block[begin:end])
+        if not left:
+            return fast.rows(ids=True)
+        return [row for row in fast.rows() if row[0] >= search.ids or row[3] in left]
 
-    def block(self, search: Search, offset: int, block: bytes, rows: list[tuple[int, int, int]], numbers: Numbers) -> None:
+    def sum_of(self, line: bytes, fields: tuple[bytes, ...]) -> int:
+        """What lines like this one tell, of which *fields* were cut out; -1 where each must be read."""
+        assert self.lanes is not None
+        read = self.reader.read(line)
+        role = None if read is None or tuple([v or b"" for v in read.values[:3]]) != fields else role_of(read)
+        if role is None:
+            return -1
+        if role not in self.sums:
+            self.sums[role] = self.lanes.sum(*role)
+        return self.sums[role]
+
+    def block(self, search: Search, offset: int, block: bytes, rows: Sequence[tuple[int, ...]], numbers: Numbers) -> None:
         """The rows of one block."""
         told: set[tuple[int, int]] = set()
         good = search.good
         found: list[Row] = []
-        for which, start, stop in rows:
+        for which, start, stop, *_ in rows:
             if which >= search.ids:
                 if which < len(search.texts):
                     begin, line = line_at(block, start, stop)
@@ -294,7 +318,7 @@ def sort_stories(found: Gathered) -> Gathered:
     return found
 
 
-Role = tuple[bytes, int]  # the host and a blank; what lines alike tell
+Role = tuple[bytes, int]  # the host; what lines alike tell
 _NOTHING, _SENDER, _SENT = range(3)
 
 
@@ -307,4 +331,4 @@ def role_of(read: Read) -> Role | None:
         told = _SENDER
     elif values[0] is not None and kind == "attempt" and values[6] in _GOOD:
         told = _SENT
-    return read.host + b" ", told
+    return read.host, told

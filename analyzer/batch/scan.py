@@ -5,9 +5,10 @@ Everything here is a plain function of (item, range, block size): the sum over a
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from itertools import compress, pairwise
-from operator import itemgetter
+from operator import itemgetter, le
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -45,7 +46,7 @@ _FIXED = bytes(b"0"[0] if chr(i).isdigit() else i for i in range(256))
 _NO_ID = frozenset({None, b"", b"NOQUEUE", b"000000"})
 _MOST_SHAPES = 100_000
 _MOST_TOLD = 50_000
-_MOST_WAITING = 4_000
+_MOST_WAITING = 16_000
 _NEVER = float("inf")
 _time = itemgetter(1)
 _MOST_USERS = 100_000
@@ -56,11 +57,12 @@ Told = tuple[bytes, bytes | None, bytes | None, bytes | None, bytes | None]  # o
 
 
 class Slot(msgspec.Struct, eq=False):
-    """A group, and the failures that wait to be put into it: where and in which line."""
+    """A group, and the failures that wait to be put into it: where and in which line; *sum*: which of `sift.Lanes`' sums is its."""
 
     group: Group
     host: bytes
     rows: list[tuple[Told, int, bytes]] = []
+    sum: int | None = None
 
 
 def shape(text: str) -> str:
@@ -171,12 +173,12 @@ def _count(counter: Counter_, apart: Apart, awake: Awake, offset: int, block: by
     before = counter.failures
     if (parts := apart.parts(offset, block)) is None:
         names, unknown = awake.look(block)
-        counter.block(offset.__add__, block, awake.net, names, unknown)
+        counter.block(offset, block, awake.net, names, unknown)
     else:
         for part in parts:
             net = counter.k.net(frozenset(part.formats), (), automaton=task.use_automaton)
             tally.formats.update(part.formats)
-            counter.block(part.place, part.block, net, None, net.unknown(part.block), part.host)
+            counter.block(offset, part.block, net, None, net.unknown(part.block), part.host, part.place)
     tally.blocks[task.source, offset] = lines = count_lines(block) + (not block.endswith(b"\n"))
     tally.lines += lines
     tally.bytes += len(block)
@@ -207,10 +209,16 @@ class Counter_:  # noqa: N801
         self.touched: list[Slot] = []
         self.placed = 0  # of the failures
         self.counted: dict[tuple[Way, bytes | None], Counter[Any]] = {}
-        self.one_host: bytes | None = None  # of all lines of the block, where that is known
+        self.offset = 0  # where the block stands; or, where its lines were taken out of others:
+        self.place: Callable[[int], int] | None = None
+        self.one_host: bytes | None = None  # of all its lines, where that is known
         self.sieves: dict[Net, Sieve | None] = {}
-        self.alike_lines = Alike[Slot](knowledge.lessons) if task.use_lanes and not self.filtered and sift.compiled() else None
+        self.lanes = self._lanes() if task.use_lanes and not self.filtered and sift.compiled() else None
+        self.summed: list[Slot] = []  # by their sums
         self.stamp, self.time = b"", self.clock.seconds(b"")
+
+    def _lanes(self) -> Alike:
+        return Alike(self.k.lessons, [i for i in _NO_ID if i])
 
     def close(self) -> None:
         """The totals into the tally."""
@@ -221,20 +229,27 @@ class Counter_:  # noqa: N801
             self.tally.counts["received"] = self.tally.counts.get("received", 0) + self.received
 
     def block(
-        self, place: Callable[[int], int], block: bytes, net: Net, names: Hits | None, unknown: list[int], host: bytes | None = None
+        self,
+        offset: int,
+        block: bytes,
+        net: Net,
+        names: Hits | None,
+        unknown: list[int],
+        host: bytes | None = None,
+        place: Callable[[int], int] | None = None,
     ) -> None:
-        """The lines of a block that *net* is for, all of *host* where that is known; *place* tells where they stand in the log.
+        """The lines of the block at *offset* that *net* is for, all of *host* where that is known.
 
-        *names*: where it names other formats' programs, and programs of which a line may have to be read, if that is known;
+        *place*: where in the log a line stands, where others stand between those of *block*; *names*: where it names other formats' programs, and programs of which a line may have to be read, if that is known;
         *unknown*: before which lines nothing is that says what they are.
         """
-        self.one_host = host
+        self.offset, self.place, self.one_host = offset, place, host
         if net not in self.sieves:
             self.sieves[net] = sieve_of(net) if self.task.use_automaton and not self.filtered else None
         sieve = self.sieves[net]
         if sieve is None or len(block) >> 31:
             others = net.failing.find(block) + (net.names.find(block) if names is None else names)
-            self.hits(place, block, net, net.healthy.find(block), others, unknown)
+            self.hits(block, net, net.healthy.find(block), others, unknown)
             return
         if len(sieve.told) > _MOST_TOLD:
             self.sum_up()
@@ -254,15 +269,20 @@ class Counter_:  # noqa: N801
         weak = [b for b in found.weak if not any(q in line_from(block, b) for q in net.quiet)] if net.quiet else found.weak
         self.received += found.arrivals - arrivals
         self.accounts(block, [(0, start, end) for start, end in found.infos])
-        self.lines(place, block, sorted({*(b + 1 for b in read), *found.read, *weak, *unclear}))
+        more = {*(b + 1 for b in read), *weak, *unclear}
+        self.lines(block, sorted(more.union(found.read)) if more else found.read)
 
-    def hits(self, place: Callable[[int], int], block: bytes, net: Net, hits: Hits, others: Hits, unknown: list[int]) -> None:
-        """The lines in which something was found; *place* tells where they stand in the log.
+    def stands(self, begin: int) -> int:
+        """Where in the log the line stands that begins at *begin* of the block."""
+        return self.offset + begin if self.place is None else self.place(begin)
+
+    def hits(self, block: bytes, net: Net, hits: Hits, others: Hits, unknown: list[int]) -> None:
+        """The lines in which something was found.
 
         A line that has only the text of a delivery, or only that of an arrival, and once, is taken for one and not read.
         """
         if net.needles.every:
-            self.all_lines(place, block)
+            self.all_lines(block)
             return
         rfind = block.rfind
         read = {rfind(b"\n", 0, s) for n, s, _ in others if n < net.fails}
@@ -303,34 +323,50 @@ class Counter_:  # noqa: N801
                     read.update(b for b, times in arrivals.items() if times > 1)
             if sent:
                 self.deliveries(block, sent, begins, net, read)
-        self.lines(place, block, sorted(b + 1 for b in read))
+        self.lines(block, sorted(b + 1 for b in read))
         if read and not self.filtered and net.info < net.arrived:
             found = b"\n".join([line_from(block, b + 1) for b in read])
             self.received -= sum(net.info <= h[0] < net.arrived for h in net.healthy.find(found))
 
-    def lines(self, place: Callable[[int], int], block: bytes, begins: list[int]) -> None:
+    def lines(self, block: bytes, begins: list[int]) -> None:
         """The lines that begin at *begins*, read: of failures that are alike the first ones."""
-        if self.alike_lines is None or len(block) >> 31:
+        if self.lanes is None or len(block) >> 31:
             for begin in begins:
-                self.line(place(begin), line_from(block, begin))
+                self.line(self.stands(begin), line_from(block, begin))
             return
-        rows, left = self.alike_lines.take(block, begins)
-        slots = self.alike_lines.told
-        fields = map(rows.field, sift.FIELDS)
-        for begin, end, number, stamp, queue_id, rcpt, sender, client in zip(rows.begins, rows.ends, rows.numbers, *fields, strict=True):
-            line = block[begin:end]
-            told = stamp, None if queue_id in _NO_ID else queue_id, rcpt or None, sender or None, client or None
-            if number == len(slots):
-                slot = self.line(place(begin), line)
-                slots.append(slot if slot is not None and slot.rows[-1][0] == told else None)
-            elif (known := slots[number]) is not None:
-                self.put(known, told, place(begin), line)
-            else:
-                self.line(place(begin), line)
+        if self.lanes.full():
+            self.flush()
+            for slot in self.summed:
+                slot.sum = None
+            self.summed.clear()
+            self.lanes = self._lanes()
+        lanes = self.lanes
+        fresh, left = lanes.take(block, array("I", begins).tobytes())
+        for row in fresh:
+            lanes.tells(self.sum_of(block[row.begin : row.end], row.fields))
+        self.failures += lanes.add(self.offset, self.place, self.clock.seconds, self.most)
+        self.sketch(lanes.checks())
+        for begin, end in lanes.others():
+            self.line(self.stands(begin), block[begin:end])
         for begin, end, form in left:
             line = block[begin:end]
-            self.line(place(begin), line)
-            self.alike_lines.meet(form, line)
+            self.line(self.stands(begin), line)
+            lanes.meet(form, line)
+
+    def sum_of(self, line: bytes, fields: tuple[bytes, ...]) -> int:
+        """Into which sum lines like this one go, with the *fields* that were cut out of it; -1 where each must be read."""
+        assert self.lanes is not None
+        read = self.k.reader.read(line)
+        if read is None or not failed(read):
+            return -1
+        slot, told = self.slot_of(line, read)
+        stamp, queue_id, *others = fields
+        if told != (stamp, None if queue_id in _NO_ID else queue_id, *(f or None for f in others)):
+            return -1
+        if slot.sum is None:
+            slot.sum = self.lanes.sum(slot.host)
+            self.summed.append(slot)
+        return slot.sum
 
     def put(self, slot: Slot, told: Told, offset: int, line: bytes) -> None:
         """A failure to be placed with others."""
@@ -343,30 +379,64 @@ class Counter_:  # noqa: N801
         """The failures that were put by into their groups."""
         self.placed = self.failures
         for slot in self.touched:
-            group, host = slot.group, slot.host
-            tolds, offsets, lines = zip(*slot.rows, strict=True)
-            stamps, ids, rcpts, senders, clients = zip(*tolds, strict=True)
-            slot.rows = []
-            when = self.clock.all_seconds(stamps)
-            dated = [t for t in when if t is not None]
-            times: Sequence[float] = dated if len(dated) == len(when) else [_NEVER if t is None else t for t in when]
-            self.sketch(map(crc32, lines))
-            group.count += len(lines)
-            group.first = min((t for t in (group.first, *dated) if t is not None), default=None)
-            group.last = max((t for t in (group.last, *dated) if t is not None), default=None)
-            hours = group.hours
-            for hour, count in Counter([t // 3600 for t in dated]).items():
-                hours[hour] = hours.get(hour, 0) + count
-            names = [b" ".join((host, queue_id or b"", rcpt or b"")) for queue_id, rcpt in zip(ids, rcpts, strict=True)]
-            put(group.of, dict(sorted(zip(names, times, strict=True), key=_time, reverse=True)))
-            group.senders.update(s for s in set(senders) if s is not None)
-            group.clients.update([c for c, queue_id in zip(clients, ids, strict=True) if c and not queue_id])
-            first = min(times)
-            at = min((n for n, time in enumerate(times) if time == first), key=offsets.__getitem__)
-            if group.sample is None or (first, self.task.source, offsets[at]) < group.sample[:3]:
-                group.sample = (first, self.task.source, offsets[at], lines[at])
-                group.example = (host, ids[at])
+            self.add_rows(slot)
         self.touched.clear()
+        for number, slot in enumerate(self.summed):
+            assert self.lanes is not None
+            if (s := self.lanes.summed(number)) is not None:
+                times: Sequence[float] = s.times
+                hours = dict(zip(s.hours[::2], s.hours[1::2], strict=True))
+                if (dated := sum(hours.values())) < len(times):
+                    times = [_NEVER if t == sift.NEVER else t for t in times]
+                time, offset, line, which = s.sample
+                ends = (s.first, s.last) if dated else (None, None)
+                sample = _NEVER if time == sift.NEVER else time, self.task.source, offset, line
+                self.add_all(slot, s.names, times, ends, hours, sample, which)
+                slot.group.senders.update(s.senders)
+                slot.group.clients.update(s.clients)
+
+    def add_rows(self, slot: Slot) -> None:
+        """The failures that wait in *slot* into its group."""
+        tolds, offsets, lines = zip(*slot.rows, strict=True)
+        stamps, ids, rcpts, senders, clients = zip(*tolds, strict=True)
+        slot.rows = []
+        when = self.clock.all_seconds(stamps)
+        dated = [t for t in when if t is not None]
+        times: Sequence[float] = dated if len(dated) == len(when) else [_NEVER if t is None else t for t in when]
+        self.sketch(map(crc32, lines))
+        names = [b" ".join((slot.host, queue_id or b"", rcpt or b"")) for queue_id, rcpt in zip(ids, rcpts, strict=True)]
+        first = min(times)
+        at = min((n for n, time in enumerate(times) if time == first), key=offsets.__getitem__)
+        ends = min(dated, default=None), max(dated, default=None)
+        sample = first, self.task.source, offsets[at], lines[at]
+        self.add_all(slot, names, times, ends, Counter([t // 3600 for t in dated]), sample, at)
+        slot.group.senders.update(s for s in set(senders) if s is not None)
+        slot.group.clients.update([c for c, queue_id in zip(clients, ids, strict=True) if c and not queue_id])
+
+    def add_all(
+        self,
+        slot: Slot,
+        names: Sequence[bytes],
+        times: Sequence[float],
+        ends: tuple[int | None, int | None],
+        hours: dict[int, int],
+        sample: tuple[float, int, int, bytes],
+        which: int,
+    ) -> None:
+        """Failures into a group: their *names*, as `Group.of` has them, and *times*; *which* of them is the *sample*."""
+        group, host = slot.group, slot.host
+        group.count += len(names)
+        group.first = min((t for t in (group.first, ends[0]) if t is not None), default=None)
+        group.last = max((t for t in (group.last, ends[1]) if t is not None), default=None)
+        for hour, count in hours.items():
+            group.hours[hour] = group.hours.get(hour, 0) + count
+        if all(map(le, times, times[1:])):
+            put(group.of, dict(zip(reversed(names), reversed(times), strict=True)))
+        else:
+            put(group.of, dict(sorted(zip(names, times, strict=True), key=_time, reverse=True)))
+        if group.sample is None or sample[:3] < group.sample[:3]:
+            group.sample = sample
+            group.example = host, names[which][len(host) + 1 :].partition(b" ")[0] or None
 
     def sketch(self, checks: Iterable[int]) -> None:
         """The least of *checks* kept."""
@@ -487,25 +557,26 @@ class Counter_:  # noqa: N801
         onward = b"." in relay and not any(relay + t in line for t in (b"[private/", b"[127.", b"[::1]")) and not relay.startswith(b"127.")
         return read.host, self.k.remote_of(read) or b"", (v[1] or b"").lower().rpartition(b"@")[2] if b"@" in (v[1] or b"") else b"", onward
 
-    def all_lines(self, place: Callable[[int], int], block: bytes) -> None:
+    def all_lines(self, block: bytes) -> None:
         """Every line, where some failure has no text to find it by."""
         at = 0
         while at < len(block):
             end = block.find(b"\n", at)
             end = len(block) if end < 0 else end
-            self.line(place(at), block[at:end])
+            self.line(self.stands(at), block[at:end])
             at = end + 1
 
-    def line(self, offset: int, line: bytes) -> Slot | None:
-        """One line, read.  Where it is a failure, and wanted, its slot."""
+    def line(self, offset: int, line: bytes) -> None:
+        """One line, read."""
         line = line.rstrip(b"\r")
         head, stamp, body = self.k.reader.split(line)
         read = self.k.reader.of(head, stamp, body)
         if read is None:
-            return None
+            return
         if failed(read):
-            return self.add(offset, line, read)
-        if read.plan.kind == "attempt":
+            if self.is_wanted(*self.asked(read)):
+                self.put(*self.slot_of(line, read), offset, line)
+        elif read.plan.kind == "attempt":
             if read.values[6] is not None and self.is_wanted(*self.asked(read)):
                 told = self.sent_of(read, line)
                 self.tally.sent[told] = self.tally.sent.get(told, 0) + 1
@@ -513,7 +584,6 @@ class Counter_:  # noqa: N801
             self.received += self.is_wanted(*self.asked(read))
         elif read.plan.kind == "finished" and read.values[11] in EXPIRED and read.values[0] and self.is_wanted(*self.asked(read)):
             self.tally.expired.add(b"%b %b" % (read.host, read.values[0]))
-        return None
 
     def time_of(self, stamp: bytes) -> int | None:
         """Seconds since 1970; neighbours have the same stamp."""
@@ -527,14 +597,10 @@ class Counter_:  # noqa: N801
         queue_id = None if v[0] in _NO_ID else v[0]
         return self.clock.seconds(read.stamp) if self.filtered else None, read.host, v[1], v[2], queue_id
 
-    def add(self, offset: int, line: bytes, read: Read) -> Slot | None:
-        """A failure into its group's slot; the slot, where the filters let it pass."""
+    def slot_of(self, line: bytes, read: Read) -> tuple[Slot, Told]:
+        """The slot of a failure's group, and what it tells of itself."""
         v, plan, host = read.values, read.plan, read.host
-        queue_id, rcpt, sender = v[0], v[1], v[2]
-        if queue_id in _NO_ID:
-            queue_id = None
-        if not self.is_wanted(self.time_of(read.stamp), host, rcpt, sender, queue_id):
-            return None
+        queue_id = None if v[0] in _NO_ID else v[0]
         if queue_id and plan.format not in self.checked and not self.tally.odd:
             self.checked.add(plan.format)
             self.tally.odd = token(line, 0, len(line)) != queue_id
@@ -542,8 +608,7 @@ class Counter_:  # noqa: N801
         slot = self.of_groups.get(key)
         if slot is None:
             slot = self.of_groups[key] = Slot(self.tally.groups.setdefault(key, Group()), host)
-        self.put(slot, (read.stamp, queue_id, rcpt, sender, v[15]), offset, line)
-        return slot
+        return slot, (read.stamp, queue_id, v[1], v[2], v[15])
 
     def is_wanted(self, time: int | None, host: bytes, rcpt: bytes | None, sender: bytes | None, queue_id: bytes | None) -> bool:
         """Whether the failure passes the filters."""

@@ -43,6 +43,31 @@ static inline int put(List *list, u32 value) {
     return 1;
 }
 
+typedef struct {
+    u8 *at;
+    size_t used, room;
+} Bytes;
+
+static u8 *bytes_room(Bytes *b, size_t more) {
+    if (b->used + more > b->room) {
+        size_t room = (b->used + more) * 2 + 256;
+        u8 *at = realloc(b->at, room);
+        if (!at) return NULL;
+        b->at = at;
+        b->room = room;
+    }
+    return b->at + b->used;
+}
+
+static int bytes_put(Bytes *b, const u8 *what, size_t n, u8 behind) {
+    u8 *at = bytes_room(b, n + 1);
+    if (!at) return 0;
+    memcpy(at, what, n);
+    at[n] = behind;
+    b->used += n + 1;
+    return 1;
+}
+
 /* ---- hashing: seeded, so that strangers cannot make names collide ---------------------------------------------------- */
 static inline u64 mixed(u64 a, u64 b) {
     __uint128_t product = (__uint128_t)a * b;
@@ -53,6 +78,14 @@ static inline u64 some(const u8 *p, size_t n) { /* the next n <= 8 bytes */
     u64 value = 0;
     memcpy(&value, p, n);
     return value;
+}
+
+static inline int same(const u8 *a, const u8 *b, size_t n) { /* of few bytes: without a call */
+    for (; n >= 8; a += 8, b += 8, n -= 8)
+        if (some(a, 8) != some(b, 8)) return 0;
+    for (; n; a++, b++, n--)
+        if (*a != *b) return 0;
+    return 1;
 }
 
 static u64 hashed(const u8 *p, size_t n, u64 seed) {
@@ -163,7 +196,7 @@ static inline int stands(const Texts *t, const u8 *block, u32 length, u32 at, Fi
     for (int32_t i = t->table[slot_of(key, t->mask)]; i >= 0; i = t->texts[i].next) {
         const Text *text = &t->texts[i];
         if (three(text->text) != key || text->length > length - at || seen & (1u << text->group) || at < f->until[text->group] ||
-            memcmp(text->text + LEAST, block + at + LEAST, text->length - LEAST))
+            !same(text->text + LEAST, block + at + LEAST, text->length - LEAST))
             continue;
         seen |= 1u << text->group;
         f->until[text->group] = at + text->length;
@@ -259,7 +292,7 @@ PUBLIC Names *names_new(u32 count, u32 width, const u8 *names, u64 seed) {
 
 static inline int holds(const Names *s, const u8 *name) {
     for (u32 at = (u32)hashed(name, s->width, s->seed) & s->mask; s->table[at]; at = (at + 1) & s->mask)
-        if (!memcmp(s->names + (size_t)(s->table[at] - 1) * s->width, name, s->width)) return 1;
+        if (same(s->names + (size_t)(s->table[at] - 1) * s->width, name, s->width)) return 1;
     return 0;
 }
 
@@ -308,14 +341,21 @@ static void keys_free(Keys *k) {
     free(k->unclear);
 }
 
-/* The number of the key, which is new where it was not there; -1 where memory is short. */
-static int64_t keyed(Keys *k, const u8 *key, size_t length) {
-    if (k->keys == k->key_room && !keys_grow(k)) return -1;
+/* Where the key stands in the table, or would. */
+static u32 key_slot(const Keys *k, const u8 *key, size_t length) {
     u32 at = (u32)hashed(key, length, k->seed) & k->mask;
     for (; k->table[at]; at = (at + 1) & k->mask) {
         u32 i = k->table[at] - 1;
-        if (k->begins[i + 1] - k->begins[i] == length && !memcmp(k->bytes + k->begins[i], key, length)) return i;
+        if (k->begins[i + 1] - k->begins[i] == length && same(k->bytes + k->begins[i], key, length)) break;
     }
+    return at;
+}
+
+/* The number of the key, which is new where it was not there; -1 where memory is short. */
+static int64_t keyed(Keys *k, const u8 *key, size_t length) {
+    if (k->keys == k->key_room && !keys_grow(k)) return -1;
+    u32 at = key_slot(k, key, length);
+    if (k->table[at]) return k->table[at] - 1;
     if (k->used + length > k->room) {
         size_t room = (k->used + length) * 2 + 4096;
         u8 *bytes = realloc(k->bytes, room);
@@ -538,7 +578,8 @@ typedef struct {
     Texts *texts;
     Names *before, *behind;
     u8 *gaps; /* 255: the text is no anchor; 254: a name stands behind it */
-    List hits, found;
+    u32 ids;  /* the number of the first text that is an id */
+    List hits, found, lines, told; /* found: all; lines: where those begin that may be of interest; told: what is found of ids */
 } Anchors;
 
 PUBLIC void anchors_free(Anchors *a) {
@@ -549,11 +590,13 @@ PUBLIC void anchors_free(Anchors *a) {
     free(a->gaps);
     free(a->hits.at);
     free(a->found.at);
+    free(a->lines.at);
+    free(a->told.at);
     free(a);
 }
 
 /* Takes *before* and *behind* over. */
-PUBLIC Anchors *anchors_new(u32 count, const u8 *bytes, const u32 *lengths, const u8 *gaps, Names *before, Names *behind) {
+PUBLIC Anchors *anchors_new(u32 count, u32 ids, const u8 *bytes, const u32 *lengths, const u8 *gaps, Names *before, Names *behind) {
     Anchors *a = calloc(1, sizeof *a);
     u8 *groups = calloc(count + 1, 1);
     if (!a || !groups || !before || !behind) {
@@ -563,6 +606,7 @@ PUBLIC Anchors *anchors_new(u32 count, const u8 *bytes, const u32 *lengths, cons
         names_free(behind);
         return NULL;
     }
+    a->ids = ids;
     a->before = before;
     a->behind = behind;
     a->texts = texts_new(count, bytes, lengths, groups);
@@ -580,7 +624,7 @@ PUBLIC Anchors *anchors_new(u32 count, const u8 *bytes, const u32 *lengths, cons
 PUBLIC int anchors_find(Anchors *a, const u8 *block, u32 length) {
     if (!find(a->texts, block, length, &a->hits)) return 0;
     u32 begin = 0;
-    a->found.used = 0;
+    a->found.used = a->lines.used = a->told.used = 0;
     for (u32 *hit = a->hits.at, *last = hit + a->hits.used; hit < last; hit += 3) {
         u32 gap = a->gaps[hit[0]];
         if (gap == 254) {
@@ -589,10 +633,15 @@ PUBLIC int anchors_find(Anchors *a, const u8 *block, u32 length) {
             if (hit[1] < gap + a->before->width || !holds(a->before, block + hit[1] - gap - a->before->width)) continue;
         }
         for (const u8 *nl; (nl = memchr(block + begin, '\n', hit[1] - begin));) begin = (u32)(nl - block) + 1;
-        if (!list_room(&a->found, 4)) return 0;
-        memcpy(a->found.at + a->found.used, hit, 3 * sizeof *hit);
-        a->found.at[a->found.used + 3] = begin;
-        a->found.used += 4;
+        List *to = &a->found;
+        for (int turn = 0; turn < 2; turn++, to = &a->told) {
+            if (turn && hit[0] < a->ids) break;
+            if (!list_room(to, 4)) return 0;
+            memcpy(to->at + to->used, hit, 3 * sizeof *hit);
+            to->at[to->used + 3] = begin;
+            to->used += 4;
+        }
+        if (hit[0] < a->ids && !(a->lines.used && a->lines.at[a->lines.used - 1] == begin) && !put(&a->lines, begin)) return 0;
     }
     return 1;
 }
@@ -695,28 +744,73 @@ typedef struct {
                                   and how far behind it; NO_FIELD: there is none */
 } Lane;
 
+enum { BEGIN, END, ALIKE, WHEN, FIELD, ROW = FIELD + 2 * FIELDS }; /* of a row; WHEN: the number of its stamp */
+enum { QUEUE_ID = FIELD + 2, RCPT = FIELD + 4, SENDER = FIELD + 6, CLIENT = FIELD + 8 };
+
 typedef struct {
-    Keys forms, keys;
+    int64_t number;
+    u64 count;
+} Hour;
+
+/* What lines of a kind add up to.  Texts end with a line's end each. */
+typedef struct {
+    Bytes host, names, senders, clients, sample; /* names: host, queue id and recipient, apart by blanks; sample: the earliest line */
+    int64_t *times, first, last, at;             /* of each name; the earliest and the latest; the sample's */
+    u64 count, offset;                           /* lines; the sample's */
+    Hour *hours;
+    u32 time_room, hour_count, hour_room, named; /* named: which name is the sample's */
+    int tells;                                   /* of messages: nothing, the sender, a delivery */
+} Sum;
+
+typedef struct {
+    Keys forms, keys, stamps, sought;
     Lane *lanes;
-    u32 lane_room;
-    List rows, left;
+    Sum *sums;
+    u32 lane_room, sum_count, sum_room;
+    u8 *no_ids; /* what stands where there is no queue id, each behind its length */
+    u32 no_id_count;
+    List rows, left, fresh, others, found, checks;
 } Lanes;
+
+static void sum_free(Sum *s) {
+    free(s->host.at);
+    free(s->names.at);
+    free(s->senders.at);
+    free(s->clients.at);
+    free(s->sample.at);
+    free(s->times);
+    free(s->hours);
+}
 
 PUBLIC void lanes_free(Lanes *l) {
     if (!l) return;
     keys_free(&l->forms);
     keys_free(&l->keys);
+    keys_free(&l->stamps);
+    keys_free(&l->sought);
     free(l->lanes);
+    for (u32 i = 0; i < l->sum_count; i++) sum_free(&l->sums[i]);
+    free(l->sums);
+    free(l->no_ids);
     free(l->rows.at);
     free(l->left.at);
+    free(l->fresh.at);
+    free(l->others.at);
+    free(l->found.at);
+    free(l->checks.at);
     free(l);
 }
 
-PUBLIC Lanes *lanes_new(u64 seed) {
+PUBLIC Lanes *lanes_new(const u8 *no_ids, u32 size, u32 count, u64 seed) {
     Lanes *l = calloc(1, sizeof *l);
     if (!l) return NULL;
-    l->forms.seed = l->keys.seed = seed;
-    if (keys_grow(&l->forms) && keys_grow(&l->keys)) return l;
+    l->forms.seed = l->keys.seed = l->stamps.seed = l->sought.seed = seed;
+    l->no_ids = malloc(size + 1);
+    if (l->no_ids && keys_grow(&l->forms) && keys_grow(&l->keys) && keys_grow(&l->stamps) && keys_grow(&l->sought)) {
+        memcpy(l->no_ids, no_ids, size);
+        l->no_id_count = count;
+        return l;
+    }
     lanes_free(l);
     return NULL;
 }
@@ -751,12 +845,30 @@ static inline u32 place_of(const Token *tokens, u32 begin, const int16_t *at, in
     return begin + token->start + (u32)at[1];
 }
 
-/* The lines of *block* that begin at *begins*.  Rows, of forms that were learnt: begin, end, number of what they are alike in, and where
- * each field begins and ends (both 0: it has none).  What is left: begin, end, form + 1 or 0. */
+/* The number of a stamp, fractions of a second left out. */
+static int64_t stamped(Lanes *l, const u8 *from, const u8 *to) {
+    u8 stamp[64];
+    size_t n = (size_t)(to - from), used;
+    if (n > sizeof stamp) return keyed(&l->stamps, from, n);
+    memcpy(stamp, from, n);
+    if (n && kinds[*stamp] == DIGIT) {
+        size_t i = used = n < 19 ? n : 19;
+        while (i < n && (kinds[stamp[i]] == DIGIT || stamp[i] == '.' || stamp[i] == ',')) i++;
+        memmove(stamp + used, stamp + i, n - i);
+        used += n - i;
+    } else {
+        for (used = 0; used < n && stamp[used] != '.'; used++) {}
+    }
+    return keyed(&l->stamps, stamp, used);
+}
+
+/* The lines of *block* that begin at *begins*.  Rows, of forms that were learnt: begin, end, number of what they are alike in, number of
+ * the stamp, and where each field begins and ends (both 0: it has none).  Fresh: the rows whose number is new.  What is left: begin,
+ * end, form + 1 or 0. */
 PUBLIC int lanes_take(Lanes *l, const u8 *block, u32 length, const u32 *begins, u32 count) {
     Token tokens[MOST_TOKENS];
     u8 form[MOST_LINE * 2 + 2 * STAMP], key[MOST_LINE + 5 * MOST_TOKENS + 16];
-    l->rows.used = l->left.used = 0;
+    l->rows.used = l->left.used = l->fresh.used = 0;
     for (u32 n = 0; n < count; n++) {
         u32 begin = begins[n], end, size;
         const u8 *line = block + begin, *nl = memchr(line, '\n', length - begin);
@@ -800,14 +912,188 @@ PUBLIC int lanes_take(Lanes *l, const u8 *block, u32 length, const u32 *begins, 
                 memcpy(key + used + 5, line + tokens[i].start, m);
                 used += 5 + m;
             }
-        if ((number = keyed(&l->keys, key, used)) < 0) return 0; /* each new number is that of a row */
-        if (!list_room(&l->rows, 3 + 2 * FIELDS)) return 0;
+        u32 known = l->keys.keys;
+        int64_t stamp = stamped(l, block + places[0], block + places[1]);
+        if (stamp < 0 || (number = keyed(&l->keys, key, used)) < 0 || !list_room(&l->rows, ROW)) return 0;
+        if (number == known && !put(&l->fresh, (u32)(l->rows.used / ROW))) return 0;
         u32 *row = l->rows.at + l->rows.used;
-        l->rows.used += 3 + 2 * FIELDS;
-        row[0] = begin;
-        row[1] = end;
-        row[2] = (u32)number;
-        memcpy(row + 3, places, sizeof places);
+        l->rows.used += ROW;
+        row[BEGIN] = begin;
+        row[END] = end;
+        row[ALIKE] = (u32)number;
+        row[WHEN] = (u32)stamp;
+        memcpy(row + FIELD, places, sizeof places);
+    }
+    return 1;
+}
+
+/* ---- what lines that are alike add up to ------------------------------------------------------------------------------------ */
+#define NEVER INT64_MAX /* the time of a line whose stamp is none */
+
+static u32 crc_tables[8][256];
+
+__attribute__((constructor)) static void make_crc_tables(void) {
+    for (u32 i = 0; i < 256; i++) {
+        u32 c = i;
+        for (int k = 0; k < 8; k++) c = c & 1 ? c >> 1 ^ 0xEDB88320u : c >> 1;
+        crc_tables[0][i] = c;
+    }
+    for (u32 i = 0; i < 256; i++)
+        for (int t = 1; t < 8; t++) crc_tables[t][i] = crc_tables[t - 1][i] >> 8 ^ crc_tables[0][crc_tables[t - 1][i] & 255];
+}
+
+/* As zlib's. */
+PUBLIC u32 crc_of(const u8 *p, size_t n) {
+    u32 c = ~0u;
+    for (; n >= 8; p += 8, n -= 8) {
+        u32 low = c ^ ((u32)p[0] | (u32)p[1] << 8 | (u32)p[2] << 16 | (u32)p[3] << 24);
+        c = crc_tables[7][low & 255] ^ crc_tables[6][low >> 8 & 255] ^ crc_tables[5][low >> 16 & 255] ^ crc_tables[4][low >> 24] ^
+            crc_tables[3][p[4]] ^ crc_tables[2][p[5]] ^ crc_tables[1][p[6]] ^ crc_tables[0][p[7]];
+    }
+    for (; n; n--) c = c >> 8 ^ crc_tables[0][(c ^ *p++) & 255];
+    return ~c;
+}
+
+/* A new sum of lines of *host*; *tells*: 0 nothing of messages, 1 the sender, 2 a delivery.  Its number; -1 where memory is short. */
+PUBLIC int32_t lanes_sum(Lanes *l, const u8 *host, u32 length, int tells) {
+    if (l->sum_count == l->sum_room) {
+        u32 room = l->sum_room * 2 + 64;
+        Sum *sums = realloc(l->sums, room * sizeof *sums);
+        if (!sums) return -1;
+        l->sums = sums;
+        l->sum_room = room;
+    }
+    Sum *s = &l->sums[l->sum_count];
+    *s = (Sum){.first = NEVER, .last = -NEVER, .at = NEVER, .tells = tells};
+    if (!bytes_put(&s->host, host, length, ' ')) return -1;
+    return (int32_t)l->sum_count++;
+}
+
+static int is_no_id(const Lanes *l, const u8 *id, size_t n) {
+    const u8 *no = l->no_ids;
+    for (u32 i = 0; i < l->no_id_count; i++, no += 1 + *no)
+        if (*no == n && same(no + 1, id, n)) return 1;
+    return !n;
+}
+
+static int add_hour(Sum *s, int64_t number) {
+    u32 i = s->hour_count;
+    while (i && s->hours[i - 1].number != number) i--;
+    if (i) {
+        s->hours[i - 1].count++;
+        return 1;
+    }
+    if (s->hour_count == s->hour_room) {
+        u32 room = s->hour_room * 2 + 16;
+        Hour *hours = realloc(s->hours, room * sizeof *hours);
+        if (!hours) return 0;
+        s->hours = hours;
+        s->hour_room = room;
+    }
+    s->hours[s->hour_count++] = (Hour){number, 1};
+    return 1;
+}
+
+static int add_line(Lanes *l, Sum *s, const u8 *block, const u32 *row, int64_t time, u64 offset) {
+    const u8 *id = block + row[QUEUE_ID];
+    size_t id_size = row[QUEUE_ID + 1] - row[QUEUE_ID];
+    size_t rcpt = row[RCPT + 1] - row[RCPT], sender = row[SENDER + 1] - row[SENDER], client = row[CLIENT + 1] - row[CLIENT];
+    if (is_no_id(l, id, id_size)) id_size = 0;
+    if (s->count == s->time_room) {
+        u32 room = s->time_room * 2 + 64;
+        int64_t *times = realloc(s->times, room * sizeof *times);
+        if (!times) return 0;
+        s->times = times;
+        s->time_room = room;
+    }
+    u8 *name = bytes_room(&s->names, s->host.used + id_size + rcpt + 2);
+    if (!name) return 0;
+    memcpy(name, s->host.at, s->host.used);
+    memcpy(name += s->host.used, id, id_size);
+    name[id_size] = ' ';
+    memcpy(name += id_size + 1, block + row[RCPT], rcpt);
+    name[rcpt] = '\n';
+    s->names.used += s->host.used + id_size + rcpt + 2;
+    if (sender && !bytes_put(&s->senders, block + row[SENDER], sender, '\n')) return 0;
+    if (client && !id_size && !bytes_put(&s->clients, block + row[CLIENT], client, '\n')) return 0;
+    if (!s->count || time < s->at || (time == s->at && offset < s->offset)) {
+        s->sample.used = 0;
+        if (!bytes_put(&s->sample, block + row[BEGIN], row[END] - row[BEGIN], 0)) return 0;
+        s->at = time;
+        s->offset = offset;
+        s->named = (u32)s->count;
+    }
+    s->times[s->count++] = time;
+    if (time == NEVER) return 1;
+    if (time < s->first) s->first = time;
+    if (time > s->last) s->last = time;
+    return add_hour(s, time / 3600 - (time % 3600 < 0));
+}
+
+/* The rows added up: those of a number into the sum that *of* names; where that is negative, they are put among the others: begin, end.
+ * *times*: of the stamps; *offsets*: of the rows, or NULL where they stand as in *block*, which begins at *offset*.  The check sums of
+ * lines that are not above *most* are kept. */
+PUBLIC int lanes_add(Lanes *l, const u8 *block, const int32_t *of, const int64_t *times, const u64 *offsets, u64 offset, u32 most) {
+    l->others.used = l->checks.used = 0;
+    for (size_t i = 0; i * ROW < l->rows.used; i++) {
+        const u32 *row = l->rows.at + i * ROW;
+        int32_t which = of[row[ALIKE]];
+        if (which < 0) {
+            if (!put(&l->others, row[BEGIN]) || !put(&l->others, row[END])) return 0;
+            continue;
+        }
+        if (!add_line(l, &l->sums[which], block, row, times[row[WHEN]], offsets ? offsets[i] : offset + row[BEGIN])) return 0;
+        u32 check = crc_of(block + row[BEGIN], row[END] - row[BEGIN]);
+        if (check <= most && !put(&l->checks, check)) return 0;
+    }
+    return 1;
+}
+
+PUBLIC const Sum *lanes_summed(const Lanes *l, u32 which) { return &l->sums[which]; }
+
+/* Begin a sum anew. */
+PUBLIC void lanes_forget(Lanes *l, u32 which) {
+    Sum *s = &l->sums[which];
+    s->names.used = s->senders.used = s->clients.used = 0;
+    s->count = s->hour_count = 0;
+    s->first = s->at = NEVER;
+    s->last = -NEVER;
+}
+
+/* Messages that are looked for: host, a blank and queue id of each. */
+PUBLIC int lanes_seek(Lanes *l, const u8 *ids, const u32 *lengths, u32 count) {
+    for (; count--; ids += *lengths++)
+        if (keyed(&l->sought, ids, *lengths) < 0) return 0;
+    return 1;
+}
+
+/* The rows that tell of messages that are looked for: number of the message, what is told, and where the sender (told once) or the
+ * recipient begins and ends, and the line.  *of* as in `lanes_add`; the others: begin, end. */
+PUBLIC int lanes_pick(Lanes *l, const u8 *block, const int32_t *of) {
+    u8 key[MOST_KEY];
+    l->others.used = l->found.used = 0;
+    for (const u32 *row = l->rows.at, *last = row + l->rows.used; row < last; row += ROW) {
+        int32_t which = of[row[ALIKE]];
+        if (which < 0) {
+            if (!put(&l->others, row[BEGIN]) || !put(&l->others, row[END])) return 0;
+            continue;
+        }
+        const Sum *s = &l->sums[which];
+        size_t n = row[QUEUE_ID + 1] - row[QUEUE_ID];
+        if (!s->tells || s->host.used + n > MOST_KEY) continue;
+        memcpy(key, s->host.at, s->host.used);
+        memcpy(key + s->host.used, block + row[QUEUE_ID], n);
+        u32 message = l->sought.table[key_slot(&l->sought, key, s->host.used + n)];
+        if (!message-- || (s->tells == 1 && l->sought.counts[message]++)) continue;
+        const u32 *field = row + (s->tells == 1 ? SENDER : RCPT);
+        if (!list_room(&l->found, 5)) return 0;
+        u32 *found = l->found.at + l->found.used;
+        l->found.used += 5;
+        found[0] = message;
+        found[1] = (u32)s->tells;
+        found[2] = field[0];
+        found[3] = field[1];
+        found[4] = row[BEGIN];
     }
     return 1;
 }
@@ -822,11 +1108,11 @@ PUBLIC int64_t other_head(const u8 *block, u32 length, u32 from, u32 place, u32 
         u32 n = nl ? (u32)(nl - line) : length - begin;
         if (n) {
             if (*line < least || *line > most) return begin;
-            if (n >= place && !(n - place >= *last && !memcmp(line + place, last + 1, *last))) {
+            if (n >= place && !(n - place >= *last && same(line + place, last + 1, *last))) {
                 const u8 *head = heads;
                 u32 i = 0;
                 for (; i < count; i++, head += 1 + *head)
-                    if (n - place >= *head && !memcmp(line + place, head + 1, *head)) break;
+                    if (n - place >= *head && same(line + place, head + 1, *head)) break;
                 if (i == count) return begin;
                 last = head;
             }
@@ -847,7 +1133,7 @@ PUBLIC u32 strange_lines(const u8 *block, u32 length, const u8 *known, u32 count
         int usual = 0;
         if (at && line[0] == '2' && line[1] == '0') {
             const u8 *text = known;
-            for (u32 i = 0; i < count && !usual; i++, text += 1 + *text) usual = n - at >= *text && !memcmp(line + at, text + 1, *text);
+            for (u32 i = 0; i < count && !usual; i++, text += 1 + *text) usual = n - at >= *text && same(line + at, text + 1, *text);
         }
         if (!usual) {
             if (found < room) out[found] = begin;
@@ -868,8 +1154,18 @@ PUBLIC u32 sift_stamp(void) {
 }
 
 PUBLIC u32 count_lines(const u8 *block, u32 length) {
-    u32 lines = 0;
-    for (u32 i = 0; i < length; i++) lines += block[i] == '\n';
+    u32 lines = 0, i = 0;
+#ifdef WITH_AVX2
+    const __m128i end = _mm_set1_epi8('\n');
+    while (length - i >= 16) {
+        __m128i some_ends = _mm_setzero_si128();
+        for (u32 n = 0; n < 255 && length - i >= 16; n++, i += 16)
+            some_ends = _mm_sub_epi8(some_ends, _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(block + i)), end));
+        some_ends = _mm_sad_epu8(some_ends, _mm_setzero_si128());
+        lines += (u32)_mm_cvtsi128_si32(some_ends) + (u32)_mm_cvtsi128_si32(_mm_srli_si128(some_ends, 8));
+    }
+#endif
+    for (; i < length; i++) lines += block[i] == '\n';
     return lines;
 }
 
@@ -880,17 +1176,20 @@ PUBLIC const List *sieve_list(const Sieve *s, int which) {
 PUBLIC u64 sieve_arrivals(const Sieve *s) { return s->arrivals; }
 PUBLIC u32 sieve_unclears(const Sieve *s) { return s->unclear; }
 PUBLIC u32 sieve_keys(const Sieve *s) { return s->keys.keys; }
-PUBLIC const u8 *sieve_key(const Sieve *s, u32 k, size_t *length) {
-    *length = s->keys.begins[k + 1] - s->keys.begins[k];
-    return s->keys.bytes + s->keys.begins[k];
+static const u8 *key_of(const Keys *k, u32 number, size_t *length) {
+    *length = k->begins[number + 1] - k->begins[number];
+    return k->bytes + k->begins[number];
 }
+PUBLIC const u8 *sieve_key(const Sieve *s, u32 k, size_t *length) { return key_of(&s->keys, k, length); }
 PUBLIC const u32 *sieve_counts(const Sieve *s) { return s->keys.counts; }
 PUBLIC void sieve_forget_counts(Sieve *s) { memset(s->keys.counts, 0, s->keys.keys * sizeof *s->keys.counts); }
-PUBLIC const List *lanes_list(const Lanes *l, int which) { return which ? &l->left : &l->rows; }
+PUBLIC const List *lanes_list(const Lanes *l, int which) {
+    const List *lists[] = {&l->rows, &l->left, &l->fresh, &l->others, &l->found, &l->checks};
+    return lists[which];
+}
 PUBLIC u32 lanes_keys(const Lanes *l) { return l->keys.keys; }
 PUBLIC u32 lanes_forms(const Lanes *l) { return l->forms.keys; }
-PUBLIC const u8 *lanes_form(const Lanes *l, u32 k, size_t *length) {
-    *length = l->forms.begins[k + 1] - l->forms.begins[k];
-    return l->forms.bytes + l->forms.begins[k];
-}
-PUBLIC const List *anchors_list(const Anchors *a) { return &a->found; }
+PUBLIC const u8 *lanes_form(const Lanes *l, u32 k, size_t *length) { return key_of(&l->forms, k, length); }
+PUBLIC u32 lanes_stamps(const Lanes *l) { return l->stamps.keys; }
+PUBLIC const u8 *lanes_stamp(const Lanes *l, u32 k, size_t *length) { return key_of(&l->stamps, k, length); }
+PUBLIC const List *anchors_list(const Anchors *a, int which) { return which == 0 ? &a->found : which == 1 ? &a->lines : &a->told; }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from array import array
-from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p, string_at
+from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p, string_at
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
@@ -38,6 +38,25 @@ class _List(Structure):
         return string_at(self.at, self.used * 4) if self.used else b""
 
 
+class _Bytes(Structure):
+    _fields_ = (("at", c_void_p), ("used", c_size_t), ("room", c_size_t))
+
+    def lines(self) -> list[bytes]:
+        return string_at(self.at, self.used - 1).split(b"\n") if self.used else []
+
+
+class _Sum(Structure):
+    _fields_ = (
+        *((name, _Bytes) for name in ("host", "names", "senders", "clients", "sample")),
+        ("times", c_void_p),
+        *((name, c_int64) for name in ("first", "last", "at")),
+        *((name, c_uint64) for name in ("count", "offset")),
+        ("hours", c_void_p),
+        *((name, c_uint32) for name in ("time_room", "hour_count", "hour_room", "named")),
+        ("tells", c_int),
+    )
+
+
 _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "names_new": (c_void_p, (c_uint32, c_uint32, c_char_p, c_uint64)),
     "sieve_new": (c_void_p, (c_uint32, c_char_p, c_char_p, c_char_p, c_char_p, c_char_p, c_char_p, c_int, c_uint64)),
@@ -52,11 +71,11 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "sieve_key": (c_void_p, (c_void_p, c_uint32, POINTER(c_size_t))),
     "sieve_counts": (c_void_p, (c_void_p,)),
     "sieve_forget_counts": (None, (c_void_p,)),
-    "anchors_new": (c_void_p, (c_uint32, c_char_p, c_char_p, c_char_p, c_void_p, c_void_p)),
+    "anchors_new": (c_void_p, (c_uint32, c_uint32, c_char_p, c_char_p, c_char_p, c_void_p, c_void_p)),
     "anchors_free": (None, (c_void_p,)),
     "anchors_find": (c_int, (c_void_p, c_char_p, c_uint32)),
-    "anchors_list": (POINTER(_List), (c_void_p,)),
-    "lanes_new": (c_void_p, (c_uint64,)),
+    "anchors_list": (POINTER(_List), (c_void_p, c_int)),
+    "lanes_new": (c_void_p, (c_char_p, c_uint32, c_uint32, c_uint64)),
     "lanes_free": (None, (c_void_p,)),
     "lane_tokens": (c_int, (c_char_p, c_uint32, c_void_p)),
     "lanes_learn": (None, (c_void_p, c_uint32, c_uint32, c_char_p, c_char_p)),
@@ -65,6 +84,15 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "lanes_forms": (c_uint32, (c_void_p,)),
     "lanes_keys": (c_uint32, (c_void_p,)),
     "lanes_form": (c_void_p, (c_void_p, c_uint32, POINTER(c_size_t))),
+    "lanes_stamps": (c_uint32, (c_void_p,)),
+    "lanes_stamp": (c_void_p, (c_void_p, c_uint32, POINTER(c_size_t))),
+    "lanes_sum": (c_int32, (c_void_p, c_char_p, c_uint32, c_int)),
+    "lanes_add": (c_int, (c_void_p, c_char_p, c_void_p, c_void_p, c_char_p, c_uint64, c_uint32)),
+    "lanes_summed": (POINTER(_Sum), (c_void_p, c_uint32)),
+    "lanes_forget": (None, (c_void_p, c_uint32)),
+    "lanes_seek": (c_int, (c_void_p, c_char_p, c_char_p, c_uint32)),
+    "lanes_pick": (c_int, (c_void_p, c_char_p, c_void_p)),
+    "crc_of": (c_uint32, (c_char_p, c_size_t)),
     "other_head": (c_int64, (c_char_p, c_uint32, c_uint32, c_uint32, c_uint32, c_uint32, c_char_p, c_uint32)),
     "strange_lines": (c_uint32, (c_char_p, c_uint32, c_char_p, c_uint32, c_void_p, c_uint32)),
     "sift_stamp": (c_uint32, ()),
@@ -222,12 +250,19 @@ class Anchored(_Owned):
     def __init__(self, state: int) -> None:
         super().__init__(state, _C.anchors_free)
 
-    def rows(self, block: bytes) -> tuple[list[tuple[int, int, int]], list[int]]:
-        """Which text, and from where to where; and where the line of each begins."""
+    def find(self, block: bytes) -> None:
+        """Search *block*; what was found is to be asked for before the next one."""
         if not _C.anchors_find(self._state, block, len(block)):
             raise MemoryError
-        found = _numbers(_C.anchors_list(self._state)[0].bytes())
-        return list(zip(found[::4], found[1::4], found[2::4], strict=True)), found[3::4]
+
+    def lines(self) -> bytes:
+        """Where the lines begin in which a text stands that is no id, as packed numbers."""
+        return _C.anchors_list(self._state, 1)[0].bytes()  # type: ignore[no-any-return]
+
+    def rows(self, *, ids: bool = False) -> list[tuple[int, int, int, int]]:
+        """Which text, from where to where, and where its line begins; of *ids* alone, or of all texts."""
+        found = _numbers(_C.anchors_list(self._state, 2 if ids else 0)[0].bytes())
+        return list(zip(found[::4], found[1::4], found[2::4], found[3::4], strict=True))
 
 
 def anchored(search: Search, names: frozenset[bytes], tails: frozenset[bytes], width: int) -> Anchored | None:
@@ -241,7 +276,7 @@ def anchored(search: Search, names: frozenset[bytes], tails: frozenset[bytes], w
     short = [n for n in names if len(n) == SHORT_ID]
     before = _C.names_new(len(tails), width, b"".join(tails), _SEED)
     behind_them = _C.names_new(len(short), SHORT_ID, b"".join(short), _SEED)
-    state = _C.anchors_new(len(texts), b"".join(texts), _lengths(texts), gaps, before, behind_them)
+    state = _C.anchors_new(len(texts), search.ids, b"".join(texts), _lengths(texts), gaps, before, behind_them)
     return Anchored(state) if state else None
 
 
@@ -266,30 +301,71 @@ def tokens_of(line: bytes) -> list[Token] | None:
 MOST_TOKENS = 100
 INSIDE, NO_FIELD = 1_000, (-2, 0, 0, 0)
 FIELDS = ("stamp", "queue_id", "rcpt_to", "mail_from", "client_ip")  # that are cut out of lines
-ROW = 3 + 2 * len(FIELDS)  # numbers
+_FIELD = 4
+ROW = _FIELD + 2 * len(FIELDS)  # numbers
+NEVER = (1 << 63) - 1
 _MOST_KEYS = 50_000
+_ROWS, _LEFT, _FRESH, _OTHERS, _FOUND, _CHECKS = range(6)
+
+
+class Row(NamedTuple):
+    """A line, from *begin* to *end*; *alike*: number of what those that are alike tell; *fields*: `FIELDS`, empty where it has none."""
+
+    begin: int
+    end: int
+    alike: int
+    fields: tuple[bytes, ...]
+
+
+class Summed(NamedTuple):
+    """What lines add up to.  *names*: host, queue id and recipient of each, apart by blanks, and their *times*; *sample*: the earliest
+    line, its time, where it stands and which name is its.
+    """
+
+    names: list[bytes]
+    times: array[int]
+    first: int
+    last: int
+    hours: array[int]  # number of an hour and lines of it, by turns
+    senders: list[bytes]
+    clients: list[bytes]  # of lines without a queue id
+    sample: tuple[int, int, bytes, int]
 
 
 class Lanes(_Owned):
-    """Sorts lines by their form, and those of forms that were learnt by what matters in them; for one range."""
+    """Sorts lines by their form, those of forms that were learnt by what matters in them, and adds these up; for one range."""
 
-    def __init__(self) -> None:
-        super().__init__(_C.lanes_new(_SEED), _C.lanes_free)
+    def __init__(self, no_ids: Collection[bytes] = ()) -> None:
+        packed = behind_lengths(no_ids)
+        assert packed is not None
+        super().__init__(_C.lanes_new(packed, len(packed), len(no_ids), _SEED), _C.lanes_free)
+        self._block = b""
+        self._of, self._times = array("i"), array("q")  # the sum of each number; the time of each stamp
 
-    def take(self, block: bytes, begins: Sequence[int]) -> tuple[list[int], list[int]]:
-        """The lines that begin at *begins*, as rows of numbers, one behind the other.
+    def take(self, block: bytes, begins: bytes) -> tuple[list[Row], list[tuple[int, int, int]]]:
+        """The lines that begin at *begins*, packed numbers: those of forms that were learnt are kept as rows.
 
-        Of forms that were learnt: begin, end, number of what they are alike in, and where the fields begin and end (0, 0: it has none).
-        Of others: begin, end, number of the form + 1, or 0 where it has none.
+        The rows of a number that is new, one of each in the order of numbers, for which `tells` is to be called; and begin, end, and
+        form + 1 of lines of other forms, 0 where a line has none.
         """
-        more = array("I", begins).tobytes()
-        if not _C.lanes_take(self._state, block, len(block), more, len(begins)):
+        self._block = block
+        if not _C.lanes_take(self._state, block, len(block), begins, len(begins) // 4):
             raise MemoryError
-        return tuple(_numbers(_C.lanes_list(self._state, n)[0].bytes()) for n in range(2))  # type: ignore[return-value]
+        left = self._list(_LEFT)
+        return [self._row(n) for n in self._list(_FRESH)], list(zip(left[::3], left[1::3], left[2::3], strict=True))
+
+    def rows(self) -> list[Row]:
+        """All rows."""
+        return [self._row(n) for n in range(_C.lanes_list(self._state, _ROWS)[0].used // ROW)]
+
+    def _row(self, number: int) -> Row:
+        at = _C.lanes_list(self._state, _ROWS)[0].at + 4 * ROW * number
+        row, block = _numbers(string_at(at, 4 * ROW)), self._block
+        return Row(row[0], row[1], row[2], tuple([block[a:z] for a, z in zip(row[_FIELD::2], row[_FIELD + 1 :: 2], strict=True)]))
 
     def full(self) -> bool:
         """Whether it is time to begin anew."""
-        return bool(max(_C.lanes_forms(self._state), _C.lanes_keys(self._state)) > _MOST_KEYS)
+        return any(size(self._state) > _MOST_KEYS for size in (_C.lanes_forms, _C.lanes_keys, _C.lanes_stamps))
 
     def form(self, number: int) -> bytes:
         """A form."""
@@ -303,6 +379,78 @@ class Lanes(_Owned):
         -1 is the line's begin, *INSIDE* + n the begin of the token n.  `NO_FIELD` where there is none.
         """
         _C.lanes_learn(self._state, number, len(matters), matters, fields)
+
+    def sum(self, host: bytes, tells: int = 0) -> int:
+        """The number of a new sum, of lines of *host*; *tells*: 1 the sender of messages, 2 their deliveries."""
+        number = int(_C.lanes_sum(self._state, host, len(host), tells))
+        if number < 0:
+            raise MemoryError
+        return number
+
+    def tells(self, sum_: int) -> None:
+        """Into which sum the lines of the next number go; -1: each must be read."""
+        self._of.append(sum_)
+
+    def add(self, offset: int, place: Callable[[int], int] | None, seconds: Callable[[bytes], int | None], most: int) -> int:
+        """Add up the rows, and how many they were; `others` must be read.
+
+        *offset*: where the block stands, or *place*: where a line does; *seconds*: the time of a stamp; *most*: of check sums that are
+        wanted.
+        """
+        length = c_size_t()
+        for number in range(len(self._times), _C.lanes_stamps(self._state)):
+            at = _C.lanes_stamp(self._state, number, byref(length))
+            time = seconds(string_at(at, length.value))
+            self._times.append(NEVER if time is None else time)
+        places = None if place is None else array("Q", map(place, self._list(_ROWS)[::ROW])).tobytes()
+        if not _C.lanes_add(self._state, self._block, _address(self._of), _address(self._times), places, offset, min(most, (1 << 32) - 1)):
+            raise MemoryError
+        return int(_C.lanes_list(self._state, _ROWS)[0].used // ROW - _C.lanes_list(self._state, _OTHERS)[0].used // 2)
+
+    def others(self) -> list[tuple[int, int]]:
+        """Where rows begin and end that are not added up."""
+        others = self._list(_OTHERS)
+        return list(zip(others[::2], others[1::2], strict=True))
+
+    def checks(self) -> list[int]:
+        """The check sums of lines that were added last."""
+        return self._list(_CHECKS)
+
+    def summed(self, number: int) -> Summed | None:
+        """What lines added up to since this was last asked; None where there was none."""
+        found = _C.lanes_summed(self._state, number)[0]
+        if not found.count:
+            return None
+        sample = found.at, found.offset, string_at(found.sample.at, found.sample.used - 1), found.named
+        summed = Summed(
+            found.names.lines(),
+            array("q", string_at(found.times, 8 * found.count)),
+            found.first,
+            found.last,
+            array("q", string_at(found.hours, 16 * found.hour_count) if found.hour_count else b""),
+            found.senders.lines(),
+            found.clients.lines(),
+            sample,
+        )
+        _C.lanes_forget(self._state, number)
+        return summed
+
+    def seek(self, ids: Sequence[bytes]) -> None:
+        """Messages that are looked for: host, a blank and queue id of each."""
+        if not _C.lanes_seek(self._state, b"".join(ids), _lengths(ids), len(ids)):
+            raise MemoryError
+
+    def pick(self) -> list[tuple[int, int, int, int, int]]:
+        """Of rows that tell of messages that are looked for: which message, what is told, from where to where the sender or the recipient
+        stands, and where the line begins.  `others` must be read.  The sender of a message is told once.
+        """
+        if not _C.lanes_pick(self._state, self._block, _address(self._of)):
+            raise MemoryError
+        found = self._list(_FOUND)
+        return list(zip(*(found[n::5] for n in range(5)), strict=True))
+
+    def _list(self, which: int) -> list[int]:
+        return _numbers(_C.lanes_list(self._state, which)[0].bytes())
 
 
 class Heads:
@@ -340,6 +488,10 @@ def _host_stands(block: bytes, host: bytes | None) -> int:
     if block[:1].isalpha():
         return 1
     return 2 if block[10:11] == b"T" else 3
+
+
+def _address(of: array[int]) -> int:
+    return of.buffer_info()[0]
 
 
 def _lengths(texts: Sequence[bytes]) -> bytes:

@@ -62,10 +62,8 @@ class Clock:
                 zone = stamp[19:].lstrip(b".,0123456789")
                 key, rest = stamp[:13] + zone, stamp[14:19]
             else:
+                stamp = stamp.partition(b".")[0]  # Nov 23 10:00:01.123
                 key, rest = stamp[:-6], stamp[-5:]
-                if stamp[-6:-5] != b":":  # Nov 23 10:00:01.123
-                    stamp = stamp.partition(b".")[0]
-                    key, rest = stamp[:-6], stamp[-5:]
             base = self._hours[key] if key in self._hours else self._hour(key)
             return None if base is None else base + int(rest[:2]) * 60 + int(rest[3:])
         except ValueError:
