@@ -17,6 +17,7 @@ from analyzer import cache
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Mapping
 
 __all__ = ["Code", "code_of", "compiled", "from_code", "keep", "re"]
 _MOST_KEPT = 1_000
@@ -58,16 +59,29 @@ def keep() -> None:
         _KEPT.new.clear()
 
 
-def code_of(pattern: str | bytes, flags: int = 0) -> Code | None:
-    """What `re` makes of *pattern*; None where this Python does not let us see it."""
+def code_of(pattern: str | bytes, flags: int = 0, numbers: Mapping[int, int] | None = None) -> Code | None:
+    """What `re` makes of *pattern*, its groups with other *numbers* where given; None where this Python does not let us see it."""
     try:
         from re import _compiler, _parser  # type: ignore[attr-defined]
 
         tree = _parser.parse(pattern, flags)
-        words = array("I", _compiler._code(tree, flags)).tobytes()  # noqa: SLF001 - `_loaded` checks what comes of it
+        if numbers:
+            _number(tree, numbers, _parser.SubPattern)
+        words = array("I", _compiler._code(tree, flags)).tobytes()  # noqa: SLF001 - `from_code` checks what comes of it
     except (ImportError, AttributeError, OverflowError):
         return None
-    return Code(tree.state.flags, tree.state.groups - 1, dict(tree.state.groupdict), words)
+    return Code(tree.state.flags, max(numbers.values()) if numbers else tree.state.groups - 1, dict(tree.state.groupdict), words)
+
+
+def _number(tree: Any, numbers: Mapping[int, int], nested: type[Any]) -> None:
+    """Other *numbers* for the groups of *tree*, which has neither names nor references."""
+    for at, item in enumerate(tree):
+        if isinstance(item, tuple) and len(item) == 2 and str(item[0]) == "SUBPATTERN" and item[1][0] is not None:
+            group, *rest = item[1]
+            tree[at] = (item[0], (numbers[group], *rest))
+            _number(rest[-1], numbers, nested)
+        elif isinstance(item, (tuple, list, nested)):
+            _number(item, numbers, nested)
 
 
 def from_code(pattern: AnyStr, code: Code) -> re.Pattern[AnyStr] | None:

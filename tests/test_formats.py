@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import time
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 from lark import Token, Tree
 from lark.exceptions import LarkError
 
+from analyzer.batch.compiled import expression_of
 from analyzer.formats import FORMAT_FOLDERS
 from analyzer.formats.fuse import field_of
 from analyzer.formats.load import build_lark, load_formats, shown
@@ -24,6 +26,7 @@ from tests.labelled import formats_in, labelled
 if TYPE_CHECKING:
     from lark import Lark
 
+    from analyzer.batch.compiled import Kinds
     from analyzer.formats.load import Format
 
 TEXTS = FORMAT_FOLDERS.texts()
@@ -121,6 +124,25 @@ def test_fused_is_lark_on_generated_lines(name: str) -> None:
     lines = list(Lines(lark_of(name), seed=len(name)).lines(GENERATED // len(NAMES)))
     assert any(formats()[name].fields(text) for text in lines)
     assert differences(name, lines)[:3] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_low_numbers_of_groups_mean_the_same(name: str) -> None:
+    fmt = formats()[name]
+    low = expression_of(fmt)
+    assert low.pattern.groups < max(20, fmt.regex_bytes.groups)
+
+    def told(found: re.Match[bytes] | None, kinds: Kinds) -> object:
+        if found is None or not found.lastindex:
+            return None
+        alias, fields = kinds[found.lastindex]
+        return alias, [(field, found.span(group)) for group, field in fields]
+
+    lines = [*fmt.header.samples, *bodies(fmt), *Lines(lark_of(name), seed=5).lines(300)]
+    lines += [text[: len(text) * 3 // 4] + other[len(other) // 2 :] for text, other in pairwise(lines)]
+    for text in lines:
+        line = text.encode()
+        assert told(low.pattern.match(line), low.kinds) == told(fmt.regex_bytes.match(line), fmt.compiled.kinds), text
 
 
 @pytest.mark.parametrize("name", NAMES)

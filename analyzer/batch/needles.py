@@ -111,13 +111,13 @@ def _part(reader: Reader, index: int) -> Part:
     harmless = [s for s in fmt.header.samples if not _may_fail(reader, index, s)]
     stamped = [t.decode() for t in _wakes_of_another_stamp(reader, index)]
     literals, programs = required(fmt, harmless), stamped or _programs(fmt)
-    covers = _covers([literals[m] for m, p in reader.plans[index].items() if arrival(p)])
-    deliveries = [literals[m] for m, p in reader.plans[index].items() if p.kind == "attempt" and p.constants[6] in GOOD_STATUS]
+    covers = _covers([literals[m] for m, p in reader.plans(index).items() if arrival(p)])
+    deliveries = [literals[m] for m, p in reader.plans(index).items() if p.kind == "attempt" and p.constants[6] in GOOD_STATUS]
     # One set for all deliveries: with two a line may be found twice, and must be read.
     for_all = next((s for s in deliveries[0] if all(s in sets for sets in deliveries)), None) if deliveries else None
     # Where lines tell neither deliveries nor arrivals, reading some in vain is cheaper than looking at the program of each.
     rarely = len(harmless) + 1 if deliveries or covers else 4
-    for marker, plan in reader.plans[index].items():
+    for marker, plan in reader.plans(index).items():
         names = {n for _, n in fmt.compiled.kinds[marker][1]}
         sent = plan.kind == "attempt" and plan.constants[6] in GOOD_STATUS
         came = arrival(plan)
@@ -168,7 +168,7 @@ def _part(reader: Reader, index: int) -> Part:
 
 def _anchors(reader: Reader, index: int) -> dict[bytes, tuple[int, bool]]:
     """Texts that stand behind the queue id, with their distance from it; none where some line of interest has none."""
-    fmt, plans = reader.logs[index], reader.plans[index]
+    fmt, plans = reader.logs[index], reader.plans(index)
     named = {m: {n for _, n in fields} for m, (_, fields) in fmt.compiled.kinds.items()}
     wanted = {
         m
@@ -199,8 +199,9 @@ _LEAST_QUIET = 8
 
 def _gap(reader: Reader, index: int, sample: str, alias: str, text: str) -> int | None:
     """How far behind the queue id *text* stands in *sample*, where that is a line of *alias*."""
-    found = reader.matcher(index)(sample.encode())
-    plan = reader.plans[index].get(found.lastindex or -1) if found else None
+    known = reader.known(index)
+    found = known.match(sample.encode())
+    plan = known.plans.get(found.lastindex or -1) if found else None
     if found is None or plan is None or plan.alias != alias:
         return None
     ends = [found.end(g) for g, slot in zip(plan.groups, plan.slots, strict=True) if slot == 0 and found.start(g) >= 0]
@@ -212,7 +213,7 @@ def _quiet_texts(
     reader: Reader, index: int, roles: dict[bytes, int], literals: dict[int, list[list[str]]], harmless: list[str], *, own: bool
 ) -> dict[bytes, int]:
     """Texts of lines that are of no interest, where lines may have to be read for their program's name alone."""
-    fmt, plans = reader.logs[index], reader.plans[index]
+    fmt, plans = reader.logs[index], reader.plans(index)
     if own:
         done = [m for m, p in plans.items() if p.kind == "finished" and p.constants[11] == b"completed"]
         return dict.fromkeys((t.encode() for m in done for s in literals[m][:1] for t in s), QUIET)
@@ -347,8 +348,9 @@ def _fewer(roles: dict[bytes, int], which: list[int], harmless: list[str]) -> No
 
 
 def _may_fail(reader: Reader, index: int, sample: str) -> bool:
-    found = reader.matcher(index)(sample.encode())
-    plan = reader.plans[index].get(found.lastindex or -1) if found else None
+    known = reader.known(index)
+    found = known.match(sample.encode())
+    plan = known.plans.get(found.lastindex or -1) if found else None
     return plan is not None and plan.fails
 
 

@@ -293,7 +293,7 @@ class Awake:
         for begin in unknown:
             if _OF_EXIM.match(block, begin + 1) is None:
                 head, _, body = self.k.reader.split(line_from(block, begin + 1))
-                woken.update(i for i in head.formats if i not in self.on and i not in woken and self.k.reader.matcher(i)(body))
+                woken.update(i for i in head.formats if i not in self.on and i not in woken and self.k.reader.known(i).match(body))
         return self._woken(woken)
 
     def _woken(self, formats: set[int]) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 
 from analyzer import cache, resources
 from analyzer.assemble.delivery import GOOD
-from analyzer.batch.compiled import regex_of
+from analyzer.batch.compiled import expression_of
 from analyzer.expressions import re
 from analyzer.model.capture import Line
 from analyzer.model.events import INTEGERS, KINDS
@@ -16,8 +16,9 @@ from analyzer.model.place import Place
 from analyzer.segment import enveloped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
+    from analyzer.batch.compiled import Kinds
     from analyzer.formats.load import Format, Formats
     from analyzer.model.events import Event
 
@@ -90,16 +91,12 @@ class Read(msgspec.Struct):
     values: list[bytes | None]
 
 
-class _Plans(dict[int, dict[int, Plan]]):
-    """The plans of each of *logs*, made when first asked for, as a range has lines of few formats."""
+class _Known(msgspec.Struct, frozen=True):
+    """A format's expression, compiled, and what its markers mean."""
 
-    def __init__(self, logs: Sequence[Format]) -> None:
-        super().__init__()
-        self._logs = logs
-
-    def __missing__(self, index: int) -> dict[int, Plan]:
-        found = self[index] = plans_of(index, self._logs[index])
-        return found
+    match: Callable[[bytes], re.Match[bytes] | None]
+    kinds: Kinds
+    plans: dict[int, Plan]
 
 
 class Reader:
@@ -108,18 +105,22 @@ class Reader:
     def __init__(self, formats: Formats) -> None:
         self.formats = formats
         self.logs = [formats[name] for name in logs_of(formats)]
-        self.plans = _Plans(self.logs)
         self.weak = [frozenset(f.header.weak) for f in self.logs]
-        self._match: dict[int, Any] = {}
+        self._known: dict[int, _Known] = {}
         self._heads: dict[bytes, Head] = {}
         self._of: dict[str | None, tuple[int, ...]] = {}
         self._own = Head(b"", None, self.formats_of(None))
 
-    def matcher(self, index: int) -> Any:
-        """The match function of a format; compiled when first asked for, as that takes its time."""
-        if index not in self._match:
-            self._match[index] = regex_of(self.logs[index]).match
-        return self._match[index]
+    def known(self, index: int) -> _Known:
+        """What is known of a format; made when first asked for, as that takes its time and a range has lines of few."""
+        if index not in self._known:
+            pattern, kinds = expression_of(self.logs[index])
+            self._known[index] = _Known(pattern.match, kinds, plans_of(index, self.logs[index], kinds))
+        return self._known[index]
+
+    def plans(self, index: int) -> dict[int, Plan]:
+        """The plan of each marker of a format's expression, as the format numbers them."""
+        return plans_of(index, self.logs[index], self.logs[index].compiled.kinds)
 
     def event(self, line: Line, raw: bytes) -> tuple[Format, Event] | None:
         """The event on *line* and its format, by the expression for bytes alone."""
@@ -127,8 +128,11 @@ class Reader:
         if read is None:
             return None
         fmt = self.logs[read.plan.format]
-        found = self.matcher(read.plan.format)(self.split(raw)[2])
-        alias, fields = fmt.compiled.kinds[found.lastindex]
+        known = self.known(read.plan.format)
+        found = known.match(self.split(raw)[2])
+        assert found is not None
+        assert found.lastindex is not None
+        alias, fields = known.kinds[found.lastindex]
         values: dict[str, Any] = dict(fmt.header.kinds.get(alias, {}))
         kind = values.pop("kind", alias)
         for group, name in fields:
@@ -218,10 +222,11 @@ class Reader:
         """What reads the words of a line, and how they match."""
         best = None
         for index in head.formats:
-            found = (self._match.get(index) or self.matcher(index))(body)
+            known = self._known.get(index) or self.known(index)
+            found = known.match(body)
             if found is None or not found.lastindex:
                 continue
-            plan = self.plans[index].get(found.lastindex)
+            plan = known.plans.get(found.lastindex)
             if plan is None:
                 continue
             best = plan, found
@@ -283,10 +288,10 @@ def is_log(fmt: Format) -> bool:
     return fmt.header.over == "log" or bool(stamped and kinds & {"attempt", "refused", "finished"} and fmt.header.view != "client")
 
 
-def plans_of(index: int, fmt: Format) -> dict[int, Plan]:
-    """The plan of each marker of *fmt*'s expression."""
+def plans_of(index: int, fmt: Format, kinds: Kinds) -> dict[int, Plan]:
+    """The plan of each marker of *fmt*'s expression, of *kinds*."""
     plans = {}
-    for marker, (alias, fields) in fmt.compiled.kinds.items():
+    for marker, (alias, fields) in kinds.items():
         constants: dict[str, Any] = dict(fmt.header.kinds.get(alias, {}))
         kind = constants.pop("kind", alias)
         if kind not in KINDS:
