@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 from analyzer.batch import sift, sources
 from analyzer.batch.engines import knowledge
 from analyzer.batch.heads import linear, other_than
-from analyzer.batch.net import Finder
+from analyzer.batch.net import _OF_EXIM, Finder
 from analyzer.batch.run import Options, tasks_of, years_of
 from analyzer.batch.scan import Knowledge, scan
 from analyzer.batch.stamps import Clock, Years
@@ -95,9 +96,36 @@ def test_lines_are_strange_that_do_not_begin_as_exims_do():
     usual = b"2026-11-20 00:00:00 1abcde-000001-G7 <= a@b.example\n2026-11-20 00:00:00 1abcde-000000001ab-00AB Completed\n"
     block = usual + b"\n20\n2026-11-20 00:00:00 1abcde-000001-G7 => x\n" + usual + b"no end"
     at = len(usual)
-    assert sift.strange_lines(block, known, 2) == [at, at + 1, at + 4, len(block) - 6]
+    assert sift.strange_lines(block, known, 2) == ([at + 4], [at, at + 1, len(block) - 6])
     many = b"x\n" * 5_000
-    assert sift.strange_lines(many, known, 2) == list(range(0, 10_000, 2))
+    assert sift.strange_lines(many, known, 2) == ([], list(range(0, 10_000, 2)))
+
+
+@needs_library
+@pytest.mark.parametrize("seed", range(20))
+def test_lines_are_surely_exims_that_the_expression_says_so_of(seed):
+    r = random.Random(seed)
+    good = [
+        b"2026-11-20 00:00:00 1abcde-000001-G7 ** x",
+        b"2026-11-20 00:00:00 1abcde-000000001ab-00AB == x",
+        b"2026-11-20 00:00:00 [123] 1abcde-000001-G7 rejected",
+        b"2026-11-20 00:00:00 H=a [192.0.2.1] rejected",
+        b"2026-11-20 00:00:00 [1234567890] H=",
+    ]
+    lines = []
+    for _ in range(500):
+        line = bytearray(r.choice(good))
+        for _ in range(r.randrange(3)):
+            at = r.randrange(len(line))
+            line[at : at + r.randrange(2)] = r.choice([b"", b"-", b" ", b"0", b"a", b"[", b"\xff"])
+        lines.append(bytes(line[: r.choice([len(line), r.randrange(len(line) + 1)])]))
+    block = b"\n".join(lines) + b"\n"
+    own, others = sift.strange_lines(block, b"", 0)
+    begins = {m.start(): m[0] for m in re.finditer(rb"(?m)^.*$", block[:-1])}
+    # What the expression takes for Exim's, of stamps without fractions and zones; it does not ask where in the stamp digits are.
+    exims = {b for b, line in begins.items() if _OF_EXIM.match(line) and re.match(rb"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d (?![+-])", line)}
+    assert set(own) == exims
+    assert sorted([*own, *others]) == sorted(begins)
 
 
 DELIVERIES = ("status=sent", "=> ", "stat=Sent", 'result="Ok"', "saved mail")

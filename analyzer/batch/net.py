@@ -12,6 +12,7 @@ from analyzer.batch import sift
 from analyzer.batch.deliveries import line_from, way_of
 from analyzer.batch.heads import linear, other_than
 from analyzer.batch.needles import ARRIVED, FAIL, INFO, OWN_STAMPS, QUIET, SENT, WEAK, Part, has_own_line, has_own_stamp, merged
+from analyzer.batch.sift import Strange
 from analyzer.expressions import compiled, re
 
 if TYPE_CHECKING:
@@ -165,10 +166,10 @@ class Net:
 
     def unknown(self, block: bytes) -> list[int]:
         """What `Awake.look` finds, where all lines of *block* are known to be of this net's formats."""
-        return [b for b in self.not_known(block) or () if has_own_stamp(block, b + 1)]
+        return [] if (strange := self.not_known(block)) is None else with_own_stamp(block, strange)
 
-    def not_known(self, block: bytes) -> list[int] | None:
-        """Before which lines of *block* these are: without a format's own stamp and something known that says what they are.
+    def not_known(self, block: bytes) -> Strange | None:
+        """The lines of *block* without a format's own stamp and something known that says what they are.
 
         None where no such format is searched for.  Lines without any words may be left out.
         """
@@ -176,7 +177,13 @@ class Net:
             return None
         if (known := self._known[0]) is not None:
             match, strange = self._unknown.match, sift.strange_lines(block, known, self._known[1])
-            return [begin - 1 for begin in strange if (match(block, begin - 1) if begin else match(b"\n" + line_from(block, 0)))]
+            others = [b for b in strange.others if (match(block, b - 1) if b else match(b"\n" + line_from(block, 0)))]
+            return Strange(strange.own, others)
+        return Strange([], [b + 1 for b in self._slowly(block)])
+
+    def _slowly(self, block: bytes) -> list[int]:
+        """Before which lines they are."""
+        assert self._unknown is not None
         first = [-1] if self._unknown.match(b"\n" + line_from(block, 0)) else []
         form = next((f for f in _FORMS if f.match(block)), None)
         if form is None or self._ways is None:
@@ -192,6 +199,12 @@ class Net:
             if (left := left - 1) < 0:  # another look for each line is dearer than one for all
                 return first + [m.start() for m in self._unknown.finditer(block, at)]
         return first
+
+
+def with_own_stamp(block: bytes, strange: Strange) -> list[int]:
+    """Those of the lines that have a format's own stamp."""
+    others = [b for b in strange.others if has_own_stamp(block, b)]
+    return sorted(strange.own + others) if others else strange.own
 
 
 # Exim's stamp and message id, of 16 or 23 characters.
@@ -238,7 +251,7 @@ class Awake:
         return of, own, net, [t for t in of if t in net.needles.texts]
 
     def look(self, block: bytes) -> tuple[Hits, list[int]]:
-        """Where *block* names programs that are still asleep; and before which lines with a format's own stamp nothing is known that
+        """Where *block* names programs that are still asleep; and the lines with a format's own stamp of which nothing is known that
         says that they need not be read.
         """
         if not self.dated and block.startswith(b"20"):
@@ -246,25 +259,28 @@ class Awake:
             self._sleepers()
         while True:
             strange = self.net.not_known(block)
-            names = self._names(block, strange)
+            names = self._names(block, None if strange is None else strange.others)
             if names is None:
                 continue
-            unknown = [b for b in strange or () if has_own_stamp(block, b + 1)]
-            if not self._wake_by_lines(block, unknown):
-                return names, unknown
+            if strange is None:
+                return names, []
+            if not self._wake_by_lines(block, [b for b in strange.others if has_own_stamp(block, b)]):
+                return names, with_own_stamp(block, strange)
 
     def _names(self, block: bytes, strange: list[int] | None) -> Hits | None:
-        """Where *block* names programs, but for lines of which it is known what they are; None where formats were woken by that."""
+        """Where *block* names programs, but for lines of which it is known what they are, or whose; None where formats were woken by
+        that.
+        """
         if strange is not None and len(strange) * _FEW < len(block):
             if not strange:
                 return []
-            lines = [line_from(block, b + 1) for b in strange]
+            lines = [line_from(block, b) for b in strange]
             part = b"\n" + b"\n".join(lines) + b"\n"
             names = self.net.names.find(part)
             if self._wake(part, names):
                 return None
             begins = list(accumulate(map(len, lines), lambda at, length: at + length + 1, initial=1))
-            shifts = [b + 1 - at for b, at in zip(strange, begins, strict=False)]
+            shifts = [b - at for b, at in zip(strange, begins, strict=False)]
             return [(n, s + (d := shifts[max(0, bisect_right(begins, s) - 1)]), e + d) for n, s, e in names]
         names = self.net.names.find(block)
         return None if self._wake(block, names) else names
@@ -286,13 +302,13 @@ class Awake:
         return self._woken(woken)
 
     def _wake_by_lines(self, block: bytes, unknown: list[int]) -> bool:
-        """The same by lines with a format's own stamp that are not surely Exim's: what reads them is woken."""
+        """The same by lines with a format's own stamp: what reads those that are not surely Exim's is woken."""
         woken: set[int] = set()
         if self.k.with_stamps <= self.on:
             return False
         for begin in unknown:
-            if _OF_EXIM.match(block, begin + 1) is None:
-                head, _, body = self.k.reader.split(line_from(block, begin + 1))
+            if _OF_EXIM.match(block, begin) is None:
+                head, _, body = self.k.reader.split(line_from(block, begin))
                 woken.update(i for i in head.formats if i not in self.on and i not in woken and self.k.reader.known(i).match(body))
         return self._woken(woken)
 

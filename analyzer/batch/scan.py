@@ -241,7 +241,7 @@ class Counter_:  # noqa: N801
         """The lines of the block at *offset* that *net* is for, all of *host* where that is known.
 
         *place*: where in the log a line stands, where others stand between those of *block*; *names*: where it names other formats' programs, and programs of which a line may have to be read, if that is known;
-        *unknown*: before which lines nothing is that says what they are.
+        *unknown*: lines, by where they begin, in which nothing says what they are.
         """
         self.offset, self.place, self.one_host = offset, place, host
         if net not in self.sieves:
@@ -255,7 +255,7 @@ class Counter_:  # noqa: N801
             self.sum_up()
             sieve = self.sieves[net] = sieve_of(net)
             assert sieve is not None
-        found = sieve.sift(block, [b + 1 for b in unknown], self.one_host)
+        found = sieve.sift(block, unknown, self.one_host)
         for number, begin in found.fresh.items():
             way, host, raw = sieve.key(number)
             short = host, shortened(way, raw), way
@@ -287,7 +287,7 @@ class Counter_:  # noqa: N801
         rfind = block.rfind
         read = {rfind(b"\n", 0, s) for n, s, _ in others if n < net.fails}
         weak = {rfind(b"\n", 0, s) for n, s, _ in others if net.fails <= n < net.weak}
-        read.update(unknown)
+        read.update([b - 1 for b in unknown])
         if self.filtered:
             read |= weak
             ends = {n for n, letter in enumerate(net.letters) if letter in NOT_TOLD}

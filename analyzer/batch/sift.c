@@ -744,7 +744,7 @@ typedef struct {
                                   and how far behind it; NO_FIELD: there is none */
 } Lane;
 
-enum { BEGIN, END, ALIKE, WHEN, FIELD, ROW = FIELD + 2 * FIELDS }; /* of a row; WHEN: the number of its stamp */
+enum { BEGIN, END, ALIKE, WHEN, SECONDS, FIELD, ROW = FIELD + 2 * FIELDS }; /* of a row; WHEN, SECONDS: see `stamped` */
 enum { QUEUE_ID = FIELD + 2, RCPT = FIELD + 4, SENDER = FIELD + 6, CLIENT = FIELD + 8 };
 
 typedef struct {
@@ -845,13 +845,16 @@ static inline u32 place_of(const Token *tokens, u32 begin, const int16_t *at, in
     return begin + token->start + (u32)at[1];
 }
 
-/* The number of a stamp, fractions of a second left out. */
-static int64_t stamped(Lanes *l, const u8 *from, const u8 *to) {
+/* The number of a stamp with its seconds taken out (00 is in their place) and put into *seconds*, fractions left out. */
+static int64_t stamped(Lanes *l, const u8 *from, const u8 *to, u32 *seconds) {
     u8 stamp[64];
     size_t n = (size_t)(to - from), used;
-    if (n > sizeof stamp) return keyed(&l->stamps, from, n);
+    *seconds = 0;
+    if (!n || n > sizeof stamp) return keyed(&l->stamps, from, n);
     memcpy(stamp, from, n);
-    if (n && kinds[*stamp] == DIGIT) {
+    int date = kinds[*stamp] == DIGIT;
+    size_t at = date ? 17 : 13; /* 2026-11-20T03:00:12.5Z, Nov 20 03:00:12.5 */
+    if (date) {
         size_t i = used = n < 19 ? n : 19;
         while (i < n && (kinds[stamp[i]] == DIGIT || stamp[i] == '.' || stamp[i] == ',')) i++;
         memmove(stamp + used, stamp + i, n - i);
@@ -859,11 +862,15 @@ static int64_t stamped(Lanes *l, const u8 *from, const u8 *to) {
     } else {
         for (used = 0; used < n && stamp[used] != '.'; used++) {}
     }
+    if ((date ? used >= at + 2 : used == at + 2) && stamp[at - 1] == ':' && kinds[stamp[at]] == DIGIT && kinds[stamp[at + 1]] == DIGIT) {
+        *seconds = (u32)(stamp[at] - '0') * 10 + (u32)(stamp[at + 1] - '0');
+        stamp[at] = stamp[at + 1] = '0';
+    }
     return keyed(&l->stamps, stamp, used);
 }
 
 /* The lines of *block* that begin at *begins*.  Rows, of forms that were learnt: begin, end, number of what they are alike in, number of
- * the stamp, and where each field begins and ends (both 0: it has none).  Fresh: the rows whose number is new.  What is left: begin,
+ * the stamp and its seconds, and where each field begins and ends (both 0: it has none).  Fresh: the rows whose number is new.  What is left: begin,
  * end, form + 1 or 0. */
 PUBLIC int lanes_take(Lanes *l, const u8 *block, u32 length, const u32 *begins, u32 count) {
     Token tokens[MOST_TOKENS];
@@ -913,7 +920,8 @@ PUBLIC int lanes_take(Lanes *l, const u8 *block, u32 length, const u32 *begins, 
                 used += 5 + m;
             }
         u32 known = l->keys.keys;
-        int64_t stamp = stamped(l, block + places[0], block + places[1]);
+        u32 seconds;
+        int64_t stamp = stamped(l, block + places[0], block + places[1], &seconds);
         if (stamp < 0 || (number = keyed(&l->keys, key, used)) < 0 || !list_room(&l->rows, ROW)) return 0;
         if (number == known && !put(&l->fresh, (u32)(l->rows.used / ROW))) return 0;
         u32 *row = l->rows.at + l->rows.used;
@@ -922,6 +930,7 @@ PUBLIC int lanes_take(Lanes *l, const u8 *block, u32 length, const u32 *begins, 
         row[END] = end;
         row[ALIKE] = (u32)number;
         row[WHEN] = (u32)stamp;
+        row[SECONDS] = seconds;
         memcpy(row + FIELD, places, sizeof places);
     }
     return 1;
@@ -1031,7 +1040,7 @@ static int add_line(Lanes *l, Sum *s, const u8 *block, const u32 *row, int64_t t
 }
 
 /* The rows added up: those of a number into the sum that *of* names; where that is negative, they are put among the others: begin, end.
- * *times*: of the stamps; *offsets*: of the rows, or NULL where they stand as in *block*, which begins at *offset*.  The check sums of
+ * *times*: of the stamps without their seconds; *offsets*: of the rows, or NULL where they stand as in *block*, which begins at *offset*.  The check sums of
  * lines that are not above *most* are kept. */
 PUBLIC int lanes_add(Lanes *l, const u8 *block, const int32_t *of, const int64_t *times, const u64 *offsets, u64 offset, u32 most) {
     l->others.used = l->checks.used = 0;
@@ -1042,7 +1051,9 @@ PUBLIC int lanes_add(Lanes *l, const u8 *block, const int32_t *of, const int64_t
             if (!put(&l->others, row[BEGIN]) || !put(&l->others, row[END])) return 0;
             continue;
         }
-        if (!add_line(l, &l->sums[which], block, row, times[row[WHEN]], offsets ? offsets[i] : offset + row[BEGIN])) return 0;
+        int64_t time = times[row[WHEN]];
+        if (time != NEVER) time += row[SECONDS];
+        if (!add_line(l, &l->sums[which], block, row, time, offsets ? offsets[i] : offset + row[BEGIN])) return 0;
         u32 check = crc_of(block + row[BEGIN], row[END] - row[BEGIN]);
         if (check <= most && !put(&l->checks, check)) return 0;
     }
@@ -1122,10 +1133,35 @@ PUBLIC int64_t other_head(const u8 *block, u32 length, u32 from, u32 place, u32 
     return -1;
 }
 
-/* Before which lines it is not known at once what they are (Exim's): 20, a dash and a blank where a message's id ends, and behind it one
- * of the *known* texts (each behind its length, a byte).  Written to *out*, of *room*; how many there are, which may be more. */
-PUBLIC u32 strange_lines(const u8 *block, u32 length, const u8 *known, u32 count, u32 *out, u32 room) {
-    u32 found = 0;
+/* Whether a line is surely Exim's: a stamp without fractions and zone, a process id or none, and a message's id or H=. */
+static int of_exim(const u8 *line, u32 n) {
+    static const char stamp[] = "2000-00-00 00:00:00 ";
+    u32 at = sizeof stamp - 1;
+    if (n < at + 2) return 0;
+    for (u32 i = 0; i < at; i++)
+        if (stamp[i] == '0' ? kinds[line[i]] != DIGIT : line[i] != (u8)stamp[i]) return 0;
+    if (line[at] == '[') {
+        u32 first = ++at;
+        while (at < n && kinds[line[at]] == DIGIT) at++;
+        if (at == first || at - first > 10 || n - at < 2 || line[at] != ']' || line[at + 1] != ' ') return 0;
+        at += 2;
+    }
+    if (n - at >= 2 && line[at] == 'H' && line[at + 1] == '=') return 1;
+    if (at == n || kinds[line[at]] != DIGIT) return 0;
+    for (int part = 0; part < 3; part++) {
+        static const u32 least[] = {6, 6, 2}, most[] = {6, 11, 4};
+        u32 first = at;
+        while (at < n && kinds[line[at]] & (DIGIT | UPPER | LOWER)) at++;
+        if (at - first < least[part] || at - first > most[part] || at == n || line[at++] != (part < 2 ? '-' : ' ')) return 0;
+    }
+    return 1;
+}
+
+/* Which lines it is not known of at once what they are (Exim's): they have not 20, a dash and a blank where a message's id ends, and
+ * behind it one of the *known* texts (each behind its length, a byte).  Those that are surely Exim's are written to *own*, the others to
+ * *strange*, each of *room*; *counts*: how many there are, which may be more. */
+PUBLIC void strange_lines(const u8 *block, u32 length, const u8 *known, u32 count, u32 *own, u32 *strange, u32 room, u32 *counts) {
+    counts[0] = counts[1] = 0;
     for (u32 begin = 0; begin < length;) {
         const u8 *line = block + begin, *nl = memchr(line, '\n', length - begin);
         u32 n = nl ? (u32)(nl - line) : length - begin;
@@ -1136,12 +1172,12 @@ PUBLIC u32 strange_lines(const u8 *block, u32 length, const u8 *known, u32 count
             for (u32 i = 0; i < count && !usual; i++, text += 1 + *text) usual = n - at >= *text && same(line + at, text + 1, *text);
         }
         if (!usual) {
-            if (found < room) out[found] = begin;
-            found++;
+            int other = !of_exim(line, n);
+            if (counts[other] < room) (other ? strange : own)[counts[other]] = begin;
+            counts[other]++;
         }
         begin += n + 1;
     }
-    return found;
 }
 
 /* Which source this was compiled from: the binding takes no other. */

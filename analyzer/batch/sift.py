@@ -94,7 +94,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "lanes_pick": (c_int, (c_void_p, c_char_p, c_void_p)),
     "crc_of": (c_uint32, (c_char_p, c_size_t)),
     "other_head": (c_int64, (c_char_p, c_uint32, c_uint32, c_uint32, c_uint32, c_uint32, c_char_p, c_uint32)),
-    "strange_lines": (c_uint32, (c_char_p, c_uint32, c_char_p, c_uint32, c_void_p, c_uint32)),
+    "strange_lines": (None, (c_char_p, c_uint32, c_char_p, c_uint32, c_void_p, c_void_p, c_uint32, c_void_p)),
     "sift_stamp": (c_uint32, ()),
     "count_lines": (c_uint32, (c_char_p, c_uint32)),
 }
@@ -301,7 +301,7 @@ def tokens_of(line: bytes) -> list[Token] | None:
 MOST_TOKENS = 100
 INSIDE, NO_FIELD = 1_000, (-2, 0, 0, 0)
 FIELDS = ("stamp", "queue_id", "rcpt_to", "mail_from", "client_ip")  # that are cut out of lines
-_FIELD = 4
+_FIELD = 5
 ROW = _FIELD + 2 * len(FIELDS)  # numbers
 NEVER = (1 << 63) - 1
 _MOST_KEYS = 50_000
@@ -466,15 +466,22 @@ class Heads:
         return int(_C.other_head(block, len(block), at, *self._arguments))
 
 
-def strange_lines(block: bytes, known: bytes, count: int) -> list[int]:
+class Strange(NamedTuple):
+    """Lines, by where they begin, of which it is not known what they are: those that are surely Exim's *own*, and *others*."""
+
+    own: list[int]
+    others: list[int]
+
+
+def strange_lines(block: bytes, known: bytes, count: int) -> Strange:
     """The lines of *block* that have not at once, behind a message's id of Exim, one of *known*: *count* texts, each behind its length."""
     room = 1024
     while True:
-        found = array("I", bytes(4 * room))
-        number = _C.strange_lines(block, len(block), known, count, found.buffer_info()[0], room)
-        if number <= room:
-            return found[:number].tolist()
-        room = number
+        own, others, counts = array("I", bytes(4 * room)), array("I", bytes(4 * room)), array("I", bytes(8))
+        _C.strange_lines(block, len(block), known, count, _address(own), _address(others), room, _address(counts))
+        if max(counts) <= room:
+            return Strange(own[: counts[0]].tolist(), others[: counts[1]].tolist())
+        room = max(counts)
 
 
 def behind_lengths(texts: Collection[bytes]) -> bytes | None:
