@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from analyzer.batch import sift
 from analyzer.batch.alike import Alike
 from analyzer.batch.deliveries import token
 from analyzer.batch.net import Finder
@@ -55,14 +54,21 @@ class Gathered(msgspec.Struct):
 
 
 class Search:
-    """What blocks are searched for in the second reading: anchors behind queue ids, else the texts of lines that matter, and ids."""
+    """What blocks are searched for in the second reading: anchors behind queue ids, else the texts of lines that matter, and ids.
 
-    def __init__(self, knowledge: Knowledge, formats: frozenset[int], whole: tuple[bytes, ...], task: Task) -> None:
+    It is the same for all ranges; made once a process.
+    """
+
+    def __init__(self, knowledge: Knowledge, sought: Sought, *, automaton: bool, lanes: bool) -> None:
+        self.sought, self.how, self.names = sought, (automaton, lanes), sought.names
+        self.width = min(map(len, self.names), default=1)
+        self.tails = frozenset([n[-self.width :] for n in self.names])
+        whole = sorted({i.rpartition(b" ")[2] for i in sought.whole})
         anchors: dict[bytes, tuple[int, bool]] = {}
         loose: set[bytes] = set()
         good: set[bytes] = set()
         senders: set[bytes] = set()
-        for part in (knowledge.parts[i] for i in sorted(formats)):
+        for part in (knowledge.parts[i] for i in sorted(sought.formats)):
             sent = part.told
             good.update(sent)
             if part.anchors and all(anchors.get(t, a) == a for t, a in part.anchors.items()):
@@ -81,7 +87,19 @@ class Search:
         self.marked_ids = any(m is not None for m in self.marks)
         self.marks += [None] * 4
         self.name_senders = [text in senders for text in self.texts]
-        self.finder = Finder(self.texts, automaton=task.use_automaton)
+        self.finder = Finder(self.texts, automaton=automaton)
+        self.fast = anchored(self, self.names, self.tails, self.width) if automaton and self.names else None
+        self.messages = list(sought.ids)
+        self.lessons = knowledge.lessons_of_messages
+        self.lanes: Alike | None = None
+        self.sums: dict[Role, int] = {}  # of the lanes
+        if lanes and self.fast is not None:
+            self.begin()
+
+    def begin(self) -> None:
+        """Begin with new lanes."""
+        self.lanes, self.sums = Alike(self.lessons), {}
+        self.lanes.seek(self.messages)
 
     def marked(self, which: int, block: bytes, stop: int) -> bytes:
         """The queue id that stands behind such a mark."""
@@ -89,9 +107,9 @@ class Search:
         at = block.find(mark, stop, stop + 600) + len(mark)
         return block[at : at + SHORT_ID]
 
-    def rows(self, block: bytes, names: frozenset[bytes], tails: frozenset[bytes], width: int) -> list[tuple[int, int, int]]:
-        """Where a line may be of interest: the anchors with an id of *tails* before them, and most of the others."""
-        hits = self.finder.find(block)
+    def rows(self, block: bytes) -> list[tuple[int, int, int]]:
+        """Where a line may be of interest: the anchors with the end of an id before them, and most of the others."""
+        hits, names, tails, width = self.finder.find(block), self.names, self.tails, self.width
         gaps, anchors = self.gaps, self.anchors
         if b"" in self.marks:
             marks = self.marks
@@ -121,24 +139,18 @@ class Numbers:
 def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[[int, int], None] | None = None) -> Gathered:
     """What the range of *task* tells of the messages in *sought*."""
     found = Gathered()
-    names = sought.names
-    width = min(map(len, names), default=1)
-    tails = frozenset(n[-width:] for n in names)
-    whole = tuple(sorted({i.rpartition(b" ")[2] for i in sought.whole}))
-    search = Search(knowledge, sought.formats, whole, task)
-    fast = anchored(search, names, tails, width) if task.use_automaton and names else None
-    reading = _Reading(found, sought, knowledge, task, names)
+    search = knowledge.search
+    if search is None or search.sought is not sought or search.how != (task.use_automaton, task.use_lanes):
+        search = knowledge.search = Search(knowledge, sought, automaton=task.use_automaton, lanes=task.use_lanes)
+    if search.lanes is not None:
+        search.lanes.forget_told()
+    reading = _Reading(found, search, knowledge, task)
     wanted = sorted(o for s, o in sought.samples if s == task.source)
     for offset, block in blocks(task.item, task.start, task.end, task.size, []):
         first = sought.before.get((task.source, offset), 0) + 1
-        if names:
-            rows: Sequence[tuple[int, ...]]
-            if fast is None or len(block) >> 31:
-                rows = search.rows(block, names, tails, width)
-            else:
-                fast.find(block)
-                rows = reading.express(search, offset, block, fast)
-            reading.block(search, offset, block, rows, Numbers(block, first))
+        if search.names:
+            rows = search.rows(block) if search.fast is None or len(block) >> 31 else reading.express(offset, block, search.fast)
+            reading.block(offset, block, rows, Numbers(block, first))
         numbers = Numbers(block, first)
         while wanted and wanted[0] < offset + len(block):
             at = wanted.pop(0)
@@ -152,26 +164,20 @@ def gather(task: Task, sought: Sought, knowledge: Knowledge, progress: Callable[
 class _Reading:
     """The lines of interest, read into what was found."""
 
-    def __init__(self, found: Gathered, sought: Sought, knowledge: Knowledge, task: Task, names: frozenset[bytes]) -> None:
-        self.found, self.sought, self.reader, self.names, self.source = found, sought, knowledge.reader, names, task.source
-        self.lessons = knowledge.lessons_of_messages
+    def __init__(self, found: Gathered, search: Search, knowledge: Knowledge, task: Task) -> None:
+        self.found, self.search, self.reader, self.source = found, search, knowledge.reader, task.source
+        self.sought, self.names = search.sought, search.names
         self.clock = Clock(task.years, task.zone)
-        self.ids = list(sought.ids)
-        self.lanes = self._lanes() if task.use_lanes and sift.compiled() else None
 
-    def _lanes(self) -> Alike:
-        lanes = Alike(self.lessons)
-        lanes.seek(self.ids)
-        self.sums: dict[Role, int] = {}
-        return lanes
-
-    def express(self, search: Search, offset: int, block: bytes, fast: Anchored) -> Sequence[tuple[int, ...]]:
+    def express(self, offset: int, block: bytes, fast: Anchored) -> Sequence[tuple[int, ...]]:
         """What was found in *block* in lines that must be read, as they are not like others."""
-        if self.lanes is None:
+        fast.find(block)
+        search = self.search
+        if search.lanes is None:
             return fast.rows()
-        if self.lanes.full():
-            self.lanes = self._lanes()
-        lanes, begins = self.lanes, fast.lines()
+        if search.lanes.full():
+            search.begin()
+        lanes, begins = search.lanes, fast.lines()
         if search.marked_ids:
             marks, ids = search.marks, search.ids
             mine = [
@@ -182,10 +188,10 @@ class _Reading:
             begins = array("I", dict.fromkeys(mine)).tobytes()
         fresh, others = lanes.take(block, begins)
         for row in fresh:
-            lanes.tells(self.sum_of(block[row.begin : row.end], row.fields[1:4]))
+            lanes.tells(self.sum_of(lanes, block[row.begin : row.end], row.fields[1:4]))
         senders, sent = self.found.senders, self.found.sent
         for number, told, a, z, begin in lanes.pick():
-            key = self.ids[number]
+            key = search.messages[number]
             if told == _SENDER:
                 named = self.source, offset + begin, block[a:z]
                 if senders.setdefault(key, named) > named:
@@ -200,20 +206,20 @@ class _Reading:
             return fast.rows(ids=True)
         return [row for row in fast.rows() if row[0] >= search.ids or row[3] in left]
 
-    def sum_of(self, line: bytes, fields: tuple[bytes, ...]) -> int:
+    def sum_of(self, lanes: Alike, line: bytes, fields: tuple[bytes, ...]) -> int:
         """What lines like this one tell, of which *fields* were cut out; -1 where each must be read."""
-        assert self.lanes is not None
         read = self.reader.read(line)
         role = None if read is None or tuple([v or b"" for v in read.values[:3]]) != fields else role_of(read)
         if role is None:
             return -1
-        if role not in self.sums:
-            self.sums[role] = self.lanes.sum(*role)
-        return self.sums[role]
+        if role not in self.search.sums:
+            self.search.sums[role] = lanes.sum(*role)
+        return self.search.sums[role]
 
-    def block(self, search: Search, offset: int, block: bytes, rows: Sequence[tuple[int, ...]], numbers: Numbers) -> None:
+    def block(self, offset: int, block: bytes, rows: Sequence[tuple[int, ...]], numbers: Numbers) -> None:
         """The rows of one block."""
         told: set[tuple[int, int]] = set()
+        search = self.search
         good = search.good
         found: list[Row] = []
         for which, start, stop, *_ in rows:

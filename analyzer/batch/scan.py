@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from analyzer.batch.deliveries import Way
+    from analyzer.batch.gather import Search
     from analyzer.batch.net import Asleep, Hits
     from analyzer.formats.load import Formats
     from analyzer.model.rule import RuleBook
@@ -87,6 +88,7 @@ class Knowledge:
         self.shapes: dict[bytes, str] = {b"": ""}
         self.lessons = Lessons(self.reader, lambda read: self.key_of(read) if failed(read) else None)
         self.lessons_of_messages = Lessons(self.reader, role_of, ("status",), domains=False)
+        self.search: Search | None = None  # of the second reading, the last one
         # What deliveries say: by what is left of their lines, and by what `way_of` cuts out of them.
         self.alike: dict[tuple[bytes, bytes, Way], Sent | None] = {}
         self.told: dict[tuple[Way, bytes | None], dict[Any, Sent | None]] = {}
@@ -343,7 +345,7 @@ class Counter_:  # noqa: N801
         lanes = self.lanes
         fresh, left = lanes.take(block, array("I", begins).tobytes())
         for row in fresh:
-            lanes.tells(self.sum_of(block[row.begin : row.end], row.fields))
+            lanes.tells(self.sum_of(lanes, block[row.begin : row.end], row.fields))
         self.failures += lanes.add(self.offset, self.place, self.clock.seconds, self.most)
         self.sketch(lanes.checks())
         for begin, end in lanes.others():
@@ -353,9 +355,8 @@ class Counter_:  # noqa: N801
             self.line(self.stands(begin), line)
             lanes.meet(form, line)
 
-    def sum_of(self, line: bytes, fields: tuple[bytes, ...]) -> int:
+    def sum_of(self, lanes: Alike, line: bytes, fields: tuple[bytes, ...]) -> int:
         """Into which sum lines like this one go, with the *fields* that were cut out of it; -1 where each must be read."""
-        assert self.lanes is not None
         read = self.k.reader.read(line)
         if read is None or not failed(read):
             return -1
@@ -364,7 +365,7 @@ class Counter_:  # noqa: N801
         if told != (stamp, None if queue_id in _NO_ID else queue_id, *(f or None for f in others)):
             return -1
         if slot.sum is None:
-            slot.sum = self.lanes.sum(slot.host)
+            slot.sum = lanes.sum(slot.host)
             self.summed.append(slot)
         return slot.sum
 

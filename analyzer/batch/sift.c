@@ -1078,6 +1078,8 @@ PUBLIC int lanes_seek(Lanes *l, const u8 *ids, const u32 *lengths, u32 count) {
     return 1;
 }
 
+PUBLIC void lanes_forget_told(Lanes *l) { memset(l->sought.counts, 0, l->sought.keys * sizeof *l->sought.counts); }
+
 /* The rows that tell of messages that are looked for: number of the message, what is told, and where the sender (told once) or the
  * recipient begins and ends, and the line.  *of* as in `lanes_add`; the others: begin, end. */
 PUBLIC int lanes_pick(Lanes *l, const u8 *block, const int32_t *of) {

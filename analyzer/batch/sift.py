@@ -91,6 +91,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "lanes_summed": (POINTER(_Sum), (c_void_p, c_uint32)),
     "lanes_forget": (None, (c_void_p, c_uint32)),
     "lanes_seek": (c_int, (c_void_p, c_char_p, c_char_p, c_uint32)),
+    "lanes_forget_told": (None, (c_void_p,)),
     "lanes_pick": (c_int, (c_void_p, c_char_p, c_void_p)),
     "crc_of": (c_uint32, (c_char_p, c_size_t)),
     "other_head": (c_int64, (c_char_p, c_uint32, c_uint32, c_uint32, c_uint32, c_uint32, c_char_p, c_uint32)),
@@ -439,6 +440,10 @@ class Lanes(_Owned):
         """Messages that are looked for: host, a blank and queue id of each."""
         if not _C.lanes_seek(self._state, b"".join(ids), _lengths(ids), len(ids)):
             raise MemoryError
+
+    def forget_told(self) -> None:
+        """That senders were told."""
+        _C.lanes_forget_told(self._state)
 
     def pick(self) -> list[tuple[int, int, int, int, int]]:
         """Of rows that tell of messages that are looked for: which message, what is told, from where to where the sender or the recipient
