@@ -82,6 +82,7 @@ class _Tried(NamedTuple):
     key: Any
     stamp: bytes
     spans: dict[int, Span]  # by `reader.FIELDS`, in the line
+    host: bytes
 
 
 def lane_of(line: bytes, lessons: Lessons) -> Lane | None:
@@ -94,6 +95,8 @@ def lane_of(line: bytes, lessons: Lessons) -> Lane | None:
     if None in fields:
         return None
     must = [tried.spans[n] for n in lessons.matter if n in tried.spans]
+    if tried.host and (start := line.find(tried.host, at + len(tried.stamp))) >= 0:
+        must.append((start, start + len(tried.host)))
     if lessons.domains and (rcpt := tried.spans.get(_RCPT)) is not None:
         must.append((max(rcpt[0], line.rfind(b"@", *rcpt)), rcpt[1]))
     open_ = [
@@ -126,7 +129,7 @@ def _tried(line: bytes, lessons: Lessons) -> _Tried | None:
     for group, slot in zip(plan.groups, plan.slots, strict=True):
         if slot not in spans and found[group] and plan.constants[slot] is None:
             spans[slot] = found.start(group) + shift, found.end(group) + shift
-    return _Tried(key, stamp, spans)
+    return _Tried(key, stamp, spans, head.host)
 
 
 def _field(span: Span, tokens: Sequence[Token], line: bytes) -> tuple[int, int, int, int] | None:

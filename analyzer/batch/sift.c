@@ -1112,6 +1112,12 @@ PUBLIC int lanes_pick(Lanes *l, const u8 *block, const int32_t *of) {
 }
 
 /* ---- how lines begin ------------------------------------------------------------------------------------------------------ */
+/* Whether n bytes begin with a text behind its length; texts differ at their ends more than where they begin. */
+static inline int begins_with(const u8 *at, u32 n, const u8 *text) {
+    u32 m = *text++;
+    return n >= m && (m < 8 || some(at + m - 8, 8) == some(text + m - 8, 8)) && same(at, text, m);
+}
+
 /* Where the first line from *from* begins that has not one of the *heads* (each behind its length, a byte) at *place*, or whose first
  * byte is none from *least* to *most*; lines that are too short have none, and need none.  -1: there is no such line. */
 PUBLIC int64_t other_head(const u8 *block, u32 length, u32 from, u32 place, u32 least, u32 most, const u8 *heads, u32 count) {
@@ -1121,11 +1127,10 @@ PUBLIC int64_t other_head(const u8 *block, u32 length, u32 from, u32 place, u32 
         u32 n = nl ? (u32)(nl - line) : length - begin;
         if (n) {
             if (*line < least || *line > most) return begin;
-            if (n >= place && !(n - place >= *last && same(line + place, last + 1, *last))) {
+            if (n >= place && !begins_with(line + place, n - place, last)) {
                 const u8 *head = heads;
                 u32 i = 0;
-                for (; i < count; i++, head += 1 + *head)
-                    if (n - place >= *head && same(line + place, head + 1, *head)) break;
+                for (; i < count && !begins_with(line + place, n - place, head); i++) head += 1 + *head;
                 if (i == count) return begin;
                 last = head;
             }
@@ -1171,7 +1176,7 @@ PUBLIC void strange_lines(const u8 *block, u32 length, const u8 *known, u32 coun
         int usual = 0;
         if (at && line[0] == '2' && line[1] == '0') {
             const u8 *text = known;
-            for (u32 i = 0; i < count && !usual; i++, text += 1 + *text) usual = n - at >= *text && same(line + at, text + 1, *text);
+            for (u32 i = 0; i < count && !usual; i++, text += 1 + *text) usual = begins_with(line + at, n - at, text);
         }
         if (!usual) {
             int other = !of_exim(line, n);
