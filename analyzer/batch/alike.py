@@ -99,12 +99,14 @@ def lane_of(line: bytes, lessons: Lessons) -> Lane | None:
         must.append((start, start + len(tried.host)))
     if lessons.domains and (rcpt := tried.spans.get(_RCPT)) is not None:
         must.append((max(rcpt[0], line.rfind(b"@", *rcpt)), rcpt[1]))
-    open_ = [
-        n
-        for n, token in enumerate(tokens)
-        if token.same < 0 and not any(a < t.end and t.start < z for t in _places(tokens, n) for a, z in must)
-    ]
-    free = _free(open_, lambda some: _same_for_others(line, tokens, some, tried, lessons))
+    places: dict[int, list[Token]] = {}  # of a token and those that are the same as it
+    for n, token in enumerate(tokens):
+        places.setdefault(n if token.same < 0 else token.same, []).append(token)
+    text = tried.spans.get(_TEXT)
+    others = {
+        n: _others(line, mine, text) for n, mine in places.items() if not any(a < t.end and t.start < z for t in mine for a, z in must)
+    }
+    free = _free(list(others), lambda some: _same_for_others(line, tokens, {n: others[n] for n in some}, tried, lessons))
     matters = bytes(token.same < 0 and n not in free for n, token in enumerate(tokens))
     return Lane(matters, array("h", [n for field in fields if field is not None for n in field]).tobytes())
 
@@ -147,14 +149,8 @@ def _field(span: Span, tokens: Sequence[Token], line: bytes) -> tuple[int, int, 
     return found[0], found[1], found[2], found[3]
 
 
-def _places(tokens: Sequence[Token], which: int) -> list[Token]:
-    """The token, and those that are the same as it."""
-    return [t for n, t in enumerate(tokens) if which in {n, t.same}]
-
-
-def _same_for_others(line: bytes, tokens: Sequence[Token], some: list[int], tried: _Tried, lessons: Lessons) -> bool:
-    """Whether other tokens in the places of *some*, and wherever else they stand, leave what is asked of the line as it is."""
-    others = {n: _others(line, tokens, n, tried.spans.get(_TEXT)) for n in some}
+def _same_for_others(line: bytes, tokens: Sequence[Token], others: dict[int, list[bytes]], tried: _Tried, lessons: Lessons) -> bool:
+    """Whether *others* in the places of tokens, and wherever else these stand, leave what is asked of the line as it is."""
     for turn in range(max(map(len, others.values()))):
         parts, spans, at = [], dict(tried.spans), 0
         for n, token in enumerate(tokens):
@@ -171,11 +167,11 @@ def _same_for_others(line: bytes, tokens: Sequence[Token], some: list[int], trie
     return True
 
 
-def _others(line: bytes, tokens: Sequence[Token], which: int, text: Span | None) -> list[bytes]:
-    """What else could stand in the place of a token."""
-    old = line[tokens[which].start : tokens[which].end]
+def _others(line: bytes, places: Sequence[Token], text: Span | None) -> list[bytes]:
+    """What else could stand in the *places* of a token."""
+    old = line[places[0].start : places[0].end]
     others = [old.translate(_OTHER), *(_NUMBERS.get(len(old), ()) if old.isdigit() else ())]
     # In the text the length of a token counts too, as long ones are cut out of the shape.
-    if text is not None and len(old) + 1 != sift.LONG_TOKEN and any(text[0] <= t.start < text[1] for t in _places(tokens, which)):
+    if text is not None and len(old) + 1 != sift.LONG_TOKEN and any(text[0] <= t.start < text[1] for t in places):
         others.append(old[:1] + others[0])
     return others
