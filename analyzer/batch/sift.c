@@ -903,6 +903,7 @@ PUBLIC int lanes_take(Lanes *l, const u8 *block, u32 length, const u32 *begins, 
         for (int i = 0; i < 2 * FIELDS; i++) {
             const int16_t *field = lane->fields[i / 2];
             places[i] = field[0] == NO_FIELD ? 0 : place_of(tokens, begin, field + i % 2 * 2, &good);
+            good &= places[i] <= end && (i % 2 == 0 || places[i] >= places[i - 1]);
         }
         if (!good) { /* a token is shorter than it was where this was learnt */
             if (!put(&l->left, begin) || !put(&l->left, end) || !put(&l->left, 0)) return 0;

@@ -398,6 +398,7 @@ class Lanes(_Owned):
         *offset*: where the block stands, or *place*: where a line does; *seconds*: the time of a stamp; *most*: of check sums that are
         wanted.
         """
+        assert len(self._of) == _C.lanes_keys(self._state)
         length = c_size_t()
         for number in range(len(self._times), _C.lanes_stamps(self._state)):
             at = _C.lanes_stamp(self._state, number, byref(length))
@@ -449,6 +450,7 @@ class Lanes(_Owned):
         """Of rows that tell of messages that are looked for: which message, what is told, from where to where the sender or the recipient
         stands, and where the line begins.  `others` must be read.  The sender of a message is told once.
         """
+        assert len(self._of) == _C.lanes_keys(self._state)
         if not _C.lanes_pick(self._state, self._block, _address(self._of)):
             raise MemoryError
         found = self._list(_FOUND)
