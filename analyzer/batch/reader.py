@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from analyzer import cache, resources
-from analyzer.assemble.delivery import GOOD
 from analyzer.batch.compiled import regex_of
 from analyzer.expressions import re
+from analyzer.formats.envelope import enveloped
 from analyzer.model.capture import Line
-from analyzer.model.events import INTEGERS, KINDS
+from analyzer.model.events import GOOD, INTEGERS, KINDS
 from analyzer.model.place import Place
-from analyzer.segment import enveloped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -224,7 +224,7 @@ class Guard(msgspec.Struct, frozen=True, array_like=True):
 class Index(msgspec.Struct, frozen=True, array_like=True):
     """Which rules, by number, can hold of a thing: see `analyzer.rulebook.index`."""
 
-    plain: dict[str, tuple[tuple[int, tuple[Guard, ...]], ...]]  # by thing, those that use findings after those they use
+    plain: Mapping[str, tuple[tuple[int, tuple[Guard, ...]], ...]]  # by thing, those that use findings after those they use
     guards: Mapping[int, tuple[Guard, ...]]  # of dialects
     grams: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]]  # dialects: three letters -> fixed texts that hold them, and their rules
     values: dict[str, dict[str, tuple[int, ...]]]  # dialects without such a text: field -> value in lower case -> rules
@@ -237,9 +237,9 @@ class RuleBook(msgspec.Struct, frozen=True):
     rules: Sequence[Rule]
     faults: Mapping[str, Fault]
     index: Index
-    captures: tuple[CaptureHint, ...] = ()
+    captures: Sequence[CaptureHint] = ()
     providers: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (provider, host name suffixes)
-    adjusted: tuple[Adjustment, ...] = ()
+    adjusted: Sequence[Adjustment] = ()
     version: str = ""
 
     def rule(self, name: str) -> Rule | None:
