@@ -110,7 +110,7 @@ def _judged(group: Group, gathered: Gathered, reader: Reader, book: RuleBook, ho
         # A handshake that fails beside delivered mail is another matter than one that fails alone.
         case = msgspec.structs.replace(case, deliveries=(*case.deliveries, Delivery(places=(), delivered="yes")))
     last = case.captures[0].lines[-1].number
-    judged = judge(case, book)
+    judged = judge(case, book, unknown=False)
     found = [i for i, p in enumerate(judged.case.problems) if any(x.line == last for x in p.places) and p.kind != "observed"]
     found = found or [i for i, p in enumerate(judged.case.problems) if any(x.line == last for x in p.places)]
     if not found:

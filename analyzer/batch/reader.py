@@ -122,11 +122,12 @@ class Reader:
 
     def event(self, line: Line, raw: bytes) -> tuple[Format, Event] | None:
         """The event on *line* and its format, by the expression for bytes alone."""
-        read = self.read(raw)
-        if read is None:
+        head, _, body = self.split(raw)
+        best = self._found(head, body)
+        if best is None:
             return None
-        fmt = self.logs[read.plan.format]
-        found = self.matcher(read.plan.format)(self.split(raw)[2])
+        plan, found = best
+        fmt = self.logs[plan.format]
         alias, fields = fmt.compiled.kinds[found.lastindex]
         values: dict[str, Any] = dict(fmt.header.kinds.get(alias, {}))
         kind = values.pop("kind", alias)
@@ -210,6 +211,18 @@ class Reader:
 
     def of(self, head: Head, stamp: bytes, body: bytes) -> Read | None:
         """The same of a line that is split."""
+        best = self._found(head, body)
+        if best is None:
+            return None
+        plan, found = best
+        values = list(plan.constants)
+        for slot, value in zip(plan.slots, found.group(0, 0, *plan.groups)[2:], strict=True):
+            if value and values[slot] is None:
+                values[slot] = value
+        return Read(plan, head.host, stamp, values)
+
+    def _found(self, head: Head, body: bytes) -> tuple[Plan, Any] | None:
+        """What a program's words mean, and the match of the format's expression on them."""
         best = None
         for index in head.formats:
             found = (self._match.get(index) or self.matcher(index))(body)
@@ -221,14 +234,7 @@ class Reader:
             best = plan, found
             if plan.alias not in self.weak[index]:
                 break
-        if best is None:
-            return None
-        plan, found = best
-        values = list(plan.constants)
-        for slot, value in zip(plan.slots, found.group(0, 0, *plan.groups)[2:], strict=True):
-            if value and values[slot] is None:
-                values[slot] = value
-        return Read(plan, head.host, stamp, values)
+        return best
 
 
 _STAMPED = re.compile(

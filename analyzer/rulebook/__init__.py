@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
@@ -95,8 +95,12 @@ class _Table(Mapping[_K, _T]):
             found = self._known[name] = self._decode(self._packed[name])
         return found
 
+    def keys(self) -> KeysView[_K]:
+        return self._packed.keys()
+
     def get(self, name: _K, default: Any = None) -> Any:
-        return self[name] if name in self._packed else default
+        found = self._known.get(name)
+        return found if found is not None else self[name] if name in self._packed else default
 
 
 @lru_cache(maxsize=4)
