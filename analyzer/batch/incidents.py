@@ -12,8 +12,6 @@ from analyzer.batch.tally import Group, Key, Tally, add_group
 from analyzer.formats.envelope import enveloped
 from analyzer.model.batch import Incident, Reply, Sample, SampleLine, Surge, Traffic, Waiting
 from analyzer.model.capture import Capture, Line, Parsed, Segment
-from analyzer.model.case import Delivery
-from analyzer.model.report import word_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -100,6 +98,7 @@ def _story(group: Group, gathered: Gathered) -> list[tuple[Any, bytes, int]]:
 def _judged(group: Group, gathered: Gathered, reader: Reader, book: RuleBook, hosts: Collection[bytes]) -> Judgement:
     from analyzer.infer.engine import judge, problem_values, values_of
     from analyzer.infer.wording import fill, what
+    from analyzer.model.case import Delivery
 
     story = _story(group, gathered)
     assert group.sample is not None
@@ -309,6 +308,8 @@ def _incident(
     names: Sequence[str],
     now: int | None,
 ) -> Incident:
+    from analyzer.model.report import word_of
+
     fault, host, remote, _, shape = name
     g, j = o.group, o.judgement
     nameless = host.encode() + b"  "  # no queue id behind the host

@@ -362,14 +362,18 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _inside(value: str, networks: tuple[str, ...]) -> Answer:
+@lru_cache(maxsize=1024)
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     import ipaddress
 
+    return ipaddress.ip_network(text, strict=False)
+
+
+def _inside(value: str, networks: tuple[str, ...]) -> Answer:
     address = _address(value)
     if address is None:
         return UNKNOWN
-    for text in networks:
-        network = ipaddress.ip_network(text, strict=False)
+    for network in map(_network, networks):
         if network.version == address.version and address in network:
             return YES
     return NO

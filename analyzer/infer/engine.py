@@ -293,11 +293,11 @@ def places_of(o: Outcome) -> list[Place]:
 def values_of(o: Outcome, case: Case) -> dict[str, Any]:
     """The names that a rule's texts may use: the thing's fields, its problem's, what was bound and joined."""
     values: dict[str, Any] = {}
-    for index in o.problems[:1]:
-        if index < len(case.problems):
-            values |= problem_values(case.problems[index])
+    problem = next((case.problems[index] for index in o.problems[:1] if index < len(case.problems)), None)
+    if problem is not None:
+        values |= problem_values(problem)
     thing = getattr(case, THINGS[o.kind][0])[o.index] if o.index < len(getattr(case, THINGS[o.kind][0])) else None
-    if thing is not None:
+    if thing is not None and thing is not problem:
         values |= (
             problem_values(thing)
             if isinstance(thing, Problem)
