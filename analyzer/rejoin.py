@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from analyzer.expressions import re
+from analyzer.formats.envelope import enveloped
 from analyzer.read.prose import is_prose
-from analyzer.segment import awake, claimed, enveloped, score
+from analyzer.segment import awake, claimed, score
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

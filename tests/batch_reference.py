@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from analyzer.assemble.delivery import GOOD
 from analyzer.batch import sources
 from analyzer.batch.gather import Gathered
 from analyzer.batch.incidents import judgements, representatives
@@ -10,9 +9,10 @@ from analyzer.batch.run import report_of, sought_of, years_of
 from analyzer.batch.scan import Counter_
 from analyzer.batch.stamps import Clock
 from analyzer.batch.tally import Tally, Task, settle
+from analyzer.formats.envelope import enveloped
 from analyzer.model import events as ev
 from analyzer.model.capture import Line
-from analyzer.segment import enveloped
+from analyzer.model.events import GOOD
 
 
 def lines_of(item):

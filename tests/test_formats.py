@@ -14,11 +14,11 @@ from lark.exceptions import LarkError
 
 from analyzer.batch.compiled import expression_of
 from analyzer.formats import FORMAT_FOLDERS
+from analyzer.formats.envelope import enveloped
 from analyzer.formats.fuse import field_of
 from analyzer.formats.load import build_lark, load_formats, shown
 from analyzer.model.capture import Source
 from analyzer.read import read
-from analyzer.segment import enveloped
 from tests.conftest import SAMPLES
 from tests.grammar_lines import Lines
 from tests.labelled import formats_in, labelled

@@ -8,24 +8,26 @@ import msgspec
 
 from analyzer.assemble.authentication import aligned
 from analyzer.assemble.certificate import certificates_of
-from analyzer.assemble.delivery import GOOD, deliveries_of
+from analyzer.assemble.delivery import deliveries_of
 from analyzer.assemble.dialogue import dialogues_of, host_named
-from analyzer.assemble.facts import facts_of, provider_of
+from analyzer.assemble.facts import facts_of
 from analyzer.assemble.names import address_of, plain_name
 from analyzer.assemble.problems import complaints_of, domain_of, merged, of_deliveries, of_dialogue, of_events, of_remarks, with_named
 from analyzer.assemble.stranger import household_of, with_stranger
 from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.case import Case, Delivery, Dialogue, Message, Problem
+from analyzer.model.events import GOOD
 from analyzer.model.lookup import Lookup, Record
 from analyzer.model.place import Place
+from analyzer.model.provider import provider_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analyzer.assemble.facts import Providers
     from analyzer.formats.load import Formats
     from analyzer.model.capture import Capture, Parsed
+    from analyzer.model.provider import Providers
 
 _SESSION = (ev.Dial, ev.Connected, ev.ConnectFailed, ev.Reply, ev.Command, ev.TimedOut)
 

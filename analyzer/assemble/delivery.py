@@ -9,6 +9,7 @@ import msgspec
 from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.case import Delivery
+from analyzer.model.events import GOOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _GIVEN_UP = frozenset({"expired", "force-expired", "killed"})  # says more than the removal that follows
 NO_QUEUE_ID = frozenset({"NOQUEUE", "000000"})  # what Postfix and verbose daemons print where there is no message yet
 _ID_WITHIN = 120  # "Ok: queued as 4XyZ1ab2c3z91", "5d5ee473 Message accepted for delivery"
-GOOD = frozenset({"sent", "delivered", "deliverable", "relayed", "expanded"})
 
 
 def deliveries_of(events: Iterable[ev.Event], software: dict[str, str | None]) -> list[Delivery]:

@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.model.case import Facts
 from analyzer.model.events import ClientConnected, Fact, MessageInfo
+from analyzer.model.provider import provider_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from analyzer.model.case import Case, Delivery
-
-Providers = tuple[tuple[str, tuple[str, ...]], ...]
-
-
-def provider_of(host: str | None, providers: Providers) -> str | None:
-    """The provider whose MX and relay names *host* belongs to."""
-    if not host:
-        return None
-    owners = _owners(providers)
-    above = host.split(" ", 1)[0].rstrip(".").lower()
-    found = []
-    while above:
-        if (at := owners.get(above)) is not None:
-            found.append(at)
-        above = above.partition(".")[2]
-    return providers[min(found)][0] if found else None
-
-
-@lru_cache(maxsize=4)
-def _owners(providers: Providers) -> dict[str, int]:
-    """Which of *providers* the names below a suffix belong to: the first one that has it."""
-    return {suffix: at for at, (_, suffixes) in reversed(list(enumerate(providers))) for suffix in suffixes}
+    from analyzer.model.provider import Providers
 
 
 def facts_of(case: Case, providers: Providers) -> Facts:

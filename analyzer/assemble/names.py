@@ -35,10 +35,16 @@ def plain_name(text: str) -> str:
     return text.rstrip(".").lower()
 
 
+_OF_ADDRESS = re.compile(r"[0-9A-Fa-f:.]+")
+
+
 def address_of(text: str) -> str | None:
     """The address that *text* writes, in its usual form, or None."""
+    bare = text.strip("[]").partition("%")[0]
+    if not _OF_ADDRESS.fullmatch(bare):
+        return None  # as most names
     try:
-        return str(ipaddress.ip_address(text.strip("[]").partition("%")[0]))
+        return str(ipaddress.ip_address(bare))
     except ValueError:
         return None
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from analyzer.assemble.delivery import GOOD, NO_QUEUE_ID, recipients_of
+from analyzer.assemble.delivery import NO_QUEUE_ID, recipients_of
 from analyzer.assemble.dialled import dialled_in
 from analyzer.assemble.dialogue import DOT, GREETING, HELLO
 from analyzer.expressions import re
 from analyzer.model import events as ev
 from analyzer.model.case import Problem
+from analyzer.model.events import GOOD
 from analyzer.model.moment import between, duration
 from analyzer.model.place import Place
 

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from analyzer.assemble.delivery import GOOD, is_near
-from analyzer.assemble.facts import provider_of
+from analyzer.assemble.delivery import is_near
 from analyzer.assemble.names import in_private_network, made_of_address
 from analyzer.assemble.problems import domain_of
 from analyzer.expressions import re
 from analyzer.model import events as ev
+from analyzer.model.events import GOOD
+from analyzer.model.provider import provider_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from analyzer.assemble.facts import Providers
     from analyzer.model.case import Delivery, Problem
+    from analyzer.model.provider import Providers
 
 # The reverse names of networks for end users and of machines for rent, and of those that scan the Internet.
 _GENERIC = re.compile(

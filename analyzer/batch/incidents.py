@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from analyzer.assemble import assemble
 from analyzer.batch.tally import Group, Key, Tally, add_group
-from analyzer.infer.engine import judge, problem_values, values_of
-from analyzer.infer.report import what
-from analyzer.infer.wording import fill
+from analyzer.formats.envelope import enveloped
 from analyzer.model.batch import Incident, Reply, Sample, SampleLine, Surge, Traffic, Waiting
 from analyzer.model.capture import Capture, Line, Parsed, Segment
-from analyzer.model.case import Delivery
-from analyzer.model.report import word_of
-from analyzer.segment import enveloped
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -102,6 +96,10 @@ def _story(group: Group, gathered: Gathered) -> list[tuple[Any, bytes, int]]:
 
 
 def _judged(group: Group, gathered: Gathered, reader: Reader, book: RuleBook, hosts: Collection[bytes]) -> Judgement:
+    from analyzer.infer.engine import judge, problem_values, values_of
+    from analyzer.infer.wording import fill, what
+    from analyzer.model.case import Delivery
+
     story = _story(group, gathered)
     assert group.sample is not None
     at = next(i for i, (order, _, _) in enumerate(story) if order == group.sample[:3])
@@ -111,7 +109,7 @@ def _judged(group: Group, gathered: Gathered, reader: Reader, book: RuleBook, ho
         # A handshake that fails beside delivered mail is another matter than one that fails alone.
         case = msgspec.structs.replace(case, deliveries=(*case.deliveries, Delivery(places=(), delivered="yes")))
     last = case.captures[0].lines[-1].number
-    judged = judge(case, book)
+    judged = judge(case, book, unknown=False)
     found = [i for i, p in enumerate(judged.case.problems) if any(x.line == last for x in p.places) and p.kind != "observed"]
     found = found or [i for i, p in enumerate(judged.case.problems) if any(x.line == last for x in p.places)]
     if not found:
@@ -141,7 +139,7 @@ def _judged(group: Group, gathered: Gathered, reader: Reader, book: RuleBook, ho
     return Judgement(
         fault=fault.fault,
         certainty=round(shares[0][1], 2),
-        title=_plain(fault.title),
+        title=fill(fault.title, {}),
         summary=fill(fault.summary, values),
         severity=fault.severity,
         fixed_by=fault.fixed_by,
@@ -155,12 +153,10 @@ def _judged(group: Group, gathered: Gathered, reader: Reader, book: RuleBook, ho
     )
 
 
-def _plain(title: str) -> str:
-    return fill(title, {})
-
-
 def case_of(story: Sequence[bytes], reader: Reader, book: RuleBook) -> Any:
     """A case from log lines alone, by the same formats, `assemble` included."""
+    from analyzer.assemble import assemble  # which a log without failures does not need
+
     formats = reader.formats
     lines = [enveloped(Line(n, text, text, n), formats) for n, text in enumerate((b.decode("utf-8", "replace") for b in story), 1)]
     segments: dict[str, list[Line]] = {}
@@ -312,6 +308,8 @@ def _incident(
     names: Sequence[str],
     now: int | None,
 ) -> Incident:
+    from analyzer.model.report import word_of
+
     fault, host, remote, _, shape = name
     g, j = o.group, o.judgement
     nameless = host.encode() + b"  "  # no queue id behind the host

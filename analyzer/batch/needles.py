@@ -98,8 +98,13 @@ _USER_TEXTS = {"postfix": b", sasl_username=", "exim-main": b" A="}  # before th
 
 def _drop(roles: dict[bytes, int]) -> None:
     """Texts that a shorter one finds too."""
-    for longer in [t for t in roles if any(o != t and o in t and roles[o] == roles[t] for o in roles)]:
-        del roles[longer]
+    kept: dict[int, dict[int, set[bytes]]] = {}  # role -> length -> texts
+    for text in sorted(roles, key=len):
+        shorter = kept.setdefault(roles[text], {})
+        if any(text[at : at + n] in same for n, same in shorter.items() for at in range(len(text) - n + 1)):
+            del roles[text]
+        else:
+            shorter.setdefault(len(text), set()).add(text)
 
 
 def _part(reader: Reader, index: int) -> Part:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from analyzer import cache, resources
-from analyzer.assemble.delivery import GOOD
 from analyzer.batch.compiled import expression_of
 from analyzer.expressions import re
+from analyzer.formats.envelope import enveloped
 from analyzer.model.capture import Line
-from analyzer.model.events import INTEGERS, KINDS
+from analyzer.model.events import GOOD, INTEGERS, KINDS
 from analyzer.model.place import Place
-from analyzer.segment import enveloped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,15 +123,14 @@ class Reader:
 
     def event(self, line: Line, raw: bytes) -> tuple[Format, Event] | None:
         """The event on *line* and its format, by the expression for bytes alone."""
-        read = self.read(raw)
-        if read is None:
+        head, _, body = self.split(raw)
+        best = self.matched(head, body)
+        if best is None:
             return None
-        fmt = self.logs[read.plan.format]
-        known = self.known(read.plan.format)
-        found = known.match(self.split(raw)[2])
-        assert found is not None
+        plan, found = best
+        fmt = self.logs[plan.format]
         assert found.lastindex is not None
-        alias, fields = known.kinds[found.lastindex]
+        alias, fields = self.known(plan.format).kinds[found.lastindex]
         values: dict[str, Any] = dict(fmt.header.kinds.get(alias, {}))
         kind = values.pop("kind", alias)
         for group, name in fields:

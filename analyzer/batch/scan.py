@@ -14,7 +14,6 @@ from zlib import crc32
 
 import msgspec
 
-from analyzer.assemble.facts import provider_of
 from analyzer.batch import sift
 from analyzer.batch.alike import Alike, Lessons
 from analyzer.batch.apart import Apart
@@ -29,6 +28,7 @@ from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
 from analyzer.batch.tally import SKETCH, Group, Key, Sent, Tally, Task, Wanted, least_of, put
 from analyzer.expressions import re
+from analyzer.model.provider import provider_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

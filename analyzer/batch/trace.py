@@ -188,8 +188,8 @@ def with_connection(story: Story, nearby: Nearby, knowledge: Knowledge) -> Story
 
 def event_of(found: Found, knowledge: Knowledge) -> Event | None:
     """The event on a line, or None."""
+    from analyzer.formats.envelope import enveloped
     from analyzer.model.capture import Line
-    from analyzer.segment import enveloped
 
     text = found.line.decode("utf-8", "replace")
     read = knowledge.reader.event(enveloped(Line(1, text, text, 1), knowledge.reader.formats), found.line)
@@ -244,8 +244,8 @@ def stories_of(lines: dict[tuple[int, int], Found], events: dict[tuple[int, int]
 
 def state_of(story: Story) -> str:
     """What became of the message."""
-    from analyzer.assemble.delivery import GOOD
     from analyzer.model import events as ev
+    from analyzer.model.events import GOOD
 
     last: dict[str | None, str] = {}
     ended = None

@@ -26,6 +26,7 @@ COMMANDS = {
     "faults": "list and show the faults",
     "vocabulary": "the kinds of events and things, with their fields",
 }
+_OF_FILES = frozenset({"diagnose", "batch"})  # commands that take options and files
 USAGE = 2
 _WIDTH = 78  # of what is said of bad usage: to ask for the terminal's own takes its time
 _GARBAGE = 50_000  # things made between two searches for garbage: a paste makes few that refer to each other
@@ -73,6 +74,7 @@ def _complain(text: str) -> None:
 def run(argv: list[str]) -> int:
     """The exit status of the command that *argv* names."""
     gc.set_threshold(_GARBAGE)
+    _import_msgspec()
     from importlib import import_module
 
     from analyzer.expressions import keep
@@ -91,14 +93,28 @@ def run(argv: list[str]) -> int:
     return status
 
 
-def _options(name: str, module: Any, rest: list[str]) -> Any:
-    """The options in *rest*.  Where there is none of them, argparse need not be imported, which takes its time."""
-    if name == "diagnose" and not any(a.startswith("-") and a != "-" for a in rest):
-        from types import SimpleNamespace
+def _import_msgspec() -> None:
+    """Import it without typing_extensions, of which it needs nothing that `typing` lacks: a tenth of a start."""
+    if "typing_extensions" in sys.modules:
+        import msgspec
 
-        defaults = _Defaults()
-        module.arguments(defaults)
-        return SimpleNamespace(**defaults.values | {"files": rest})
+        return
+    sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # as if there were none
+    try:
+        import msgspec  # noqa: F401
+    finally:
+        del sys.modules["typing_extensions"]
+
+
+def _options(name: str, module: Any, rest: list[str]) -> Any:
+    """The options in *rest*."""
+    if name in _OF_FILES:
+        from analyzer.cli.plain import Plain
+
+        plain = Plain()
+        module.arguments(plain)
+        if (found := plain.parsed(rest)) is not None:
+            return found
     import argparse
     from functools import partial
 
@@ -106,17 +122,6 @@ def _options(name: str, module: Any, rest: list[str]) -> Any:
     parser = argparse.ArgumentParser(prog=f"mailwhy {name}", description=COMMANDS[name], allow_abbrev=False, formatter_class=wide)
     module.arguments(parser)
     return parser.parse_args(rest)
-
-
-class _Defaults:
-    """Stands for a parser that is given no option."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    def add_argument(self, *names: str, **how: Any) -> None:
-        default = how.get("default", False if how.get("action") == "store_true" else None)
-        self.values[names[-1].lstrip("-").replace("-", "_")] = default
 
 
 def _parser() -> argparse.ArgumentParser:

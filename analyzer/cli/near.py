@@ -6,9 +6,9 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from analyzer.expressions import re
+from analyzer.formats.envelope import enveloped
 from analyzer.read import read
 from analyzer.render.safe import visible
-from analyzer.segment import enveloped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 from functools import cached_property, lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -301,6 +300,8 @@ def compile_format(name: str, texts: dict[str, str]) -> tuple[Head, Compiled]:
     key = cache.key(*_needed(name, texts), *_own_sources())
     if (kept := _kept(name, key)) is not None:
         return kept
+    import fnmatch
+
     from analyzer.formats.fuse import fuse
 
     header = read_header(name, texts[name])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.infer.engine import judge
-from analyzer.infer.report import report_of
 
 if TYPE_CHECKING:
     from analyzer.model.case import Case
@@ -15,4 +14,6 @@ if TYPE_CHECKING:
 
 def infer(case: Case, book: RuleBook, view: str | None = None, *, events: bool = False) -> Report:
     """What *case* means under *book*.  *view* overrides on whose side the reader is; *events* adds them to the report."""
+    from analyzer.infer.report import report_of  # `batch` judges, and has a report of its own
+
     return report_of(judge(case, book), book, view, events=events)

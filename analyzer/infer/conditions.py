@@ -31,7 +31,6 @@ class Answer(IntEnum):
 
 
 NO, UNKNOWN, YES = Answer.NO, Answer.UNKNOWN, Answer.YES
-SPEAKS_FOR = "speaks for "  # among the findings on a problem: the fault that its reply speaks for before all others
 _FEW = 8  # things, among which a table is not worth its making
 _LONGEST_TEXT = 4096  # characters of a value that an expression sees
 
@@ -244,7 +243,7 @@ def _special(condition: m.AnyMatcher, thing: Any, kind: str, context: Context) -
             return Result(YES if has else NO, f"finding {rule}")
         case m.SpeaksFor(faults=faults):
             said = context.found.get(context.thing, ())
-            return Result(_yes(any(SPEAKS_FOR + f in said for f in faults)), f"the reply speaks for {' or '.join(faults)}")
+            return Result(_yes(any(m.SPEAKS_FOR + f in said for f in faults)), f"the reply speaks for {' or '.join(faults)}")
         case _:
             return Result(UNKNOWN, "?")
 
@@ -363,14 +362,18 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _inside(value: str, networks: tuple[str, ...]) -> Answer:
+@lru_cache(maxsize=1024)
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     import ipaddress
 
+    return ipaddress.ip_network(text, strict=False)
+
+
+def _inside(value: str, networks: tuple[str, ...]) -> Answer:
     address = _address(value)
     if address is None:
         return UNKNOWN
-    for text in networks:
-        network = ipaddress.ip_network(text, strict=False)
+    for network in map(_network, networks):
         if network.version == address.version and address in network:
             return YES
     return NO

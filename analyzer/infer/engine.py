@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer.infer.certainty import Belief, Voice, combine
-from analyzer.infer.conditions import NO, SPEAKS_FOR, UNKNOWN, YES, Answer, Context, Result, Tables, join, match
+from analyzer.infer.conditions import NO, UNKNOWN, YES, Answer, Context, Result, Tables, join, match
 from analyzer.infer.wording import fill
+from analyzer.model import rule as m
 from analyzer.model.case import THINGS, Problem
 from analyzer.rulebook.index import dialect_rules, plain_rules
 
@@ -61,9 +62,9 @@ class Judged(msgspec.Struct):
     aside: set[int]  # problems that come after those of the house's own mail
 
 
-def judge(case: Case, book: RuleBook) -> Judged:
-    """Every rule on every thing, and the belief in each problem's rival causes."""
-    outcomes, open_ = _run(case, book)
+def judge(case: Case, book: RuleBook, *, unknown: bool = True) -> Judged:
+    """Every rule on every thing, and the belief in each problem's rival causes; *unknown*: whether anybody asks what is open."""
+    outcomes, open_ = _run(case, book, unknown=unknown)
     case = _raise(case, outcomes)
     _supersede(outcomes)
     harmless = {i for o in outcomes if o.rule.harmless and not o.superseded for i in o.problems}
@@ -74,26 +75,27 @@ def judge(case: Case, book: RuleBook) -> Judged:
 
 
 # ---- running rules ---------------------------------------------------------------------------------------------------
-def _run(case: Case, book: RuleBook) -> tuple[list[Outcome], list[Outcome]]:
+def _run(case: Case, book: RuleBook, *, unknown: bool) -> tuple[list[Outcome], list[Outcome]]:
     outcomes: list[Outcome] = []
     open_: list[Outcome] = []
     found: dict[tuple[str, int], set[str]] = {}
     tables = Tables()
+    beside = None if unknown else {kind for kind, (attribute, _) in THINGS.items() if getattr(case, attribute)}
     for kind, (attribute, _) in THINGS.items():
         for index, thing in enumerate(getattr(case, attribute)[:_MOST_THINGS]):
+            said = found.setdefault((kind, index), set())
             if kind == "problem":
                 for outcome in _dialect_outcomes(book, thing, index, case, found):
                     outcomes.append(outcome)
-                    said = found.setdefault((kind, index), set())
                     said.add(outcome.rule.rule)
                     fault, share = max(outcome.rule.suggests.items(), key=lambda x: x[1], default=("", 0.0))
                     if share >= _CLEAR:
-                        said.add(SPEAKS_FOR + fault)
-            for number in plain_rules(book.index, thing, kind):
+                        said.add(m.SPEAKS_FOR + fault)
+            for number in plain_rules(book.index, thing, kind, said, beside):
                 outcome = try_rule(book.rules[number], thing, kind, index, case, found, tables)
                 if outcome.answer == YES:
                     outcomes.append(outcome)
-                    found.setdefault((kind, index), set()).add(outcome.rule.rule)
+                    said.add(outcome.rule.rule)
                 elif outcome.answer == UNKNOWN:
                     open_.append(outcome)
     return outcomes, open_
@@ -291,11 +293,11 @@ def places_of(o: Outcome) -> list[Place]:
 def values_of(o: Outcome, case: Case) -> dict[str, Any]:
     """The names that a rule's texts may use: the thing's fields, its problem's, what was bound and joined."""
     values: dict[str, Any] = {}
-    for index in o.problems[:1]:
-        if index < len(case.problems):
-            values |= problem_values(case.problems[index])
+    problem = next((case.problems[index] for index in o.problems[:1] if index < len(case.problems)), None)
+    if problem is not None:
+        values |= problem_values(problem)
     thing = getattr(case, THINGS[o.kind][0])[o.index] if o.index < len(getattr(case, THINGS[o.kind][0])) else None
-    if thing is not None:
+    if thing is not None and thing is not problem:
         values |= (
             problem_values(thing)
             if isinstance(thing, Problem)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.assemble.delivery import GOOD
+from analyzer.model.events import GOOD
 from analyzer.model.report import Step
 
 if TYPE_CHECKING:

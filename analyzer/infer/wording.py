@@ -1,4 +1,4 @@
-"""Texts of rules and faults with the case's own values in place of ``{{ names }}``.
+"""Texts of rules and faults with the case's own values in place of ``{{ names }}``, and what wants explaining as a sentence.
 
 There are no expressions: a captured text can never become part of a template.
 """
@@ -11,6 +11,8 @@ from analyzer.expressions import re
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from analyzer.model.case import Problem
 
 _PLACE = re.compile(r"\{\{\s*([a-z_][a-z0-9_.]{0,60})\s*(?:\|[^{}]{0,60})?\}\}|(`)")
 _PERHAPS = re.compile(r"\[\[([^\[\]]{1,300})\]\]")
@@ -117,3 +119,50 @@ def look_up(path: str, values: Mapping[str, Any]) -> str | None:
         value = value.name
     text = " ".join(str(value).split())
     return (text[:_LONGEST] + "\u2026" if len(text) > _LONGEST else text) or None
+
+
+_STAGE_WORDS = {
+    "GREETING": "the greeting",
+    "CONNECT": "the connection",
+    "END-OF-MESSAGE": "the final dot",
+    "MESSAGE-DATA": "the message",
+    "RCPT": "RCPT TO",
+    "MAIL": "MAIL FROM",
+    "?": "an unknown command",
+}
+
+
+# What a server does with mail that it takes and does not deliver: the client is told that all is well.
+_DONE = {"discard": "threw the message away at", "hold": "put the message on hold at"}
+
+
+def what(p: Problem, *, quote: bool = True) -> str:
+    """One sentence that says what wants explaining, with or without the words that were said."""
+    if p.what:
+        return p.what
+    stage = _STAGE_WORDS.get(p.stage or "", p.stage or "the transaction")
+    who = "This server" if p.by == "local" and p.view == "receiving" else p.server or "The server"
+    reply = " ".join(str(x) for x in (p.code, p.enhanced) if x)
+    text = " ".join((p.text or "").split())[:160]
+    said = f" with {reply}" if reply else ""
+    quoted = f": \u201c{text}\u201d" if text and quote else ""
+    match p.kind:
+        case "refusal":
+            how = _DONE.get(p.action or "") or ("put off" if p.temporary == "yes" else "refused")
+            return f"{who} {how} {stage}{said}{quoted}"
+        case "hang-up":
+            return f"The {p.by or 'peer'} closed the connection at {stage} without a reply"
+        case "timeout":
+            return f"No answer came in time at {stage}"
+        case "no-answer":
+            return f"The capture ends before the answer to {stage}"
+        case "connect-failure":
+            return f"No connection to {p.server or p.server_ip or 'the server'}{quoted}"
+        case "delivery-failure":
+            return f"Delivery to {p.rcpt_to or 'the recipient'} {'was put off' if p.temporary == 'yes' else 'failed'}{quoted}"
+        case "tls-failure":
+            return f"TLS failed{quoted}"
+        case "auth-failure":
+            return f"A login failed{quoted}"
+        case _:
+            return f"The mail {'program' if p.view == 'sending' and p.agent is None else 'system'} complains{quoted}"

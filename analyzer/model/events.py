@@ -243,6 +243,9 @@ class MessageInfo(Event, frozen=True, tag="message_info"):
     previous_id: str | None = None  # the id this message had before (re-queueing, resubmission)
 
 
+GOOD = frozenset({"sent", "delivered", "deliverable", "relayed", "expanded"})  # the statuses of attempts that succeeded
+
+
 class Attempt(Event, frozen=True, tag="attempt"):
     """One attempt to deliver to one recipient.  *status*: sent, deferred, bounced, expired, undeliverable, deliverable."""
 

@@ -108,6 +108,9 @@ class FindingOf(Matcher, frozen=True, tag="finding"):
     rule: str
 
 
+SPEAKS_FOR = "speaks for "  # among the findings on a problem: the fault that its reply speaks for before all others
+
+
 class SpeaksFor(Matcher, frozen=True, tag="speaks_for"):
     """A dialect's reading of the same problem speaks for one of *faults* before all others."""
 
@@ -214,7 +217,11 @@ class Adjustment(msgspec.Struct, frozen=True):
 
 
 class Guard(msgspec.Struct, frozen=True, array_like=True):
-    """A test of one field that fails only where a rule's answer is no.  *how*: is, has, known; *values* in lower case."""
+    """A test that fails only where a rule's answer is no; where nobody asks whether it is unknown, only where it is not yes.
+
+    *how*: the value of *field* is one of *values* (in lower case), has one of them in it, is known, is shown; the thing has one
+    of the findings *values*, which is the field's name `finding`; the case has a thing of the kind *field* beside it.
+    """
 
     field: str
     how: str
@@ -224,7 +231,7 @@ class Guard(msgspec.Struct, frozen=True, array_like=True):
 class Index(msgspec.Struct, frozen=True, array_like=True):
     """Which rules, by number, can hold of a thing: see `analyzer.rulebook.index`."""
 
-    plain: dict[str, tuple[tuple[int, tuple[Guard, ...]], ...]]  # by thing, those that use findings after those they use
+    plain: Mapping[str, tuple[tuple[int, tuple[Guard, ...]], ...]]  # by thing and its kind, those that use findings after those they use
     guards: Mapping[int, tuple[Guard, ...]]  # of dialects
     grams: Mapping[str, tuple[tuple[str, tuple[int, ...]], ...]]  # dialects: three letters -> fixed texts that hold them, and their rules
     values: dict[str, dict[str, tuple[int, ...]]]  # dialects without such a text: field -> value in lower case -> rules
@@ -237,9 +244,9 @@ class RuleBook(msgspec.Struct, frozen=True):
     rules: Sequence[Rule]
     faults: Mapping[str, Fault]
     index: Index
-    captures: tuple[CaptureHint, ...] = ()
+    captures: Sequence[CaptureHint] = ()
     providers: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (provider, host name suffixes)
-    adjusted: tuple[Adjustment, ...] = ()
+    adjusted: Sequence[Adjustment] = ()
     version: str = ""
 
     def rule(self, name: str) -> Rule | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
@@ -19,28 +19,39 @@ _K = TypeVar("_K")
 _T = TypeVar("_T")
 _GRAMS: Any = tuple[tuple[str, tuple[int, ...]], ...]
 _GUARDS: Any = tuple[Guard, ...]
+_PLAIN: Any = tuple[tuple[int, _GUARDS], ...]
 
 
 class _Packed(msgspec.Struct, frozen=True, array_like=True):
-    """What the cache keeps of a `RuleBook`: of all that it holds, a capture needs a small part."""
+    """What the cache keeps of a `RuleBook`: of all that it holds, a capture needs a small part, and a log without failures none."""
 
-    rules: tuple[bytes, ...]
-    faults: dict[str, bytes]
-    index: Index
-    grams: dict[str, bytes]  # the index's own
-    guards: dict[int, bytes]  # the index's own
-    captures: tuple[CaptureHint, ...]
+    rules: msgspec.Raw
+    faults: msgspec.Raw
+    captures: msgspec.Raw
+    adjusted: msgspec.Raw
+    plain: msgspec.Raw  # the index's own, as the following
+    guards: msgspec.Raw
+    grams: msgspec.Raw
+    values: dict[str, dict[str, tuple[int, ...]]]
+    silent: tuple[int, ...]
     providers: tuple[tuple[str, tuple[str, ...]], ...]
-    adjusted: tuple[Adjustment, ...]
     version: str
 
 
-class _Rules(Sequence[Rule]):
-    """Rules, each unpacked when it is asked for."""
+class _List(Sequence[_T]):
+    """Values, each unpacked when it is asked for."""
 
-    def __init__(self, packed: tuple[bytes, ...]) -> None:
-        self._packed = packed
-        self._known: dict[int, Rule] = {}
+    def __init__(self, packed: msgspec.Raw, kind: Any) -> None:
+        self._raw, self._kind = packed, kind
+        self._known: dict[int, _T] = {}
+
+    @cached_property
+    def _packed(self) -> tuple[memoryview, ...]:
+        return msgspec.msgpack.decode(self._raw, type=tuple[memoryview, ...])
+
+    @cached_property
+    def _decode(self) -> Callable[[memoryview], _T]:
+        return msgspec.msgpack.Decoder(self._kind).decode
 
     def __len__(self) -> int:
         return len(self._packed)
@@ -50,16 +61,20 @@ class _Rules(Sequence[Rule]):
             return tuple(self[n] for n in range(len(self))[at])
         found = self._known.get(at)
         if found is None:
-            found = self._known[at] = msgspec.msgpack.decode(self._packed[at], type=Rule)
+            found = self._known[at] = self._decode(self._packed[at])
         return found
 
 
 class _Table(Mapping[_K, _T]):
     """A table, each value unpacked when it is asked for."""
 
-    def __init__(self, packed: dict[_K, bytes], kind: Any) -> None:
-        self._packed, self._kind = packed, kind
+    def __init__(self, packed: msgspec.Raw, key: type[_K], kind: Any) -> None:
+        self._raw, self._key, self._kind = packed, key, kind
         self._known: dict[_K, _T] = {}
+
+    @cached_property
+    def _packed(self) -> dict[_K, bytes]:
+        return msgspec.msgpack.decode(self._raw, type=dict[self._key, bytes])  # type: ignore[name-defined]
 
     @cached_property
     def _decode(self) -> Callable[[bytes], _T]:
@@ -80,8 +95,12 @@ class _Table(Mapping[_K, _T]):
             found = self._known[name] = self._decode(self._packed[name])
         return found
 
+    def keys(self) -> KeysView[_K]:
+        return self._packed.keys()
+
     def get(self, name: _K, default: Any = None) -> Any:
-        return self[name] if name in self._packed else default
+        found = self._known.get(name)
+        return found if found is not None else self[name] if name in self._packed else default
 
 
 @lru_cache(maxsize=4)
@@ -102,32 +121,44 @@ def load_rules(extra: tuple[str, ...] = ()) -> RuleBook:
 
 
 def _pack(book: RuleBook) -> _Packed:
-    encode = msgspec.msgpack.encode
+    index = book.index
     return _Packed(
-        rules=tuple(encode(rule) for rule in book.rules),
-        faults={name: encode(fault) for name, fault in book.faults.items()},
-        index=msgspec.structs.replace(book.index, grams={}, guards={}),
-        grams={gram: encode(texts) for gram, texts in book.index.grams.items()},
-        guards={number: encode(guards) for number, guards in book.index.guards.items()},
-        captures=book.captures,
+        rules=_packed(book.rules),
+        faults=_packed(book.faults),
+        captures=_packed(book.captures),
+        adjusted=_packed(book.adjusted),
+        plain=_packed(index.plain),
+        guards=_packed(index.guards),
+        grams=_packed(index.grams),
+        values=index.values,
+        silent=index.silent,
         providers=book.providers,
-        adjusted=book.adjusted,
         version=book.version,
     )
 
 
+def _packed(values: Sequence[Any] | Mapping[Any, Any]) -> msgspec.Raw:
+    """For a `_List` or a `_Table`."""
+    encode = msgspec.msgpack.encode
+    if isinstance(values, Mapping):
+        return msgspec.Raw(encode({name: encode(value) for name, value in values.items()}))
+    return msgspec.Raw(encode([encode(value) for value in values]))
+
+
 def _unpacked(packed: _Packed) -> RuleBook:
     return RuleBook(
-        rules=_Rules(packed.rules),
-        faults=_Table[str, Fault](packed.faults, Fault),
-        index=msgspec.structs.replace(
-            packed.index,
-            grams=_Table[str, Any](packed.grams, _GRAMS),
-            guards=_Table[int, Any](packed.guards, _GUARDS),
+        rules=_List[Rule](packed.rules, Rule),
+        faults=_Table[str, Fault](packed.faults, str, Fault),
+        index=Index(
+            plain=_Table[str, Any](packed.plain, str, _PLAIN),
+            guards=_Table[int, Any](packed.guards, int, _GUARDS),
+            grams=_Table[str, Any](packed.grams, str, _GRAMS),
+            values=packed.values,
+            silent=packed.silent,
         ),
-        captures=packed.captures,
+        captures=_List[CaptureHint](packed.captures, CaptureHint),
         providers=packed.providers,
-        adjusted=packed.adjusted,
+        adjusted=_List[Adjustment](packed.adjusted, Adjustment),
         version=packed.version,
     )
 

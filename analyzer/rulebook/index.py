@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.model import rule as m
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from analyzer.model.case import Problem
 
@@ -40,7 +40,11 @@ def index_of(rules: Sequence[m.Rule]) -> m.Index:
         rarest = min(sorted(_grams(text)), key=often.__getitem__)
         grams.setdefault(rarest, []).append((text, found))
     return m.Index(
-        plain={about: tuple((numbers[r.rule], tuple(_guards(r))) for r in _in_order(found)) for about, found in plain.items()},
+        plain={
+            name: tuple((numbers[r.rule], guards) for r, guards in of)
+            for about, found in plain.items()
+            for name, of in _by_kind(about, [(r, tuple(_guards(r))) for r in _in_order(found)]).items()
+        },
         guards={n: guards for n, rule in enumerate(rules) if rule.dialect is not None and (guards := tuple(_guards(rule)))},
         grams={gram: tuple((text, tuple(found)) for text, found in texts) for gram, texts in grams.items()},
         values={field: {v: tuple(found) for v, found in of.items()} for field, of in by_value.items()},
@@ -48,15 +52,33 @@ def index_of(rules: Sequence[m.Rule]) -> m.Index:
     )
 
 
+def _by_kind(about: str, rules: Sequence[tuple[m.Rule, tuple[m.Guard, ...]]]) -> dict[str, list[tuple[m.Rule, tuple[m.Guard, ...]]]]:
+    """*rules* by what they are about and the kind of it that they ask for; under *about* alone those that ask for none."""
+    asked = [next((g.values for g in guards if g.field == "kind" and g.how == "is"), None) for _, guards in rules]
+    kinds = {kind for values in asked for kind in values or ()}
+    found = {f"{about} {kind}": [r for r, values in zip(rules, asked, strict=True) if values is None or kind in values] for kind in kinds}
+    return found | {about: [r for r, values in zip(rules, asked, strict=True) if values is None]}
+
+
 def _grams(text: str) -> set[str]:
     return {text[at : at + _GRAM] for at in range(len(text) - _GRAM + 1)}
 
 
 # ---- looking up ------------------------------------------------------------------------------------------------------
-def plain_rules(index: m.Index, thing: Any, kind: str) -> list[int]:
-    """The numbers of the rules about *thing* that may hold, those that use findings after those they use."""
-    may_hold = _Seen(thing).may_hold
-    return [number for number, guards in index.plain.get(kind, ()) if may_hold(guards)]
+def plain_rules(
+    index: m.Index,
+    thing: Any,
+    kind: str,
+    findings: Collection[str] | None = None,
+    beside: Collection[str] | None = None,
+) -> Iterator[int]:
+    """The numbers of the rules about *thing* that may hold, those that use findings after those they use.
+
+    *findings* on the thing may grow meanwhile.  Where *beside* says of which kinds the case has things, nobody asks what is unknown.
+    """
+    may_hold = _Seen(thing, findings, beside, unknown=beside is None).may_hold
+    rules = index.plain.get(f"{kind} {getattr(thing, 'kind', '').lower()}") or index.plain.get(kind, ())
+    return (number for number, guards in rules if may_hold(guards))
 
 
 def dialect_rules(index: m.Index, problem: Problem) -> list[int]:
@@ -70,8 +92,8 @@ def dialect_rules(index: m.Index, problem: Problem) -> list[int]:
             found.update(of.get(value.rstrip("."), ()))
         elif value:  # whatever it is, nothing is told of it here
             found.update(*of.values())
-    for gram in _grams(said):
-        for text, numbers in index.grams.get(gram, ()):
+    for gram in _grams(said) & index.grams.keys():
+        for text, numbers in index.grams[gram]:
             if text in said:
                 found.update(numbers)
     return [number for number in sorted(found) if seen.may_hold(index.guards.get(number, ()))]
@@ -80,8 +102,10 @@ def dialect_rules(index: m.Index, problem: Problem) -> list[int]:
 class _Seen:
     """The values of a thing, as guards compare them; *unknown*: whether a value that is not shown passes."""
 
-    def __init__(self, thing: Any, *, unknown: bool = True) -> None:
-        self.thing, self.unknown = thing, unknown
+    def __init__(
+        self, thing: Any, findings: Collection[str] | None = None, beside: Collection[str] | None = None, *, unknown: bool = True
+    ) -> None:
+        self.thing, self.findings, self.beside, self.unknown = thing, findings, beside, unknown
         self.known: dict[str, str | bool] = {}
 
     def may_hold(self, guards: Iterable[m.Guard]) -> bool:
@@ -93,6 +117,14 @@ class _Seen:
                 if (getattr(self.thing, field, None) not in (None, (), "")) != bool(values):
                     return False
                 continue
+            if how == "finding":
+                if self.findings is not None and not any(name in self.findings for name in values):
+                    return False
+                continue
+            if how == "beside":
+                if self.beside is not None and field not in self.beside:
+                    return False
+                continue
             value = known.get(field)
             if value is None:
                 value = self.value(field)
@@ -100,6 +132,8 @@ class _Seen:
                 continue
             if value is False:
                 return False
+            if how == "shown":
+                continue
             if how == "is":
                 if value not in values and value.rstrip(".") not in values and ":" not in value:  # an address may be written otherwise
                     return False
@@ -134,17 +168,30 @@ def _guards(rule: m.Rule) -> Iterator[m.Guard]:
     for name, condition in rule.when.fields:
         field = "from_" if name == "from" else name
         if not name:
+            if isinstance(condition, m.FindingOf):
+                yield m.Guard("", "finding", (condition.rule,))
+            elif isinstance(condition, m.SpeaksFor):
+                yield m.Guard("", "finding", tuple(m.SPEAKS_FOR + fault for fault in condition.faults))
             continue
         parts = condition.of if isinstance(condition, m.OneOf) else (condition,)
         if isinstance(condition, m.Known):
             yield m.Guard(field, "known", ("yes",) if condition.known else ())
-        elif parts and all(isinstance(p, m.Equals) and type(p.value) in {str, int} for p in parts):
-            yield m.Guard(field, "is", tuple(str(p.value).lower().rstrip(".") for p in parts if isinstance(p, m.Equals)))
+        elif parts and all(isinstance(p, m.Equals) and type(p.value) in {str, int, bool} for p in parts):
+            yield m.Guard(field, "is", tuple(_text_of(p.value) for p in parts if isinstance(p, m.Equals)))
         elif parts and all(isinstance(p, m.Text) for p in parts):
             yield m.Guard(field, "has", tuple(p.value for p in parts if isinstance(p, m.Text)))
         elif isinstance(condition, m.Matches):
             for texts in all_literals_of(condition.texts):
                 yield m.Guard(field, "has", texts)
+        elif not isinstance(condition, m.Not | m.OneOf):
+            yield m.Guard(field, "shown", ())
+    for j in rule.with_:
+        yield m.Guard(j.thing, "beside", ())
+
+
+def _text_of(value: str | float | bool) -> str:
+    """*value* as things have it."""
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value).lower().rstrip(".")
 
 
 def _in_order(rules: Sequence[m.Rule]) -> list[m.Rule]:

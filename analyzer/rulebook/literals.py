@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import re._parser as sre  # type: ignore[import-not-found]  # the standard library's own parser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analyzer.model.rule import Texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LEAST = 3  # letters of a text that is worth looking for; bytes, since two signs of Chinese say more than two letters
 _MOST = 60
@@ -61,8 +64,8 @@ def _sequence(items: Any) -> _Asked:
     run: frozenset[str] = frozenset({""})
     needed: list[tuple[str | Texts, ...]] = []
     whole = True
-    for op, value in items:
-        exact, texts = _part(str(op), value)
+    for op, value in _spliced(items):
+        exact, texts = _part(op, value)
         if exact is not None and len(run) * len(exact) <= _MOST_EXACT:
             run = frozenset(a + b for a in run for b in exact)
             continue
@@ -72,6 +75,15 @@ def _sequence(items: Any) -> _Asked:
     return (run, _NOTHING) if whole else (None, Texts((*needed, *_needed((run, _NOTHING)).of)))
 
 
+def _spliced(items: Any) -> Iterator[tuple[str, Any]]:
+    """*items*, groups replaced by what is in them: what stands before a group and its first letters are one text."""
+    for op, value in items:
+        if str(op) == "SUBPATTERN":
+            yield from _spliced(value[3])
+        else:
+            yield str(op), value
+
+
 def _part(op: str, value: Any) -> _Asked:
     if op == "LITERAL":
         return frozenset({chr(value).lower()}), _NOTHING
@@ -79,8 +91,6 @@ def _part(op: str, value: Any) -> _Asked:
         return _EMPTY
     if op == "IN":
         return _class(value)
-    if op == "SUBPATTERN":
-        return _sequence(value[3])
     if op == "BRANCH":
         return _branches([_sequence(branch) for branch in value[1]])
     if op in {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}:

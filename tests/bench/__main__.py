@@ -26,7 +26,14 @@ FAILING = {
     "opensmtpd": "result=.(Perm|Temp)Fail|failed-command",
     "mixed": "status=(deferred|bounced)|: reject: |warning: |failed|fail|Blocked ",
 }
-PACKAGES = {"pflogsumm": "pflogsumm", "eximstats": "exim4-base", "exigrep": "exim4-base", "rg": "ripgrep", "lnav": "lnav", "logwatch": "logwatch"}
+PACKAGES = {
+    "pflogsumm": "pflogsumm",
+    "eximstats": "exim4-base",
+    "exigrep": "exim4-base",
+    "rg": "ripgrep",
+    "lnav": "lnav",
+    "logwatch": "logwatch",
+}
 LOGWATCH = "/usr/share/logwatch/scripts/services/postfix"  # runs alone too
 SLOW = 8.0  # seconds of a processor; what takes longer is measured once
 
