@@ -356,7 +356,7 @@ static int64_t keyed(Keys *k, const u8 *key, size_t length) {
     if (k->keys == k->key_room && !keys_grow(k)) return -1;
     u32 at = key_slot(k, key, length);
     if (k->table[at]) return k->table[at] - 1;
-    if (k->used + length > k->room) {
+    if (k->used + length >= k->room) { /* even for an empty one there are bytes */
         size_t room = (k->used + length) * 2 + 4096;
         u8 *bytes = realloc(k->bytes, room);
         if (!bytes) return -1;
