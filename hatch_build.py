@@ -1,4 +1,6 @@
-"""Compile analyzer/batch/sift.c where there is a C compiler; without one mailwhy does the same in Python, slower."""
+"""What an installation compiles: analyzer/batch/sift.c where there is a C compiler (without one mailwhy does the same in Python, slower),
+and grammars and rules, for which the first start would take half a minute else.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -16,6 +19,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCE = Path("analyzer", "batch", "sift.c")
 LIBRARY = SOURCE.with_name("sift.native")
+KEPT = Path("analyzer", "_kept")  # `analyzer.cache.BROUGHT`
 
 
 class Sift(BuildHookInterface):
@@ -23,11 +27,27 @@ class Sift(BuildHookInterface):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Before a wheel is built, or the folder installed as it is."""
-        if self.target_name == "wheel" and compiled(Path(self.root)):
+        if self.target_name != "wheel":
+            return
+        if prepared(Path(self.root)):
+            build_data["artifacts"].append(f"/{KEPT.as_posix()}/*")
+        if compiled(Path(self.root)):
             build_data["artifacts"].append(f"/{LIBRARY.as_posix()}")
             build_data["pure_python"] = False
             # No part of it knows Python: one library serves all versions.
             build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+
+
+def prepared(root: Path) -> bool:
+    """Whether grammars and rules could be compiled."""
+    path = os.pathsep.join(filter(None, (str(root.resolve()), os.environ.get("PYTHONPATH"))))
+    with tempfile.TemporaryDirectory() as cache:
+        environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": cache}
+        done = subprocess.run([sys.executable, "-m", "analyzer.prepare"], env=environment, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.stderr.write(f"mailwhy: the first start will have to compile grammars and rules\n{done.stderr[-2000:]}")
+        shutil.rmtree(root / KEPT, ignore_errors=True)
+    return done.returncode == 0
 
 
 def compiled(root: Path) -> bool:

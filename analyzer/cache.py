@@ -2,7 +2,7 @@
 
 Written atomically, own files only, and optional: a missing or read-only folder costs time, never a result.  What is made
 from files is kept beside their stamp (`resources.stamp`), so that a start reads none of them; what is made from texts is
-kept under a key of their content.
+kept under a key of their content, and an installation brings that along (`hatch_build.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 
 from analyzer import __version__
 
+BROUGHT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_kept")
 _MOST_KEPT = 8  # entries of one name: several installations and checkouts may share the folder
 _T = TypeVar("_T")
 
@@ -54,14 +55,10 @@ def _checked(base: str) -> str | None:
 
 def load(name: str, content_key: str) -> bytes | None:
     """What `save` kept under *name* for the same content, or None."""
-    folder = _folder()
-    if folder is None:
-        return None
-    try:
-        with open(f"{folder}/{name}.{content_key}", "rb", buffering=0) as file:
+    for folder in (_folder(), BROUGHT):
+        with contextlib.suppress(OSError), open(f"{folder}/{name}.{content_key}", "rb", buffering=0) as file:
             return file.readall()
-    except OSError:
-        return None
+    return None
 
 
 def save(name: str, content_key: str, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, KeysView, Mapping, Sequence
@@ -110,14 +111,39 @@ def load_rules(extra: tuple[str, ...] = ()) -> RuleBook:
     stamp = None
     if shipped is not None and all(map(os.path.isdir, extra)):
         stamp = f"{__version__} {sys.version}\n{resources.stamp(shipped, *extra, *resources.own('rulebook', 'model'))}"
-        if (packed := cache.load_for("rules", stamp, _Packed)) is not None:
-            return _unpacked(packed)
-    book, mistakes = compile_rules(rule_texts(extra))
-    if mistakes:
-        raise InvalidKnowledge("\n".join(map(str, mistakes)))
+        key = cache.load_for("rules", stamp, str)
+        if key is not None and (book := _kept(key)) is not None:
+            return book
+    texts = rule_texts(extra)
+    key = cache.key(*(part for text in texts for part in text), *_own_sources())
+    book = _kept(key)
+    if book is None:
+        book, mistakes = compile_rules(texts)
+        if mistakes:
+            raise InvalidKnowledge("\n".join(map(str, mistakes)))
+        cache.save("rulebook", key, msgspec.msgpack.encode(_pack(book)))
     if stamp is not None:
-        cache.save_for("rules", stamp, _pack(book))
+        cache.save_for("rules", stamp, key)
     return book
+
+
+def _kept(key: str) -> RuleBook | None:
+    packed = cache.load("rulebook", key)
+    if packed is not None:
+        with contextlib.suppress(msgspec.MsgspecError):  # a damaged cache costs time only
+            return _unpacked(msgspec.msgpack.decode(packed, type=_Packed))
+    return None
+
+
+def _own_sources() -> list[str]:
+    """The modules that make a rule base of texts."""
+    from pathlib import Path
+
+    found: list[str] = []
+    for path in map(Path, resources.own("rulebook", "model")):
+        with contextlib.suppress(OSError):  # in a zip
+            found += [text for _, text in resources.walk(path, ".py")]
+    return found
 
 
 def _pack(book: RuleBook) -> _Packed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -173,8 +174,9 @@ def _shares(d: Document, at: tuple[str | int, ...], value: Any, c: _Collector, m
     return shares
 
 
-def _field_names(thing: str) -> set[str]:
-    return {f.encode_name for f in msgspec.structs.fields(THINGS[thing][1])}
+@lru_cache
+def _field_names(thing: str) -> frozenset[str]:
+    return frozenset(f.encode_name for f in msgspec.structs.fields(THINGS[thing][1]))
 
 
 def _check_fields(d: Document, at: tuple[str | int, ...], condition: m.Fields, thing: str, c: _Collector) -> None:
