@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from analyzer.assemble.names import address_of
 from analyzer.expressions import re
 
 
-class Dialled(NamedTuple):
+class Dialled(msgspec.Struct, frozen=True):
     """A server as it was dialled; what was not said is None."""
 
     server: str | None = None

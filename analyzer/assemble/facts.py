@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from analyzer.model.case import Facts
 from analyzer.model.events import ClientConnected, Fact, MessageInfo
@@ -79,7 +81,7 @@ def _first_client(case: Case) -> object:
     return next(met, None) if not case.deliveries and not case.dialogues and all(p.minor for p in case.problems) else None
 
 
-class Hop(NamedTuple):
+class Hop(msgspec.Struct, frozen=True):
     server: str | None
     server_ip: str | None
     port: int | None

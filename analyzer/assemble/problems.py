@@ -593,7 +593,7 @@ def _quoted(e: ev.Event) -> list[Problem]:
             return []
     fields = _fields(e, None, "sending")
     if not isinstance(e, ev.Reply) and not fields.keys() & {"server", "server_ip"}:  # a reply may name the client as well
-        fields |= {k: v for k, v in dialled_in(fields["text"])._asdict().items() if v is not None}
+        fields |= {k: v for k, v in msgspec.structs.asdict(dialled_in(fields["text"])).items() if v is not None}
     return [Problem(**fields | {"view": None if isinstance(e, ev.Reply) else "sending"} | found)]
 
 

@@ -98,13 +98,13 @@ _USER_TEXTS = {"postfix": b", sasl_username=", "exim-main": b" A="}  # before th
 
 def _drop(roles: dict[bytes, int]) -> None:
     """Texts that a shorter one finds too."""
-    kept: dict[int, dict[int, set[bytes]]] = {}  # role -> length -> texts
+    kept: dict[int, list[bytes]] = {}
     for text in sorted(roles, key=len):
-        shorter = kept.setdefault(roles[text], {})
-        if any(text[at : at + n] in same for n, same in shorter.items() for at in range(len(text) - n + 1)):
+        shorter = kept.setdefault(roles[text], [])
+        if [other for other in shorter if other in text]:
             del roles[text]
         else:
-            shorter.setdefault(len(text), set()).add(text)
+            shorter.append(text)
 
 
 def _part(reader: Reader, index: int) -> Part:

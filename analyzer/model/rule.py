@@ -220,12 +220,13 @@ class Guard(msgspec.Struct, frozen=True, array_like=True):
     """A test that fails only where a rule's answer is no; where nobody asks whether it is unknown, only where it is not yes.
 
     *how*: the value of *field* is one of *values* (in lower case), has one of them in it, is known, is shown; the thing has one
-    of the findings *values*, which is the field's name `finding`; the case has a thing of the kind *field* beside it.
+    of the findings *values* (`finding`); the case has a thing of the kind *field* (`beside`); one of the sets *of* holds (`any`).
     """
 
     field: str
     how: str
-    values: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    of: tuple[tuple[Guard, ...], ...] = ()
 
 
 class Index(msgspec.Struct, frozen=True, array_like=True):

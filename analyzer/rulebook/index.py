@@ -121,6 +121,10 @@ class _Seen:
                 if self.findings is not None and not any(name in self.findings for name in values):
                     return False
                 continue
+            if how == "any":
+                if not any(map(self.may_hold, guard.of)):
+                    return False
+                continue
             if how == "beside":
                 if self.beside is not None and field not in self.beside:
                     return False
@@ -163,12 +167,22 @@ class _Seen:
 # ---- what a rule needs -----------------------------------------------------------------------------------------------
 def _guards(rule: m.Rule) -> Iterator[m.Guard]:
     """Tests that fail only where the answer of *rule* is no."""
+    yield from _guards_of(rule.when)
+    for j in rule.with_:
+        yield m.Guard(j.thing, "beside")
+
+
+def _guards_of(when: m.Fields) -> Iterator[m.Guard]:
     from analyzer.rulebook.literals import all_literals_of  # a book from the cache is indexed
 
-    for name, condition in rule.when.fields:
+    for name, condition in when.fields:
         field = "from_" if name == "from" else name
         if not name:
-            if isinstance(condition, m.FindingOf):
+            if isinstance(condition, m.OneOf):
+                alternatives = [tuple(_guards_of(c)) for c in condition.of if isinstance(c, m.Fields)]
+                if alternatives and all(alternatives):
+                    yield m.Guard("", "any", of=tuple(alternatives))
+            elif isinstance(condition, m.FindingOf):
                 yield m.Guard("", "finding", (condition.rule,))
             elif isinstance(condition, m.SpeaksFor):
                 yield m.Guard("", "finding", tuple(m.SPEAKS_FOR + fault for fault in condition.faults))
@@ -184,9 +198,7 @@ def _guards(rule: m.Rule) -> Iterator[m.Guard]:
             for texts in all_literals_of(condition.texts):
                 yield m.Guard(field, "has", texts)
         elif not isinstance(condition, m.Not | m.OneOf):
-            yield m.Guard(field, "shown", ())
-    for j in rule.with_:
-        yield m.Guard(j.thing, "beside", ())
+            yield m.Guard(field, "shown")
 
 
 def _text_of(value: str | float | bool) -> str:

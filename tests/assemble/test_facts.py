@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import astuple
 
 from analyzer.assemble.dialled import dialled_in
 from analyzer.diagnose import diagnose
@@ -62,7 +63,7 @@ ERRORS = {
 
 @pytest.mark.parametrize("text", ERRORS)
 def test_the_server_that_an_error_names(text):
-    assert tuple(dialled_in(text)) == ERRORS[text]
+    assert astuple(dialled_in(text)) == ERRORS[text]
 
 
 def test_settings_beside_an_error_tell_the_server(book, formats):

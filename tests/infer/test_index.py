@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from analyzer.infer.conditions import NO, YES, Context, compiled, match
-from analyzer.infer.engine import _best_pattern, _speaks_so, try_rule
+from analyzer.infer.engine import _best_pattern, _speaks_so, judge, try_rule
 from analyzer.model.case import THINGS, Case
 from analyzer.model.rule import Matches
 from analyzer.rulebook import _pack, _Packed, _unpacked
@@ -46,6 +46,22 @@ def test_what_the_index_passes_over_answers_no(book):
                 if match(book.rules[number].when, thing, kind, Context(case, {})).answer == YES:
                     wrong.append((book.rules[number].rule, thing))
     assert not wrong[:3]
+
+
+def test_who_does_not_ask_what_is_unknown_hears_the_same_answers(book):
+    for sample in labelled():
+        case = case_in(sample.capture)
+        asked, unasked = judge(case, book), judge(case, book, unknown=False)
+        assert unasked.beliefs == asked.beliefs, sample.capture
+        assert unasked.case.problems == asked.case.problems
+        assert (unasked.harmless, unasked.aside) == (asked.harmless, asked.aside)
+        for one, other in zip(unasked.outcomes, asked.outcomes, strict=True):
+            assert (one.rule.rule, one.index, one.problems, one.superseded) == (
+                other.rule.rule,
+                other.index,
+                other.problems,
+                other.superseded,
+            )
 
 
 def test_every_rule_is_found_by_its_own_example(book):
