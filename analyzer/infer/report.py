@@ -255,7 +255,9 @@ def _side_of(p: Problem, fault: Fault) -> str:
     return p.view or _SIDE.get(fault.fixed_by, "sending")
 
 
-_NEAR_BY = re.compile(r"(?i)[^.:]*$|.*/|(?:127|10|192\.168|172\.(?:1[6-9]|2[0-9]|3[01]))\.[0-9.]+$|::1$|f[cd][0-9a-f]{2}:|.*\.(?:local|lan|internal|localdomain|localhost)\.?$")
+_NEAR_BY = re.compile(
+    r"(?i)[^.:]*$|.*/|(?:127|10|192\.168|172\.(?:1[6-9]|2[0-9]|3[01]))\.[0-9.]+$|::1$|f[cd][0-9a-f]{2}:|.*\.(?:local|lan|internal|localdomain|localhost)\.?$"
+)
 _OF_THE_SERVER = "server"  # the area of what can be wrong with a mail server itself
 
 

@@ -42,7 +42,9 @@ _ERROR_CODE = re.compile(r"(?i)ERROR_CODE ?:([45][0-9]{2}|[45]\.[0-9]{1,3}\.[0-9
 _QUOTED_REPLY = re.compile(r"(?i)(?:returned|with) '([45][0-9]{2} [^']{3,600})'?")
 _EXPIRED_BY = re.compile(r"(?i)(?:expired|unable to deliver|not delivered|timed out)[^<>]{0,80}<([45][0-9]{2}[ -][^<>]{4,400})")
 # Microsoft 365; where its own words stand in the brackets, they are the reply's.
-_EXPIRED_AFTER = re.compile(r"(?i)message expired[^<>]{0,60}(?: -> ([45][0-9]{2}[ -].{4,400})| ?\((?:SMTP; ?)?([45][0-9]{2} [45]\.[^)]{4,400}))")
+_EXPIRED_AFTER = re.compile(
+    r"(?i)message expired[^<>]{0,60}(?: -> ([45][0-9]{2}[ -].{4,400})| ?\((?:SMTP; ?)?([45][0-9]{2} [45]\.[^)]{4,400}))"
+)
 _CODE_OF_HOP = re.compile(r"^<?[A-Za-z0-9.-]{1,255} #([45]\.[0-9]{1,3}\.[0-9]{1,3})>?$")
 _STATUS_ALONE = re.compile(r"[45]\.[0-9]{1,3}\.[0-9]{1,3}")
 _SAID = re.compile(
