@@ -190,11 +190,18 @@ def _failed(events: Sequence[ev.Event]) -> list[ev.Event]:
     """Failed connections, each with the address that was being dialled, failures of TLS, and a client's own complaints."""
     found: list[ev.Event] = []
     dialled: str | None = None
+    silent: str | None = None  # dialled in vain, and the program goes on to the next address without a word
     for e in events:
         if isinstance(e, ev.Dial):
-            dialled = e.server_ip
+            silent, dialled = dialled if e.server_ip else None, e.server_ip
+        elif isinstance(e, ev.Connected):
+            dialled = None
         elif isinstance(e, ev.ConnectFailed):
+            if not e.server_ip and silent and ":" in (dialled or "") and ":" not in silent:
+                # What is said is said of the last address, an IPv6 one: why IPv4 failed as well, nobody knows.
+                e = msgspec.structs.replace(e, server_ip=silent, reason="other", text=None)  # noqa: PLW2901
             found.append(e if e.server_ip else msgspec.structs.replace(e, server_ip=dialled))
+            silent = dialled = None
         elif isinstance(e, ev.Trouble):
             found.append(e)
         elif isinstance(e, ev.TlsFailed):

@@ -304,7 +304,7 @@ class _Reader:
         if special:
             self._special(block, event)
             return
-        text = event.rdata or ""
+        text = "." if event.rdata == "(root)" else event.rdata or ""  # so Windows writes the root
         if event.preference is not None:
             text = f"{event.preference} {text}"
         owner = event.owner

@@ -435,19 +435,18 @@ def _of_one_message(one: ev.Event, other: ev.Event) -> bool:
     return len(ids) < 2
 
 
-_SEE_LOG = re.compile(r"(?i)refer to (?:the )?server log")
+_SEE_LOG = re.compile(r"(?i)refer to (?:the )?server log|^temporary failure[.]?$")
 
 
 def _log_of(a: ev.Attempt, troubles: Mapping[Place, ev.Trouble]) -> ev.Trouble | None:
-    """What the server that points to its own log wrote there of the same recipient, where the capture shows it, too."""
+    """What the server or program that says no more than that wrote into its own log of the same recipient, where the capture shows it, too."""
     if not a.rcpt_to:
         return None
     whom = a.rcpt_to.lower()
     names = {whom, whom.partition("@")[0]}
     near = sorted(range(-_NEAR, _NEAR + 1), key=abs)
     told = (troubles.get(Place(a.place.source, a.place.line + lines)) for lines in near)
-    about = (e for e in told if e and e.format != a.format)
-    return next((e for e in about if names & set(re.split(r"[()<>, ]", f"{e.user or ''} {e.agent or ''}".lower()))), None)
+    return next((e for e in told if e and names & set(re.split(r"[()<>, ]", f"{e.user or ''} {e.agent or ''}".lower()))), None)
 
 
 def _complained(p: Problem, complaint: ev.Trouble | ev.TlsFailed, software: Mapping[str, str | None]) -> Problem:

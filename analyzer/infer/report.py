@@ -221,6 +221,7 @@ def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, book: Rul
     for o in reversed(voices):
         values |= {name: v for name, path in o.rule.names.items() if (v := look_up(path, values_of(o, judged.case)))}
     side = view or _side_of(p, fault)
+    theirs = side == "sending" and _of_another_server(p, fault)
     title, summary = fill(fault.title, values), fill(fault.summary, values)
     return r.Diagnosis(
         fault=fault.fault,
@@ -228,11 +229,11 @@ def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, book: Rul
         word=r.word_of(share),
         title=title,
         severity=fault.severity,
-        fixed_by=fault.fixed_by,
+        fixed_by="receiver" if theirs else fault.fixed_by,
         summary=summary,
         findings=tuple(o.rule.rule for o in voices),
         evidence=_evidence(p, voices, judged, lines),
-        steps=_steps(fault, p, side, values, voices),
+        steps=_steps(fault, p, {side, "elsewhere" if theirs else ""}, values, voices),
         verify=fill(fault.verify, values),
         message=_message(fault, side, values) if _settled(fault, share, judged.beliefs[index], book) else None,
         kind=fault.kind,
@@ -252,6 +253,22 @@ def _side_of(p: Problem, fault: Fault) -> str:
     if p.view == "sending" and fault.fixed_by == "receiver" and _ON_THIS_MACHINE.match(p.server_ip or p.server or ""):
         return "receiving"
     return p.view or _SIDE.get(fault.fixed_by, "sending")
+
+
+_NEAR_BY = re.compile(
+    r"(?i)[^.:]*$|.*/|(?:127|10|192\.168|172\.(?:1[6-9]|2[0-9]|3[01]))\.[0-9.]+$|::1$|f[cd][0-9a-f]{2}:|.*\.(?:local|lan|internal|localdomain|localhost)\.?$"
+)
+_OF_THE_SERVER = "server"  # the area of what can be wrong with a mail server itself
+
+
+def _of_another_server(p: Problem, fault: Fault) -> bool:
+    """Whether a server elsewhere says this of itself: then whoever runs that one mends it."""
+    if fault.area != _OF_THE_SERVER or fault.fixed_by != "local" or p.kind != "refusal" or p.by != "server" or p.complaint:
+        return False
+    named = [x for x in (p.server, p.server_ip) if x]
+    if (p.agent or "").endswith("/lmtp") or any(_NEAR_BY.match(x) for x in named):
+        return False
+    return bool(named) or p.format == "bounce"
 
 
 def _software(p: Problem, side: str) -> str | None:
@@ -277,12 +294,13 @@ def _title(o: Outcome, judged: Judged) -> str:
     return fill(o.rule.title, values_of(o, judged.case))
 
 
-def _steps(fault: Fault, p: Problem, side: str, values: dict[str, Any], voices: Sequence[Outcome]) -> tuple[str, ...]:
-    """What the refusing provider itself asks for, then the fault's steps for the reader's side and software.
+def _steps(fault: Fault, p: Problem, reader: set[str], values: dict[str, Any], voices: Sequence[Outcome]) -> tuple[str, ...]:
+    """What the refusing provider itself asks for, then the fault's steps for the *reader*'s side and software.
 
     Where the software is not known, the fault's steps are those that hold for any.
     """
-    have = {side, _software(p, side) or ""}
+    side = next(w for w in ("receiving", "sending") if w in reader)
+    have = {*reader, _software(p, side) or ""}
     theirs = [s for o in voices for s in o.rule.steps if all(w in have for w in s.for_)]
     fits = [s for s in fault.steps if all(w in have for w in s.for_)]
     if not fits:

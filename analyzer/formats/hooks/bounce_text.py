@@ -41,7 +41,10 @@ _CONTINUED = re.compile(r"(?<=\s)[45][0-9]{2}-(?:[45]\.[0-9]{1,3}\.[0-9]{1,3}\s)
 _ERROR_CODE = re.compile(r"(?i)ERROR_CODE ?:([45][0-9]{2}|[45]\.[0-9]{1,3}\.[0-9]{1,3}),? ?(?:ERROR_CODE ?:(?![45][0-9.]))?")  # Zoho
 _QUOTED_REPLY = re.compile(r"(?i)(?:returned|with) '([45][0-9]{2} [^']{3,600})'?")
 _EXPIRED_BY = re.compile(r"(?i)(?:expired|unable to deliver|not delivered|timed out)[^<>]{0,80}<([45][0-9]{2}[ -][^<>]{4,400})")
-_EXPIRED_AFTER = re.compile(r"(?i)message expired[^<>]{0,60} -> ([45][0-9]{2}[ -].{4,400})")  # Microsoft 365
+# Microsoft 365; where its own words stand in the brackets, they are the reply's.
+_EXPIRED_AFTER = re.compile(
+    r"(?i)message expired[^<>]{0,60}(?: -> ([45][0-9]{2}[ -].{4,400})| ?\((?:SMTP; ?)?([45][0-9]{2} [45]\.[^)]{4,400}))"
+)
 _CODE_OF_HOP = re.compile(r"^<?[A-Za-z0-9.-]{1,255} #([45]\.[0-9]{1,3}\.[0-9]{1,3})>?$")
 _STATUS_ALONE = re.compile(r"[45]\.[0-9]{1,3}\.[0-9]{1,3}")
 _SAID = re.compile(
@@ -75,7 +78,7 @@ def split_reply(words: str) -> Told:
     if quoted:  # Exchange: the last hop's words, not its own "message delayed"
         words = next((q for q in quoted if " 4.4.7 " not in q and "Message expired" not in q), quoted[0])
     if inner := _EXPIRED_BY.search(words) or _EXPIRED_AFTER.search(words):  # given up: what the last attempt was told counts
-        words = inner[1]
+        words = next(filter(None, inner.groups()))
     words = _ERROR_CODE.sub(lambda m: f"{m[1]} ", words)
     said = _SAID.search(words)
     tail = words[said.end() :] if said else words
