@@ -26,7 +26,7 @@ from tests.labelled import formats_in, labelled
 if TYPE_CHECKING:
     from lark import Lark
 
-    from analyzer.batch.compiled import Kinds
+    from analyzer.formats.groups import Kinds
     from analyzer.formats.load import Format
 
 TEXTS = FORMAT_FOLDERS.texts()

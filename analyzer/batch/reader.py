@@ -17,7 +17,7 @@ from analyzer.model.place import Place
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from analyzer.batch.compiled import Kinds
+    from analyzer.formats.groups import Kinds
     from analyzer.formats.load import Format, Formats
     from analyzer.model.events import Event
 

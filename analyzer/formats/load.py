@@ -13,6 +13,7 @@ from analyzer import cache, resources
 from analyzer.errors import InvalidKnowledge
 from analyzer.expressions import Code, code_of, compiled, from_code, re
 from analyzer.formats import FORMAT_FOLDERS
+from analyzer.formats.groups import numbers_of, renumbered
 from analyzer.formats.pairs import named_fields
 from analyzer.model.events import INTEGERS, KINDS, Event
 from analyzer.model.place import Place
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lark import Lark
 
     from analyzer.formats.fuse import Fused
+    from analyzer.formats.groups import Kinds
     from analyzer.model.capture import Line
 
 
@@ -57,7 +59,8 @@ class Compiled(msgspec.Struct, frozen=True):
 
     pattern: str
     kinds: dict[int, tuple[str, tuple[tuple[int, str], ...]]]
-    code: Code | None = None  # of the pattern
+    numbers: dict[int, int]  # of the groups, in what is compiled
+    code: Code | None = None
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -93,7 +96,7 @@ class Format:
     @cached_property
     def _plans(self) -> dict[int, tuple[str, type[Event], dict[str, Any], tuple[tuple[int, str, bool], ...]]]:
         plans = {}
-        for marker, (alias, fields) in self.compiled.kinds.items():
+        for marker, (alias, fields) in self._expression[1].items():
             constants: dict[str, Any] = dict(self.header.kinds.get(alias, {}))
             kind = constants.pop("kind", alias)
             if kind not in KINDS:
@@ -105,10 +108,19 @@ class Format:
         return plans
 
     @cached_property
+    def _expression(self) -> tuple[re.Pattern[str], Kinds]:
+        """The fused expression, and what its groups mean as they are numbered there."""
+        made = self.compiled
+        found = from_code(made.pattern, made.code) if made.code else None
+        return (re.compile(made.pattern, re.ASCII), made.kinds) if found is None else (found, renumbered(made.kinds, made.numbers))
+
+    @property
     def regex(self) -> re.Pattern[str]:
         """The fused expression; match it against a whole line."""
-        code = self.compiled.code
-        return (from_code(self.compiled.pattern, code) if code else None) or re.compile(self.compiled.pattern, re.ASCII)
+        return self._expression[0]
+
+    def _alias(self, found: re.Match[str] | None) -> str | None:
+        return self._expression[1][found.lastindex][0] if found and found.lastindex else None
 
     @cached_property
     def regex_bytes(self) -> re.Pattern[bytes]:
@@ -157,8 +169,7 @@ class Format:
 
     def alias_of(self, text: str) -> str | None:
         """The alias that reads *text*, or None."""
-        found = self._read_copied(text)
-        return self.compiled.kinds[found.lastindex][0] if found and found.lastindex else None
+        return self._alias(self._read_copied(text))
 
     def _read_copied(self, text: str) -> re.Match[str] | None:
         """What `_read` finds in *text*, or in it without the blank that copying left at the end."""
@@ -169,7 +180,7 @@ class Format:
         """The expression's match on *text*, or where that says nothing on *text* with its hidden addresses filled in."""
         found = self.regex.match(text)
         filled = shown(text)
-        if filled is text or (found and found.lastindex and not self._is_noise(self.compiled.kinds[found.lastindex][0])):
+        if filled is text or ((alias := self._alias(found)) is not None and not self._is_noise(alias)):
             return found
         again = self.regex.match(filled)
         return again if again and again.lastindex else found
@@ -198,7 +209,7 @@ class Format:
         found = self._read(text)
         if not found or not found.lastindex:
             return None
-        alias, groups = self.compiled.kinds[found.lastindex]
+        alias, groups = self._expression[1][found.lastindex]
         values: dict[str, str] = {}
         for group, name in groups:
             if name not in values and (value := text[slice(*found.span(group))] if found.start(group) >= 0 else None):
@@ -316,7 +327,8 @@ def compile_format(name: str, texts: dict[str, str]) -> tuple[Head, Compiled]:
         begins=fused.begins,
         bare_wakes=tuple(sorted({texts[0] for alias in header.bare for texts in fused.literals.get(alias, ()) if texts})),
     )
-    compiled = Compiled(fused.pattern, fused.kinds, code_of(fused.pattern, re.ASCII))
+    numbers = numbers_of(fused.kinds)
+    compiled = Compiled(fused.pattern, fused.kinds, numbers, code_of(fused.pattern, re.ASCII, numbers))
     cache.save(f"grammar-{name}", key, msgspec.msgpack.encode((head, compiled)))
     return head, compiled
 
@@ -350,7 +362,7 @@ def _imported(name: str, texts: dict[str, str]) -> str:
 def _own_sources() -> list[bytes]:
     """The modules that make an expression of a grammar."""
     found = []
-    for module in ("fuse", "load"):
+    for module in ("fuse", "groups", "load"):
         with contextlib.suppress(OSError), open(f"{resources.own('formats')[0]}/{module}.py", "rb") as file:
             found.append(file.read())
     return found

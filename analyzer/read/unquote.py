@@ -316,7 +316,7 @@ def _grep(lines: list[Line]) -> list[Line] | None:
     counted = len(numbers) >= 0.95 * len(found)
     # A mail program may have broken each line into several: numbers that rise tell the whole ones.
     rising = counted and len(numbers) > 1 and all(a < b for a, b in zip(numbers, numbers[1:], strict=False))
-    if len(found) < (0.25 if rising else 0.6) * len(full):
+    if len(found) < (0.15 if rising else 0.6) * len(full):
         return None
     whole = _broken_after(lines, numbered) if rising else lines
     return _changed(whole, lambda text: (numbered if counted else prefix).sub("", text, count=1))

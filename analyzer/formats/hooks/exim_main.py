@@ -73,7 +73,7 @@ _OWN_STAMP = re.compile(
 
 def weight(line: Line, fmt: Format) -> float:
     """How surely *line* is Exim's: "Unable to ..." without stamp, message id and Exim's name may be anybody's complaint."""
-    if line.envelope is None and fmt.alias_of(line.body) in _BARE and not _OWN_STAMP.match(line.body):
+    if line.envelope is None and not _OWN_STAMP.match(line.body) and fmt.alias_of(line.body) in _BARE:
         return 0.0
     return fmt.weight(line.body)
 
