@@ -49,6 +49,7 @@ class Lessons:
     def __init__(self, reader: Reader, key_of: KeyOf, matter: Iterable[str] = _MATTER, *, domains: bool = True) -> None:
         self.reader, self.key_of, self.domains = reader, key_of, domains
         self.matter = frozenset(SLOT[n] for n in matter)
+        self.asked = self.matter.union(SLOT[n] for n in sift.FIELDS[1:])
         self._lanes: dict[bytes, Lane | None] = {}
 
     def of(self, form: bytes, line: bytes) -> Lane | None:
@@ -162,7 +163,7 @@ def _same_for_others(line: bytes, tokens: Sequence[Token], others: dict[int, lis
             for slot, (a, z) in tried.spans.items() if longer else ():
                 spans[slot] = spans[slot][0] + longer * (a >= at), spans[slot][1] + longer * (z >= at)
         again = _tried(b"".join([*parts, line[at:]]), lessons)
-        if again is None or again.key != tried.key or again.spans != spans:
+        if again is None or again.key != tried.key or any(again.spans.get(n) != spans.get(n) for n in lessons.asked):
             return False
     return True
 

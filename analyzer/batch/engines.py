@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer.batch.gather import Gathered, Sought, gather, merge_gathered
-from analyzer.batch.incidents import Judgement, judgements
+from analyzer.batch.incidents import Judgement, judgements, ready_to_judge
 from analyzer.batch.interrupt import whole
 from analyzer.batch.scan import Knowledge, scan
 from analyzer.batch.tally import Group, Key, Tally, Task, merge
@@ -99,7 +99,7 @@ class Local:
                     with whole():
                         merge_gathered(total, found)
             else:
-                for found in self._spread(lambda task: gather(task, sought, self.known), tasks):
+                for found in self._spread(lambda task: gather(task, sought, self.known), tasks, ready_to_judge):
                     with whole():
                         merge_gathered(total, found)
         except KeyboardInterrupt:
@@ -124,11 +124,11 @@ class Local:
             found |= part
         return {k: found[k] for k in keys}
 
-    def _spread(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[Any]:
+    def _spread(self, function: Callable[[Any], Any], tasks: Sequence[Any], meanwhile: Callable[[], None] | None = None) -> Iterator[Any]:
         """What *function* makes of each of *tasks*, in processes."""
         from analyzer.batch.spread import spread
 
-        return spread(function, tasks, self.jobs)
+        return spread(function, tasks, self.jobs, meanwhile)
 
     def close(self) -> None:
         """Nothing to close."""

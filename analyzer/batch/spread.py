@@ -22,8 +22,11 @@ _LENGTH = struct.Struct("<q")
 _MOST = 4_000  # bundles of tasks: their numbers must fit into a pipe
 
 
-def spread(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Iterator[Any]:
-    """What *function* makes of each of *tasks*, as it comes, from *jobs* processes.  An exception in one of them is raised here."""
+def spread(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int, meanwhile: Callable[[], None] | None = None) -> Iterator[Any]:
+    """What *function* makes of each of *tasks*, as it comes, from *jobs* processes.  An exception in one of them is raised here.
+
+    *meanwhile*: what is done here before the first answer is waited for.
+    """
     step = -(-len(tasks) // _MOST)
     bundles = [tasks[at : at + step] for at in range(0, len(tasks), step)]
     todo, give = os.pipe()
@@ -39,6 +42,8 @@ def spread(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> I
                     _work(function, bundles, todo, sink)
                 os.close(sink)
                 workers[source] = pid
+        if meanwhile is not None:
+            meanwhile()
         yield from _results(workers, len(tasks))
     finally:
         os.close(todo)
