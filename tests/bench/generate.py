@@ -147,7 +147,14 @@ def exim(size: int, share: float, seed: int = 1, start: datetime = datetime(2026
     while made < size:
         now += timedelta(milliseconds=r.randrange(200, 900))
         s.n += 1
-        mid = "1" + "".join(r.choice(_B62) for _ in range(5)) + "-" + f"{s.n % 1_000_000:06d}" + "-" + "".join(r.choice(_B62) for _ in range(2))
+        mid = (
+            "1"
+            + "".join(r.choice(_B62) for _ in range(5))
+            + "-"
+            + f"{s.n % 1_000_000:06d}"
+            + "-"
+            + "".join(r.choice(_B62) for _ in range(2))
+        )
         name, ip = s.client()
         sender, rcpt = s.address(), s.address()
         domain = rcpt.rpartition("@")[2]
