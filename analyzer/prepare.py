@@ -17,7 +17,7 @@ from analyzer.batch.needles import parts_of
 from analyzer.batch.reader import Reader
 from analyzer.diagnose import case_of
 from analyzer.formats import FORMAT_FOLDERS
-from analyzer.formats.load import compile_format, load_formats
+from analyzer.formats.load import compile_format, load_formats, names_in
 from analyzer.model.capture import Source
 from analyzer.rulebook import load_rules
 
@@ -29,7 +29,7 @@ def make() -> None:
     texts = FORMAT_FOLDERS.texts()
     with ProcessPoolExecutor() as processes:
         every: list[Future[Any]] = [processes.submit(load_rules)]
-        every += [processes.submit(compile_format, n, texts) for n in sorted(texts) if texts[n].lstrip().startswith("//-")]
+        every += [processes.submit(compile_format, name, texts) for name in names_in(texts)]
         for one in every:
             one.result()
     formats = load_formats()

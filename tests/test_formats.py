@@ -16,7 +16,7 @@ from analyzer.batch.compiled import expression_of
 from analyzer.formats import FORMAT_FOLDERS
 from analyzer.formats.envelope import enveloped
 from analyzer.formats.fuse import field_of
-from analyzer.formats.load import build_lark, load_formats, shown
+from analyzer.formats.load import build_lark, load_formats, names_in, shown
 from analyzer.model.capture import Source
 from analyzer.read import read
 from tests.conftest import SAMPLES
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from analyzer.formats.load import Format
 
 TEXTS = FORMAT_FOLDERS.texts()
-NAMES = sorted(name for name, text in TEXTS.items() if text.lstrip().startswith("//-"))
+NAMES = names_in(TEXTS)
 GENERATED = 100_000  # lines, over all formats
 _DIGITS = re.compile(r"[0-9]+")
 

@@ -43,6 +43,15 @@ static inline int put(List *list, u32 value) {
     return 1;
 }
 
+/* *at* with room for more than *used* things of *width* bytes; NULL where memory is short. */
+static void *one_more(void *at, u32 *room, u64 used, size_t width) {
+    if (used < *room) return at;
+    u32 more = *room * 2 + 16;
+    void *grown = realloc(at, more * width);
+    if (grown) *room = more;
+    return grown;
+}
+
 typedef struct {
     u8 *at;
     size_t used, room;
@@ -595,6 +604,14 @@ PUBLIC void anchors_free(Anchors *a) {
     free(a);
 }
 
+static int put_row(List *to, const u32 *hit, u32 begin) {
+    if (!list_room(to, 4)) return 0;
+    memcpy(to->at + to->used, hit, 3 * sizeof *hit);
+    to->at[to->used + 3] = begin;
+    to->used += 4;
+    return 1;
+}
+
 /* Takes *before* and *behind* over. */
 PUBLIC Anchors *anchors_new(u32 count, u32 ids, const u8 *bytes, const u32 *lengths, const u8 *gaps, Names *before, Names *behind) {
     Anchors *a = calloc(1, sizeof *a);
@@ -633,15 +650,12 @@ PUBLIC int anchors_find(Anchors *a, const u8 *block, u32 length) {
             if (hit[1] < gap + a->before->width || !holds(a->before, block + hit[1] - gap - a->before->width)) continue;
         }
         for (const u8 *nl; (nl = memchr(block + begin, '\n', hit[1] - begin));) begin = (u32)(nl - block) + 1;
-        List *to = &a->found;
-        for (int turn = 0; turn < 2; turn++, to = &a->told) {
-            if (turn && hit[0] < a->ids) break;
-            if (!list_room(to, 4)) return 0;
-            memcpy(to->at + to->used, hit, 3 * sizeof *hit);
-            to->at[to->used + 3] = begin;
-            to->used += 4;
+        if (!put_row(&a->found, hit, begin)) return 0;
+        if (hit[0] >= a->ids) {
+            if (!put_row(&a->told, hit, begin)) return 0;
+        } else if (!a->lines.used || a->lines.at[a->lines.used - 1] != begin) {
+            if (!put(&a->lines, begin)) return 0;
         }
-        if (hit[0] < a->ids && !(a->lines.used && a->lines.at[a->lines.used - 1] == begin) && !put(&a->lines, begin)) return 0;
     }
     return 1;
 }
@@ -870,8 +884,8 @@ static int64_t stamped(Lanes *l, const u8 *from, const u8 *to, u32 *seconds) {
 }
 
 /* The lines of *block* that begin at *begins*.  Rows, of forms that were learnt: begin, end, number of what they are alike in, number of
- * the stamp and its seconds, and where each field begins and ends (both 0: it has none).  Fresh: the rows whose number is new.  What is left: begin,
- * end, form + 1 or 0. */
+ * the stamp and its seconds, and where each field begins and ends (both 0: it has none).  Fresh: the rows whose number is new.  What is
+ * left: begin, end, form + 1 or 0. */
 PUBLIC int lanes_take(Lanes *l, const u8 *block, u32 length, const u32 *begins, u32 count) {
     Token tokens[MOST_TOKENS];
     u8 form[MOST_LINE * 2 + 2 * STAMP], key[MOST_LINE + 5 * MOST_TOKENS + 16];
@@ -966,13 +980,9 @@ PUBLIC u32 crc_of(const u8 *p, size_t n) {
 
 /* A new sum of lines of *host*; *tells*: 0 nothing of messages, 1 the sender, 2 a delivery.  Its number; -1 where memory is short. */
 PUBLIC int32_t lanes_sum(Lanes *l, const u8 *host, u32 length, int tells) {
-    if (l->sum_count == l->sum_room) {
-        u32 room = l->sum_room * 2 + 64;
-        Sum *sums = realloc(l->sums, room * sizeof *sums);
-        if (!sums) return -1;
-        l->sums = sums;
-        l->sum_room = room;
-    }
+    Sum *sums = one_more(l->sums, &l->sum_room, l->sum_count, sizeof *sums);
+    if (!sums) return -1;
+    l->sums = sums;
     Sum *s = &l->sums[l->sum_count];
     *s = (Sum){.first = NEVER, .last = -NEVER, .at = NEVER, .tells = tells};
     if (!bytes_put(&s->host, host, length, ' ')) return -1;
@@ -993,13 +1003,9 @@ static int add_hour(Sum *s, int64_t number) {
         s->hours[i - 1].count++;
         return 1;
     }
-    if (s->hour_count == s->hour_room) {
-        u32 room = s->hour_room * 2 + 16;
-        Hour *hours = realloc(s->hours, room * sizeof *hours);
-        if (!hours) return 0;
-        s->hours = hours;
-        s->hour_room = room;
-    }
+    Hour *hours = one_more(s->hours, &s->hour_room, s->hour_count, sizeof *hours);
+    if (!hours) return 0;
+    s->hours = hours;
     s->hours[s->hour_count++] = (Hour){number, 1};
     return 1;
 }
@@ -1009,13 +1015,9 @@ static int add_line(Lanes *l, Sum *s, const u8 *block, const u32 *row, int64_t t
     size_t id_size = row[QUEUE_ID + 1] - row[QUEUE_ID];
     size_t rcpt = row[RCPT + 1] - row[RCPT], sender = row[SENDER + 1] - row[SENDER], client = row[CLIENT + 1] - row[CLIENT];
     if (is_no_id(l, id, id_size)) id_size = 0;
-    if (s->count == s->time_room) {
-        u32 room = s->time_room * 2 + 64;
-        int64_t *times = realloc(s->times, room * sizeof *times);
-        if (!times) return 0;
-        s->times = times;
-        s->time_room = room;
-    }
+    int64_t *times = one_more(s->times, &s->time_room, s->count, sizeof *times);
+    if (!times) return 0;
+    s->times = times;
     u8 *name = bytes_room(&s->names, s->host.used + id_size + rcpt + 2);
     if (!name) return 0;
     memcpy(name, s->host.at, s->host.used);
@@ -1041,8 +1043,8 @@ static int add_line(Lanes *l, Sum *s, const u8 *block, const u32 *row, int64_t t
 }
 
 /* The rows added up: those of a number into the sum that *of* names; where that is negative, they are put among the others: begin, end.
- * *times*: of the stamps without their seconds; *offsets*: of the rows, or NULL where they stand as in *block*, which begins at *offset*.  The check sums of
- * lines that are not above *most* are kept. */
+ * *times*: of the stamps without their seconds; *offsets*: of the rows, or NULL where they stand as in *block*, which begins at *offset*.
+ * The check sums of lines that are not above *most* are kept. */
 PUBLIC int lanes_add(Lanes *l, const u8 *block, const int32_t *of, const int64_t *times, const u64 *offsets, u64 offset, u32 most) {
     l->others.used = l->checks.used = 0;
     for (size_t i = 0; i * ROW < l->rows.used; i++) {

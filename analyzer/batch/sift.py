@@ -38,9 +38,7 @@ class _List(Structure):
         return string_at(self.at, self.used * 4) if self.used else b""
 
 
-class _Bytes(Structure):
-    _fields_ = (("at", c_void_p), ("used", c_size_t), ("room", c_size_t))
-
+class _Bytes(_List):
     def lines(self) -> list[bytes]:
         return string_at(self.at, self.used - 1).split(b"\n") if self.used else []
 

@@ -207,12 +207,9 @@ def _plain(item: Item, start: int, end: int | None, size: int) -> Iterator[tuple
             file.seek(at)
             if not (data := file.read(min(size, end - at))):
                 return
-            if data.endswith(b"\n"):
-                pass
-            elif (cut := data.rfind(b"\n") + 1) and at + len(data) < end:
-                data = data[:cut]
-            else:
-                data += file.readline()
+            if not data.endswith(b"\n"):
+                cut = data.rfind(b"\n") + 1
+                data = data[:cut] if cut and at + len(data) < end else data + file.readline()
             yield at, data
             at += len(data)
 

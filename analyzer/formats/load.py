@@ -299,11 +299,16 @@ def load_formats(extra: tuple[str, ...] = ()) -> Formats:
     if stamp is not None and (heads := cache.load_for("formats", stamp, list[Head])) is not None:
         return Formats(map(Format, heads), stamp)
     texts = FORMAT_FOLDERS.texts(extra)
-    made = [compile_format(name, texts) for name in sorted(texts) if texts[name].lstrip().startswith("//-")]
+    made = [compile_format(name, texts) for name in names_in(texts)]
     made = [(msgspec.structs.replace(head, hooks=_hooks(head)), compiled) for head, compiled in made]
     if stamp is not None:
         cache.save_for("formats", stamp, [head for head, _ in made])
     return Formats((Format(head, compiled) for head, compiled in made), stamp)
+
+
+def names_in(texts: dict[str, str]) -> list[str]:
+    """The grammars among *texts* that are formats: those with a header."""
+    return sorted(name for name, text in texts.items() if text.lstrip().startswith("//-"))
 
 
 def compile_format(name: str, texts: dict[str, str]) -> tuple[Head, Compiled]:
