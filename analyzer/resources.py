@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from analyzer.errors import MissingData
@@ -77,6 +78,18 @@ def stamp(*tops: str) -> str:
                     status = entry.stat()
                     found.append(f"{entry.path} {status.st_size} {status.st_mtime_ns}")
     return "\n".join(sorted(found))
+
+
+@lru_cache
+def sources(package: str, *modules: str) -> tuple[str, ...]:
+    """The texts of *modules* of one of our own packages, of all where none is named; none in a zip."""
+    from pathlib import Path
+
+    (path,) = own(package)
+    try:
+        return tuple([text for name, text in walk(Path(path), ".py") if not modules or name.removesuffix(".py") in modules])
+    except OSError:
+        return ()
 
 
 def own(*packages: str) -> list[str]:

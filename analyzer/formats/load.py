@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from functools import cached_property, lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, AnyStr, Generic, NamedTuple
 
 import msgspec
 
@@ -54,6 +54,13 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     words: dict[str, tuple[str, ...]] = {}  # name -> expressions that the hook looks for: set phrases, labels, in all languages
 
 
+class Expression(NamedTuple, Generic[AnyStr]):
+    """A format's expression, compiled, and what its groups mean as they are numbered there."""
+
+    pattern: re.Pattern[AnyStr]
+    kinds: Kinds
+
+
 class Compiled(msgspec.Struct, frozen=True):
     """What is made of one grammar's rules."""
 
@@ -61,6 +68,11 @@ class Compiled(msgspec.Struct, frozen=True):
     kinds: dict[int, tuple[str, tuple[tuple[int, str], ...]]]
     numbers: dict[int, int]  # of the groups, in what is compiled
     code: Code | None = None
+
+    def expression(self, pattern: AnyStr, code: Code | None) -> Expression[AnyStr] | None:
+        """The pattern, as text or bytes, from its *code*, whose groups have these numbers; None where this Python takes it not."""
+        found = None if code is None else from_code(pattern, code)
+        return None if found is None else Expression(found, renumbered(self.kinds, self.numbers))
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -96,7 +108,7 @@ class Format:
     @cached_property
     def _plans(self) -> dict[int, tuple[str, type[Event], dict[str, Any], tuple[tuple[int, str, bool], ...]]]:
         plans = {}
-        for marker, (alias, fields) in self._expression[1].items():
+        for marker, (alias, fields) in self._expression.kinds.items():
             constants: dict[str, Any] = dict(self.header.kinds.get(alias, {}))
             kind = constants.pop("kind", alias)
             if kind not in KINDS:
@@ -108,19 +120,18 @@ class Format:
         return plans
 
     @cached_property
-    def _expression(self) -> tuple[re.Pattern[str], Kinds]:
-        """The fused expression, and what its groups mean as they are numbered there."""
+    def _expression(self) -> Expression[str]:
+        """The fused expression."""
         made = self.compiled
-        found = from_code(made.pattern, made.code) if made.code else None
-        return (re.compile(made.pattern, re.ASCII), made.kinds) if found is None else (found, renumbered(made.kinds, made.numbers))
+        return made.expression(made.pattern, made.code) or Expression(re.compile(made.pattern, re.ASCII), made.kinds)
 
     @property
     def regex(self) -> re.Pattern[str]:
         """The fused expression; match it against a whole line."""
-        return self._expression[0]
+        return self._expression.pattern
 
     def _alias(self, found: re.Match[str] | None) -> str | None:
-        return self._expression[1][found.lastindex][0] if found and found.lastindex else None
+        return self._expression.kinds[found.lastindex][0] if found and found.lastindex else None
 
     @cached_property
     def regex_bytes(self) -> re.Pattern[bytes]:
@@ -209,7 +220,7 @@ class Format:
         found = self._read(text)
         if not found or not found.lastindex:
             return None
-        alias, groups = self._expression[1][found.lastindex]
+        alias, groups = self._expression.kinds[found.lastindex]
         values: dict[str, str] = {}
         for group, name in groups:
             if name not in values and (value := text[slice(*found.span(group))] if found.start(group) >= 0 else None):
@@ -313,7 +324,7 @@ def names_in(texts: dict[str, str]) -> list[str]:
 
 def compile_format(name: str, texts: dict[str, str]) -> tuple[Head, Compiled]:
     """Header and fused expression of grammar *name*.  Raises `InvalidKnowledge`."""
-    key = cache.key(*_needed(name, texts), *_own_sources())
+    key = cache.key(*_needed(name, texts), *resources.sources("formats", "fuse", "groups", "load"))
     if (kept := _kept(name, key)) is not None:
         return kept
     import fnmatch
@@ -364,15 +375,6 @@ def _imported(name: str, texts: dict[str, str]) -> str:
 
 
 @lru_cache(maxsize=1)
-def _own_sources() -> list[bytes]:
-    """The modules that make an expression of a grammar."""
-    found = []
-    for module in ("fuse", "groups", "load"):
-        with contextlib.suppress(OSError), open(f"{resources.own('formats')[0]}/{module}.py", "rb") as file:
-            found.append(file.read())
-    return found
-
-
 def _wakes(literals: Iterable[tuple[tuple[str, ...], ...]]) -> tuple[str, ...] | None:
     """Texts of which one stands in every line; None where some line has none."""
     every = [texts for alternatives in literals for texts in alternatives]

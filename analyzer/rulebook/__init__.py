@@ -115,7 +115,7 @@ def load_rules(extra: tuple[str, ...] = ()) -> RuleBook:
         if key is not None and (book := _kept(key)) is not None:
             return book
     texts = rule_texts(extra)
-    key = cache.key(*(part for text in texts for part in text), *_own_sources())
+    key = cache.key(*(part for text in texts for part in text), *resources.sources("rulebook"), *resources.sources("model"))
     book = _kept(key)
     if book is None:
         book, mistakes = compile_rules(texts)
@@ -133,17 +133,6 @@ def _kept(key: str) -> RuleBook | None:
         with contextlib.suppress(msgspec.MsgspecError):  # a damaged cache costs time only
             return _unpacked(msgspec.msgpack.decode(packed, type=_Packed))
     return None
-
-
-def _own_sources() -> list[str]:
-    """The modules that make a rule base of texts."""
-    from pathlib import Path
-
-    found: list[str] = []
-    for path in map(Path, resources.own("rulebook", "model")):
-        with contextlib.suppress(OSError):  # in a zip
-            found += [text for _, text in resources.walk(path, ".py")]
-    return found
 
 
 def _pack(book: RuleBook) -> _Packed:
