@@ -191,6 +191,7 @@ def of_dialogue(d: Dialogue, failed: Sequence[ev.Event]) -> list[Problem]:
                     text=event.text,
                     code=event.code,
                     enhanced=event.enhanced,
+                    where=_where(d, (event.place,)),
                     **common,
                 )
             )
@@ -224,7 +225,7 @@ def _rcpt(e: Exchange) -> str | None:
 
 
 def _where(d: Dialogue, own: tuple[Place, ...]) -> dict[str, tuple[Place, ...]]:
-    keep = ("client_ip", "helo", "mail_from", "server", "server_ip", "port", "banner")
+    keep = ("client_ip", "helo", "mail_from", "server", "server_ip", "port", "banner", "tls_first")
     return {k: v for k, v in d.where.items() if k in keep} | dict.fromkeys(("code", "text", "enhanced", "stage"), own)
 
 

@@ -172,6 +172,7 @@ class Fact(Event, frozen=True, tag="fact"):
     helo: str | None = None
     mail_from: str | None = None
     rcpt_to: str | None = None
+    tls_first: str | None = None  # as a Dial's
     text: str | None = None
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from analyzer.expressions import re
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Dial, Event, TlsFailed
+from analyzer.model.events import Dial, Event, Fact, TlsFailed
+from analyzer.model.place import Place
 
 if TYPE_CHECKING:
     from analyzer.formats.load import Format
@@ -20,8 +21,8 @@ _LEAST_SPOKEN = 50  # bytes; who began with TLS has read the 5 of a record's hea
 def events(segment: Segment, fmt: Format) -> tuple[list[Event], list[int]]:
     """The grammar's events, with what the sum of bytes tells where the command is not shown."""
     found, missed = events_of(segment, fmt)
-    spoken = any((read := _READ.match(line.body)) and int(read[1]) >= _LEAST_SPOKEN for line in segment.lines)
+    told = next((line for line in segment.lines if (read := _READ.match(line.body)) and int(read[1]) >= _LEAST_SPOKEN), None)
     failed = any(isinstance(e, TlsFailed) and _NO_TLS.search(e.text or "") for e in found)
-    if spoken and failed and not any(isinstance(e, Dial) for e in found):
-        found.insert(0, Dial(place=found[0].place, format=fmt.name, tls_first="no"))  # where the command would stand
+    if told and failed and not any(isinstance(e, Dial) for e in found):
+        found.append(Fact(place=Place(segment.source, told.number), format=fmt.name, tls_first="no"))
     return found, missed
