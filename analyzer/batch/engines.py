@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer.batch.gather import Gathered, Sought, gather, merge_gathered
-from analyzer.batch.incidents import Judgement, judgements, ready_to_judge
+from analyzer.batch.incidents import Judgement, judgements
 from analyzer.batch.interrupt import whole
 from analyzer.batch.scan import Knowledge, scan
 from analyzer.batch.tally import Group, Key, Tally, Task, merge
@@ -89,8 +89,10 @@ class Local:
         if task.item.splits:
             scan(msgspec.structs.replace(task, end=task.start + task.size), self.known)
 
-    def gather(self, tasks: Sequence[Task], sought: Sought, progress: Progress | None) -> Gathered:
-        """The sum over *tasks*.  Raises `Interrupted` with what is known."""
+    def gather(
+        self, tasks: Sequence[Task], sought: Sought, progress: Progress | None, meanwhile: Callable[[], object] | None = None
+    ) -> Gathered:
+        """The sum over *tasks*; *meanwhile*: what may be done while others read.  Raises `Interrupted` with what is known."""
         total = Gathered()
         try:
             if self.jobs < 2 or len(tasks) < 2:
@@ -99,7 +101,7 @@ class Local:
                     with whole():
                         merge_gathered(total, found)
             else:
-                for found in self._spread(lambda task: gather(task, sought, self.known), tasks, ready_to_judge):
+                for found in self._spread(lambda task: gather(task, sought, self.known), tasks, meanwhile):
                     with whole():
                         merge_gathered(total, found)
         except KeyboardInterrupt:
@@ -124,7 +126,7 @@ class Local:
             found |= part
         return {k: found[k] for k in keys}
 
-    def _spread(self, function: Callable[[Any], Any], tasks: Sequence[Any], meanwhile: Callable[[], None] | None = None) -> Iterator[Any]:
+    def _spread(self, function: Callable[[Any], Any], tasks: Sequence[Any], meanwhile: Callable[[], object] | None = None) -> Iterator[Any]:
         """What *function* makes of each of *tasks*, in processes."""
         from analyzer.batch.spread import spread
 
@@ -170,12 +172,21 @@ class Dask:
             raise Interrupted(total) from None
         return total
 
-    def gather(self, tasks: Sequence[Task], sought: Sought, progress: Progress | None) -> Gathered:  # noqa: ARG002  (as `Local.gather`)
-        """The sum over *tasks*.  Raises `Interrupted` with what is known."""
+    def gather(
+        self,
+        tasks: Sequence[Task],
+        sought: Sought,
+        progress: Progress | None,  # noqa: ARG002  (as `Local.gather`)
+        meanwhile: Callable[[], object] | None = None,
+    ) -> Gathered:
+        """The sum over *tasks*; *meanwhile*: what may be done while others read.  Raises `Interrupted` with what is known."""
         total = Gathered()
         try:
             shared = self.client.scatter(sought, broadcast=True, hash=False)  # type: ignore[no-untyped-call]
-            for found in self._results([self.client.submit(_gather, task, shared, self.key, pure=False) for task in tasks]):
+            futures = [self.client.submit(_gather, task, shared, self.key, pure=False) for task in tasks]
+            if meanwhile is not None:
+                meanwhile()
+            for found in self._results(futures):
                 with whole():
                     merge_gathered(total, found)
         except KeyboardInterrupt:

@@ -95,10 +95,6 @@ def _story(group: Group, gathered: Gathered) -> list[tuple[Any, bytes, int]]:
     return found[begin : end + 1]
 
 
-def ready_to_judge() -> None:
-    """Import what judges, which takes its time, before it is needed."""
-
-
 def _judged(group: Group, gathered: Gathered, reader: Reader, book: RuleBook, hosts: Collection[bytes]) -> Judgement:
     from analyzer.infer.engine import judge, problem_values, values_of
     from analyzer.infer.wording import fill, what

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -148,16 +149,19 @@ def batch(
     except Interrupted as stop:
         tally, partial, tasks = (stop.result if isinstance(stop.result, Tally) else Tally()), True, []
     settle(tally)
-    chosen = representatives(tally)
+    chosen, hosts = representatives(tally), {told[0] for told in tally.sent}
     if not partial:
         sought = sought_of(tally, chosen)
         try:
             if sought.ids or sought.samples:
-                gathered = engine.gather(tasks, sought, progress("gathering", size) if progress else None)
+                first = dict(islice(chosen.items(), 1))  # what judges is loaded by that
+                gathered = engine.gather(
+                    tasks, sought, progress("gathering", size) if progress else None, lambda: engine.judge(first, Gathered(), book, hosts)
+                )
         except Interrupted as stop:
             gathered, partial = stop.result, True
         gathered = sort_stories(gathered)
-    judged = engine.judge(chosen, gathered, book, {told[0] for told in tally.sent})
+    judged = engine.judge(chosen, gathered, book, hosts)
     if events:
         events(tally, gathered)
     return report_of(items, years, [*notes, *tally.notes], tally, gathered, judged, book, partial=partial)

@@ -22,7 +22,7 @@ _LENGTH = struct.Struct("<q")
 _MOST = 4_000  # bundles of tasks: their numbers must fit into a pipe
 
 
-def spread(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int, meanwhile: Callable[[], None] | None = None) -> Iterator[Any]:
+def spread(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int, meanwhile: Callable[[], object] | None = None) -> Iterator[Any]:
     """What *function* makes of each of *tasks*, as it comes, from *jobs* processes.  An exception in one of them is raised here.
 
     *meanwhile*: what is done here before the first answer is waited for.
