@@ -47,8 +47,8 @@ def noise(r, words, size):
 class Texts:
     """As much of a `Search` as `anchored` asks for."""
 
-    def __init__(self, texts, gaps=()):
-        self.texts, self.gaps, self.anchors, self.ids, self.marks = texts, list(gaps), len(gaps), len(texts) - 1, [None] * len(texts)
+    def __init__(self, texts, gaps=(), ids=1):
+        self.texts, self.gaps, self.anchors, self.ids, self.marks = texts, list(gaps), len(gaps), len(texts) - ids, [None] * len(texts)
 
 
 @needs_library
@@ -62,9 +62,29 @@ def test_texts_are_found_where_python_finds_them(seed):
     found.find(block)
     rows = found.rows()
     assert [r[3] for r in rows] == [block.rfind(b"\n", 0, s) + 1 for _, s, _, _ in rows]
-    assert [r[:3] for r in rows] == Finder(texts, automaton=False).find(block)
+    last = len(texts) - 1
+    others, ids = (Finder(texts, which, automaton=False).find(block) for which in (range(last), [last]))
+    assert [r[:3] for r in rows if r[0] < last] == others
+    assert [r[:3] for r in rows if r[0] == last] == ids
     assert found.rows(ids=True) == [r for r in rows if r[0] == len(texts) - 1]
     assert array("I", found.lines()).tolist() == list(dict.fromkeys(r[3] for r in rows if r[0] < len(texts) - 1))
+
+
+@needs_library
+@pytest.mark.parametrize("least", [3, 6, 7, 9, 11, 16, 23])
+@pytest.mark.parametrize("seed", range(8))
+def test_many_ids_are_found_where_python_finds_them(seed, least):
+    r = random.Random(seed)
+    ids = tuple(sorted({bytes(r.choices(b"ab1-", k=least + r.choice([0, 0, 1, 5]))) for _ in range(r.randrange(100, 400))}))
+    texts = (b": x", b"=yz", *ids)
+    block = noise(r, texts, 8_000)[: r.randrange(8_000)]
+    found = sift.anchored(Texts(texts, ids=len(ids)), frozenset(), frozenset({b"x"}), 1)
+    found.find(block)
+    rows = found.rows()
+    assert [r[:3] for r in rows if r[0] < 2] == Finder(texts, [0, 1], automaton=False).find(block)
+    assert [r[:3] for r in rows if r[0] >= 2] == Finder(texts, range(2, len(texts)), automaton=False).find(block)
+    assert sorted(found.rows(ids=True)) == sorted(r for r in rows if r[0] >= 2)
+    assert all(r[3] == block.rfind(b"\n", 0, r[1]) + 1 for r in rows)
 
 
 @needs_library

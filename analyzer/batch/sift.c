@@ -582,9 +582,118 @@ PUBLIC int sieve_read_unclear(Sieve *s) {
     return 1;
 }
 
+/* ---- many ids at once ------------------------------------------------------------------------------------------------------ */
+/* Where there are too many ids for `find`: of the text only every *step*th place is looked at, whether one of the pieces of ids stands
+ * there, as long as fits.  Each id has a piece at some such place, wherever it stands. */
+#define MANY_IDS 64
+#define LEAST_PIECE 4
+#define MOST_STEP 8
+
+typedef struct {
+    Keys ids;
+    u64 *bits, *pieces; /* whether a piece may be one of those; these, by hash */
+    u8 *places;         /* of each piece: how far behind the begin of an id it stands, as bits; 0: there is no piece */
+    u32 *lengths, kinds; /* the ids' lengths, the longest first */
+    u32 step, piece, shift, mask;
+    u64 seed;
+} Ids;
+
+static void ids_free(Ids *d) {
+    if (!d) return;
+    keys_free(&d->ids);
+    free(d->bits);
+    free(d->pieces);
+    free(d->places);
+    free(d->lengths);
+    free(d);
+}
+
+static inline u64 bit_of(const Ids *d, u64 piece) { return piece * (d->seed | 1) >> d->shift; }
+
+static inline u32 piece_slot(const Ids *d, u64 piece) {
+    u32 at = (u32)mixed(piece ^ d->seed, 0xE7037ED1A0B428DBu) & d->mask;
+    while (d->places[at] && d->pieces[at] != piece) at = (at + 1) & d->mask;
+    return at;
+}
+
+static int shorter_last(const void *a, const void *b) { return (*(const u32 *)a < *(const u32 *)b) - (*(const u32 *)a > *(const u32 *)b); }
+
+/* NULL where one is too short, or memory is. */
+static Ids *ids_new(u32 count, const u8 *bytes, const u32 *lengths, u64 seed) {
+    u32 least = UINT32_MAX;
+    for (u32 i = 0; i < count; i++)
+        if (lengths[i] < least) least = lengths[i];
+    if (least < LEAST_PIECE + 3) return NULL;
+    Ids *d = calloc(1, sizeof *d);
+    if (!d) return NULL;
+    d->piece = least >= 11 ? 8 : least - 3;
+    d->step = least - d->piece + 1 < MOST_STEP ? least - d->piece + 1 : MOST_STEP;
+    d->seed = d->ids.seed = seed;
+    u64 size = 1024;
+    while (size < (u64)count * d->step * 2) size *= 2;
+    d->mask = (u32)size - 1;
+    d->shift = 64 - (u32)__builtin_ctzll(size * 8);
+    d->bits = calloc(size / 8, sizeof *d->bits);
+    d->pieces = malloc(size * sizeof *d->pieces);
+    d->places = calloc(size, 1);
+    d->lengths = malloc(count * sizeof *d->lengths);
+    if (!d->bits || !d->pieces || !d->places || !d->lengths || !keys_grow(&d->ids)) goto failed;
+    for (u32 i = 0; i < count; bytes += lengths[i++]) {
+        if (keyed(&d->ids, bytes, lengths[i]) != i) goto failed;
+        d->lengths[i] = lengths[i];
+        for (u32 n = 0; n < d->step; n++) {
+            u64 piece = some(bytes + n, d->piece), bit = bit_of(d, piece);
+            u32 at = piece_slot(d, piece);
+            d->pieces[at] = piece;
+            d->places[at] |= (u8)(1u << n);
+            d->bits[bit >> 6] |= 1ull << (bit & 63);
+        }
+    }
+    qsort(d->lengths, count, sizeof *d->lengths, shorter_last);
+    for (u32 i = 0; i < count; i++)
+        if (!i || d->lengths[i] != d->lengths[d->kinds - 1]) d->lengths[d->kinds++] = d->lengths[i];
+    return d;
+failed:
+    ids_free(d);
+    return NULL;
+}
+
+/* The number of the longest id that stands at *at*, and its *length*; -1: there is none. */
+static int64_t id_at(const Ids *d, const u8 *block, u32 length, u32 at, u32 *id_length) {
+    for (u32 i = 0; i < d->kinds; i++) {
+        u32 n = d->lengths[i], slot;
+        if (n <= length - at && (slot = d->ids.table[key_slot(&d->ids, block + at, n)])) {
+            *id_length = n;
+            return slot - 1;
+        }
+    }
+    return -1;
+}
+
+/* As `find`; to their numbers *first* is added. */
+static int ids_find(const Ids *d, const u8 *block, u32 length, u32 first, List *hits) {
+    u64 kept = d->piece == 8 ? ~0ull : (1ull << d->piece * 8) - 1;
+    u32 until = 0, id_length;
+    hits->used = 0;
+    for (u32 at = 0; length - at >= d->piece && at < length; at += d->step) {
+        u64 piece = length - at >= 8 ? some(block + at, 8) & kept : some(block + at, d->piece), bit = bit_of(d, piece);
+        if (!(d->bits[bit >> 6] >> (bit & 63) & 1)) continue;
+        u32 places = d->places[piece_slot(d, piece)];
+        for (u32 n = d->step; n--;) {
+            if (!(places >> n & 1) || at < n + until) continue;
+            int64_t number = id_at(d, block, length, at - n, &id_length);
+            if (number < 0) continue;
+            until = at - n + id_length;
+            if (!put(hits, first + (u32)number) || !put(hits, at - n) || !put(hits, until)) return 0;
+        }
+    }
+    return 1;
+}
+
 /* ---- queue ids before anchors ------------------------------------------------------------------------------------------- */
 typedef struct {
     Texts *texts;
+    Ids *many; /* the ids, where they are not among the texts */
     Names *before, *behind;
     u8 *gaps; /* 255: the text is no anchor; 254: a name stands behind it */
     u32 ids;  /* the number of the first text that is an id */
@@ -594,6 +703,7 @@ typedef struct {
 PUBLIC void anchors_free(Anchors *a) {
     if (!a) return;
     texts_free(a->texts);
+    ids_free(a->many);
     names_free(a->before);
     names_free(a->behind);
     free(a->gaps);
@@ -613,7 +723,8 @@ static int put_row(List *to, const u32 *hit, u32 begin) {
 }
 
 /* Takes *before* and *behind* over. */
-PUBLIC Anchors *anchors_new(u32 count, u32 ids, const u8 *bytes, const u32 *lengths, const u8 *gaps, Names *before, Names *behind) {
+PUBLIC Anchors *anchors_new(u32 count, u32 ids, const u8 *bytes, const u32 *lengths, const u8 *gaps, Names *before, Names *behind,
+                            u64 seed) {
     Anchors *a = calloc(1, sizeof *a);
     u8 *groups = calloc(count + 1, 1);
     if (!a || !groups || !before || !behind) {
@@ -626,6 +737,10 @@ PUBLIC Anchors *anchors_new(u32 count, u32 ids, const u8 *bytes, const u32 *leng
     a->ids = ids;
     a->before = before;
     a->behind = behind;
+    size_t others = 0;
+    for (u32 i = 0; i < ids; i++) others += lengths[i];
+    if (count - ids >= MANY_IDS && (a->many = ids_new(count - ids, bytes + others, lengths + ids, seed))) count = ids;
+    if (count > ids) memset(groups + ids, 1, count - ids);
     a->texts = texts_new(count, bytes, lengths, groups);
     a->gaps = malloc(count + 1);
     free(groups);
@@ -635,6 +750,12 @@ PUBLIC Anchors *anchors_new(u32 count, u32 ids, const u8 *bytes, const u32 *leng
     }
     memcpy(a->gaps, gaps, count);
     return a;
+}
+
+/* Where the line begins in which *at* is, if it is not before *begin*, where a line does. */
+static inline u32 begin_of(const u8 *block, u32 begin, u32 at) {
+    for (const u8 *nl; (nl = memchr(block + begin, '\n', at - begin));) begin = (u32)(nl - block) + 1;
+    return begin;
 }
 
 /* What is found, but for anchors that no name stands at: which text, from where to where, and where its line begins. */
@@ -649,13 +770,20 @@ PUBLIC int anchors_find(Anchors *a, const u8 *block, u32 length) {
         } else if (gap != 255) {
             if (hit[1] < gap + a->before->width || !holds(a->before, block + hit[1] - gap - a->before->width)) continue;
         }
-        for (const u8 *nl; (nl = memchr(block + begin, '\n', hit[1] - begin));) begin = (u32)(nl - block) + 1;
+        begin = begin_of(block, begin, hit[1]);
         if (!put_row(&a->found, hit, begin)) return 0;
         if (hit[0] >= a->ids) {
             if (!put_row(&a->told, hit, begin)) return 0;
         } else if (!a->lines.used || a->lines.at[a->lines.used - 1] != begin) {
             if (!put(&a->lines, begin)) return 0;
         }
+    }
+    if (!a->many) return 1;
+    if (!ids_find(a->many, block, length, a->ids, &a->hits)) return 0;
+    begin = 0;
+    for (u32 *hit = a->hits.at, *last = hit + a->hits.used; hit < last; hit += 3) {
+        begin = begin_of(block, begin, hit[1]);
+        if (!put_row(&a->found, hit, begin) || !put_row(&a->told, hit, begin)) return 0;
     }
     return 1;
 }

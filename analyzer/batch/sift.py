@@ -69,7 +69,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "sieve_key": (c_void_p, (c_void_p, c_uint32, POINTER(c_size_t))),
     "sieve_counts": (c_void_p, (c_void_p,)),
     "sieve_forget_counts": (None, (c_void_p,)),
-    "anchors_new": (c_void_p, (c_uint32, c_uint32, c_char_p, c_char_p, c_char_p, c_void_p, c_void_p)),
+    "anchors_new": (c_void_p, (c_uint32, c_uint32, c_char_p, c_char_p, c_char_p, c_void_p, c_void_p, c_uint64)),
     "anchors_free": (None, (c_void_p,)),
     "anchors_find": (c_int, (c_void_p, c_char_p, c_uint32)),
     "anchors_list": (POINTER(_List), (c_void_p, c_int)),
@@ -259,7 +259,7 @@ class Anchored(_Owned):
         return _C.anchors_list(self._state, 1)[0].bytes()  # type: ignore[no-any-return]
 
     def rows(self, *, ids: bool = False) -> list[tuple[int, int, int, int]]:
-        """Which text, from where to where, and where its line begins; of *ids* alone, or of all texts."""
+        """Which text, from where to where, and where its line begins; of *ids* alone, or of all texts, ids last where they are many."""
         found = _numbers(_C.anchors_list(self._state, 2 if ids else 0)[0].bytes())
         return list(zip(found[::4], found[1::4], found[2::4], found[3::4], strict=True))
 
@@ -275,7 +275,7 @@ def anchored(search: Search, names: frozenset[bytes], tails: frozenset[bytes], w
     short = [n for n in names if len(n) == SHORT_ID]
     before = _C.names_new(len(tails), width, b"".join(tails), _SEED)
     behind_them = _C.names_new(len(short), SHORT_ID, b"".join(short), _SEED)
-    state = _C.anchors_new(len(texts), search.ids, b"".join(texts), _lengths(texts), gaps, before, behind_them)
+    state = _C.anchors_new(len(texts), search.ids, b"".join(texts), _lengths(texts), gaps, before, behind_them, _SEED)
     return Anchored(state) if state else None
 
 
