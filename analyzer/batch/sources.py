@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _PIECE = 16 * 1024  # of compressed bytes: as much as a damaged file can cost
 _HEAD = 64 * 1024
+_LAST = 4096  # bytes of a block, in which its last line's end is looked for
 LONGEST_LINE = 1 << 20  # a longer one is cut there
 _SUFFIXES = {".gz": "gz", ".bz2": "bz2", ".xz": "xz", ".lzma": "xz", ".zst": "zst"}
 _MAGIC = ((b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd", "zst"))
@@ -204,8 +205,15 @@ def _plain(item: Item, start: int, end: int | None, size: int) -> Iterator[tuple
             file.seek(start - 1)
             at += len(file.readline()) - 1
         while at < end:
+            wanted = min(size, end - at)
+            if not item.remote and wanted > _LAST and at + wanted < end:
+                # Up to the end of its last line: what has to be cut is copied, which takes longer than reading.
+                file.seek(at + wanted - _LAST)
+                tail = file.read(_LAST)
+                if b"\n" in tail:
+                    wanted -= len(tail) - tail.rfind(b"\n") - 1
             file.seek(at)
-            if not (data := file.read(min(size, end - at))):
+            if not (data := file.read(wanted)):
                 return
             if not data.endswith(b"\n"):
                 cut = data.rfind(b"\n") + 1
