@@ -22,7 +22,7 @@ def reading(parser: argparse.ArgumentParser) -> None:
     """Options that `batch` and `trace` share."""
     parser.add_argument("--jobs", type=int, metavar="N", help="processes (default: one for each core)")
     parser.add_argument(
-        "--block-size", default="256K", metavar="SIZE", help="bytes read at once, as 256K (the result does not depend on it)"
+        "--block-size", default="768K", metavar="SIZE", help="bytes read at once, as 256K (the result does not depend on it)"
     )
     parser.add_argument("--timezone", metavar="NAME", help="of stamps that name none, as Europe/Berlin (default: this machine's)")
     parser.add_argument("--since", metavar="TIME", help="as 2026-11-23 or 2026-11-23T10:00")

@@ -99,6 +99,10 @@ def children(pid: int) -> list[int]:
 def peers(kind: str, log: str) -> list[tuple[str, list[str]]]:
     """The other tools that are installed."""
     every = [("wc -l", ["wc", "-l", log]), ("rg -N candidates", ["rg", "-N", FAILING[kind], log])]
+    texts = FOLDER / f"{Path(log).stem}.texts"
+    texts.write_bytes(subprocess.run([sys.executable, "-m", "tests.bench.texts", log], check=True, capture_output=True).stdout)
+    if texts.stat().st_size:
+        every += [("rg -N, our own texts", ["rg", "-N", "-F", "-f", str(texts), log])]
     if kind in {"postfix", "mixed"}:
         every += [("pflogsumm", ["pflogsumm", log])]
         every += [("logwatch's postfix", ["perl", LOGWATCH, "--nodetail", log])] if Path(LOGWATCH).exists() else []
@@ -151,6 +155,7 @@ def table(kind: str, log: str, share: int, repeat: int) -> None:
     commands: list[tuple[str, list[str], str | None]] = [
         ("mailwhy batch", [MAILWHY, "batch", log], None),
         ("mailwhy batch, one core", [MAILWHY, "batch", "--jobs", "1", log], None),
+        ("the same, every story", [sys.executable, "-m", "tests.bench.stories", log], None),
         ("mailwhy trace", [MAILWHY, "trace", what, log], None),
         ("mailwhy, an empty log", [MAILWHY, "batch", "--jobs", "1", str(empty())], None),
         ("rg -N one id", ["rg", "-N", what, log], None),
