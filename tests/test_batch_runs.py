@@ -132,7 +132,7 @@ def test_a_real_cluster_gives_the_same_even_when_a_worker_dies(log):
     ]
     try:
         started += [
-            subprocess.Popen([*dask, "worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"], **quiet) for _ in range(2)
+            subprocess.Popen([*dask, "worker", address, "--nthreads", "3", "--no-dashboard", "--no-nanny"], **quiet) for _ in range(2)
         ]
         with Client(address, timeout="30s") as client:
             client.wait_for_workers(2, timeout=60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -34,8 +35,8 @@ class Interrupted(Exception):
 
 
 def knowledge(rules: tuple[str, ...], grammars: tuple[str, ...]) -> Knowledge:
-    """The knowledge of this process, loaded once."""
-    key = (rules, grammars)
+    """The knowledge of this thread, loaded once: what it learns of lines is no other's, as a worker of a cluster may have many."""
+    key = get_ident(), rules, grammars
     if key not in _HERE:
         from analyzer.formats.load import load_formats
         from analyzer.rulebook import load_rules
