@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from analyzer.batch.deliveries import Way
     from analyzer.batch.gather import Search
     from analyzer.batch.net import Asleep, Hits
+    from analyzer.batch.stamps import Years
     from analyzer.formats.load import Formats
     from analyzer.model.rule import RuleBook
 
@@ -58,12 +59,34 @@ Told = tuple[bytes, bytes | None, bytes | None, bytes | None, bytes | None]  # o
 
 
 class Slot(msgspec.Struct, eq=False):
-    """A group, and the failures that wait to be put into it: where and in which line; *sum*: which of `sift.Lanes`' sums is its."""
+    """A group, and the failures that wait to be put into it: where and in which line."""
 
     group: Group
     host: bytes
     rows: list[tuple[Told, int, bytes]] = []
-    sum: int | None = None
+
+
+class Sums:
+    """Failures that are alike, added up; for logs whose stamps mean the same.  *keys*: the group of each sum."""
+
+    def __init__(self, lessons: Lessons, years: Years, zone: Any) -> None:
+        self.stamps = years, zone
+        self.lanes = Alike(lessons, [i for i in _NO_ID if i])
+        self.keys: list[Key] = []
+        self._numbers: dict[Key, int] = {}
+
+    def number(self, key: Key) -> int:
+        """The sum of the group *key*."""
+        if key not in self._numbers:
+            self._numbers[key] = self.lanes.sum(host_of(key))
+            self.keys.append(key)
+        return self._numbers[key]
+
+
+def host_of(key: Key) -> bytes:
+    """The host of a group."""
+    host: bytes = key[2]
+    return host
 
 
 def shape(text: str) -> str:
@@ -89,10 +112,17 @@ class Knowledge:
         self.lessons = Lessons(self.reader, lambda read: self.key_of(read) if failed(read) else None)
         self.lessons_of_messages = Lessons(self.reader, role_of, ("status",), domains=False)
         self.search: Search | None = None  # of the second reading, the last one
+        self._sums: Sums | None = None  # of the last range that was read
         # What deliveries say: by what is left of their lines, and by what `way_of` cuts out of them.
         self.alike: dict[tuple[bytes, bytes, Way], Sent | None] = {}
         self.told: dict[tuple[Way, bytes | None], dict[Any, Sent | None]] = {}
         self.unclear: dict[tuple[Way, bytes | None], set[Any]] = {}
+
+    def sums(self, task: Task, *, anew: bool = False) -> Sums:
+        """Where the failures of *task* are added up: as those of the range before, whose sums were taken out."""
+        if anew or self._sums is None or self._sums.stamps != (task.years, task.zone):
+            self._sums = Sums(self.lessons, task.years, task.zone)
+        return self._sums
 
     def net(self, formats: frozenset[int], wakes: tuple[bytes, ...], *, automaton: bool) -> Net:
         """The search for lines of *formats* and for *wakes*, kept."""
@@ -215,12 +245,8 @@ class Counter_:  # noqa: N801
         self.place: Callable[[int], int] | None = None
         self.one_host: bytes | None = None  # of all its lines, where that is known
         self.sieves: dict[Net, Sieve | None] = {}
-        self.lanes = self._lanes() if task.use_lanes and not self.filtered and sift.compiled() else None
-        self.summed: list[Slot] = []  # by their sums
+        self.added = knowledge.sums(task) if task.use_lanes and not self.filtered and sift.compiled() else None
         self.stamp, self.time = b"", self.clock.seconds(b"")
-
-    def _lanes(self) -> Alike:
-        return Alike(self.k.lessons, [i for i in _NO_ID if i])
 
     def close(self) -> None:
         """The totals into the tally."""
@@ -332,20 +358,17 @@ class Counter_:  # noqa: N801
 
     def lines(self, block: bytes, begins: list[int]) -> None:
         """The lines that begin at *begins*, read: of failures that are alike the first ones."""
-        if self.lanes is None or len(block) >> 31:
+        if self.added is None or len(block) >> 31:
             for begin in begins:
                 self.line(self.stands(begin), line_from(block, begin))
             return
-        if self.lanes.full():
+        if self.added.lanes.full():
             self.flush()
-            for slot in self.summed:
-                slot.sum = None
-            self.summed.clear()
-            self.lanes = self._lanes()
-        lanes = self.lanes
+            self.added = self.k.sums(self.task, anew=True)
+        lanes = self.added.lanes
         fresh, left = lanes.take(block, array("I", begins).tobytes())
         for row in fresh:
-            lanes.tells(self.sum_of(lanes, block[row.begin : row.end], row.fields))
+            lanes.tells(self.sum_of(self.added, block[row.begin : row.end], row.fields))
         self.failures += lanes.add(self.offset, self.place, self.clock.seconds, self.most)
         self.sketch(lanes.checks())
         for begin, end in lanes.others():
@@ -355,19 +378,16 @@ class Counter_:  # noqa: N801
             self.line(self.stands(begin), line)
             lanes.meet(form, line)
 
-    def sum_of(self, lanes: Alike, line: bytes, fields: tuple[bytes, ...]) -> int:
+    def sum_of(self, added: Sums, line: bytes, fields: tuple[bytes, ...]) -> int:
         """Into which sum lines like this one go, with the *fields* that were cut out of it; -1 where each must be read."""
         read = self.k.reader.read(line)
         if read is None or not failed(read):
             return -1
-        slot, told = self.slot_of(line, read)
+        key, told = self.told_of(line, read)
         stamp, queue_id, *others = fields
         if told != (stamp, None if queue_id in _NO_ID else queue_id, *(f or None for f in others)):
             return -1
-        if slot.sum is None:
-            slot.sum = lanes.sum(slot.host)
-            self.summed.append(slot)
-        return slot.sum
+        return added.number(key)
 
     def put(self, slot: Slot, told: Told, offset: int, line: bytes) -> None:
         """A failure to be placed with others."""
@@ -382,9 +402,10 @@ class Counter_:  # noqa: N801
         for slot in self.touched:
             self.add_rows(slot)
         self.touched.clear()
-        for number, slot in enumerate(self.summed):
-            assert self.lanes is not None
-            if (s := self.lanes.summed(number)) is not None:
+        if self.added is None:
+            return
+        for number, key in enumerate(self.added.keys):
+            if (s := self.added.lanes.summed(number)) is not None:
                 times: Sequence[float] = s.times
                 hours = dict(zip(s.hours[::2], s.hours[1::2], strict=True))
                 if (dated := sum(hours.values())) < len(times):
@@ -392,6 +413,7 @@ class Counter_:  # noqa: N801
                 time, offset, line, which = s.sample
                 ends = (s.first, s.last) if dated else (None, None)
                 sample = _NEVER if time == sift.NEVER else time, self.task.source, offset, line
+                slot = self.slot(key)
                 self.add_all(slot, s.names, times, ends, hours, sample, which)
                 slot.group.senders.update(s.senders)
                 slot.group.clients.update(s.clients)
@@ -576,7 +598,8 @@ class Counter_:  # noqa: N801
             return
         if failed(read):
             if self.is_wanted(*self.asked(read)):
-                self.put(*self.slot_of(line, read), offset, line)
+                key, failure = self.told_of(line, read)
+                self.put(self.slot(key), failure, offset, line)
         elif read.plan.kind == "attempt":
             if read.values[6] is not None and self.is_wanted(*self.asked(read)):
                 told = self.sent_of(read, line)
@@ -598,18 +621,20 @@ class Counter_:  # noqa: N801
         queue_id = None if v[0] in _NO_ID else v[0]
         return self.clock.seconds(read.stamp) if self.filtered else None, read.host, v[1], v[2], queue_id
 
-    def slot_of(self, line: bytes, read: Read) -> tuple[Slot, Told]:
-        """The slot of a failure's group, and what it tells of itself."""
-        v, plan, host = read.values, read.plan, read.host
+    def told_of(self, line: bytes, read: Read) -> tuple[Key, Told]:
+        """The group of a failure, and what it tells of itself."""
+        v, plan = read.values, read.plan
         queue_id = None if v[0] in _NO_ID else v[0]
         if queue_id and plan.format not in self.checked and not self.tally.odd:
             self.checked.add(plan.format)
             self.tally.odd = token(line, 0, len(line)) != queue_id
-        key = self.k.key_of(read)
-        slot = self.of_groups.get(key)
-        if slot is None:
-            slot = self.of_groups[key] = Slot(self.tally.groups.setdefault(key, Group()), host)
-        return slot, (read.stamp, queue_id, v[1], v[2], v[15])
+        return self.k.key_of(read), (read.stamp, queue_id, v[1], v[2], v[15])
+
+    def slot(self, key: Key) -> Slot:
+        """Where the failures of a group wait."""
+        if key not in self.of_groups:
+            self.of_groups[key] = Slot(self.tally.groups.setdefault(key, Group()), host_of(key))
+        return self.of_groups[key]
 
     def is_wanted(self, time: int | None, host: bytes, rcpt: bytes | None, sender: bytes | None, queue_id: bytes | None) -> bool:
         """Whether the failure passes the filters."""
