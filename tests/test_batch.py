@@ -79,6 +79,31 @@ def test_a_damaged_gz_is_used_up_to_the_damage(tmp_path):
     assert any("cut off" in n or "damaged" in n for n in report.notes)
 
 
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-be", "utf-8-sig"])
+def test_a_log_that_windows_wrote_is_read(tmp_path, coding):
+    bom = b"\xfe\xff" if coding == "utf-16-be" else b""
+    (tmp_path / "m").write_bytes(bom + message().replace("\n", "\r\n").encode(coding))
+    found = run([tmp_path])
+    assert (found.totals["lines"], found.totals["received"], found.totals["bounced"]) == (4, 1, 1)
+    assert found.incidents[0].senders == 1
+    assert found.notes == ()
+
+
+def test_of_an_endless_line_the_beginning_is_read(tmp_path):
+    endless = b"Nov 20 10:00:00 mx1 postfix/smtp[1]: " + b"x" * (3 * sources.LONGEST_LINE) + b"\n"
+    (tmp_path / "m").write_bytes(message().encode() + endless + HEALTHY.encode())
+    items, _ = sources.find([str(tmp_path)])
+    for step in (200, 100_000, sources.LONGEST_LINE, 1 << 30):
+        notes = []
+        found = [part for at in range(0, items[0].size, step) for part in sources.blocks(items[0], at, at + step, 4096, notes)]
+        lines = b"".join(block if block.endswith(b"\n") else block + b"\n" for _, block in found).splitlines()
+        assert [line[:37] for line in lines] == [line[:37] for line in (message().encode() + endless + HEALTHY.encode()).splitlines()]
+        assert max(map(len, lines)) <= sources.LONGEST_LINE + 4096
+        assert len(notes) == 1
+    report = run([tmp_path])
+    assert (report.totals["lines"], report.totals["bounced"], report.totals["delivered"]) == (8, 1, 1)
+
+
 def test_a_copy_of_a_log_is_left_out(tmp_path):
     (tmp_path / "mail.log").write_text(message() + HEALTHY)
     (tmp_path / "mail.log.1").write_text(message())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import os
@@ -22,12 +23,19 @@ _HEAD = 64 * 1024
 _LAST = 4096  # bytes of a block, in which its last line's end is looked for
 LONGEST_LINE = 1 << 20  # a longer one is cut there
 _SUFFIXES = {".gz": "gz", ".bz2": "bz2", ".xz": "xz", ".lzma": "xz", ".zst": "zst"}
-_MAGIC = ((b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd", "zst"))
+_MAGIC = (
+    (b"\x1f\x8b", "gz"),
+    (b"BZh", "bz2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zst"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _NUMBERS = re.compile(r"([0-9]+)")
 
 
 class Item(msgspec.Struct, frozen=True):
-    """One log.  *packed*: gz, bz2, xz, zst or None; *journal*: json, export or None; *size* in bytes as stored."""
+    """One log.  *packed*: gz, bz2, xz, zst, utf-16 or None; *journal*: json, export or None; *size* in bytes as stored."""
 
     name: str
     path: str
@@ -177,7 +185,7 @@ def blocks(item: Item, start: int, end: int | None, size: int, notes: list[str])
     What a damaged file still yields is yielded; *notes* says so.
     """
     if item.splits:
-        yield from _plain(item, start, end, size)
+        yield from _plain(item, start, end, size, notes)
         return
     offset, rest = 0, b""
     pieces = _unpacked(item, notes, size) if item.packed else _raw(item, size)
@@ -196,14 +204,16 @@ def blocks(item: Item, start: int, end: int | None, size: int, notes: list[str])
         yield offset, rest
 
 
-def _plain(item: Item, start: int, end: int | None, size: int) -> Iterator[tuple[int, bytes]]:
+def _plain(item: Item, start: int, end: int | None, size: int, notes: list[str]) -> Iterator[tuple[int, bytes]]:
     end = item.size if end is None else min(end, item.size)
     with _open(item.path) as file:
         at = start
         if start:
             # The line that crosses *start* belongs to the range before.
             file.seek(start - 1)
-            at += len(file.readline()) - 1
+            at += _skip_line(file) - 1
+        elif file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8:
+            at = len(codecs.BOM_UTF8)
         while at < end:
             wanted = min(size, end - at)
             if not item.remote and wanted > _LAST and at + wanted < end:
@@ -215,11 +225,27 @@ def _plain(item: Item, start: int, end: int | None, size: int) -> Iterator[tuple
             file.seek(at)
             if not (data := file.read(wanted)):
                 return
+            beyond = 0
             if not data.endswith(b"\n"):
                 cut = data.rfind(b"\n") + 1
-                data = data[:cut] if cut and at + len(data) < end else data + file.readline()
+                if cut and at + len(data) < end:
+                    data = data[:cut]
+                else:
+                    data += file.readline(max(1, LONGEST_LINE - len(data) + cut))
+                    if not data.endswith(b"\n") and (beyond := _skip_line(file)):
+                        notes.append(f"{item.name}: a line has more than {LONGEST_LINE} bytes; the rest of it was left out")
             yield at, data
-            at += len(data)
+            at += len(data) + beyond
+
+
+def _skip_line(file: IO[bytes]) -> int:
+    """How many bytes there were up to the line's end."""
+    count = 0
+    while piece := file.readline(_HEAD):
+        count += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return count
 
 
 def _raw(item: Item, size: int) -> Iterator[bytes]:
@@ -249,7 +275,7 @@ def _unpacked(item: Item, notes: list[str], size: int) -> Iterator[bytes]:
                 if held >= size:
                     yield b"".join(out)
                     out, held = [], 0
-            if not fresh and not getattr(decoder, "eof", False) and item.packed != "zst":
+            if not fresh and not getattr(decoder, "eof", False) and item.packed not in {"zst", "utf-16"}:
                 notes.append(f"{item.name}: cut off: the end of the compressed data is missing; what precedes it was used")
         except Exception as error:  # noqa: BLE001  (each library has its own; what precedes the damage counts)
             notes.append(f"{item.name}: damaged ({error}); what precedes the damage was used")
@@ -285,6 +311,16 @@ def _zst() -> Any:
     return zstandard.ZstdDecompressor().decompressobj()
 
 
+class _Utf16:
+    """As a decompressor: to UTF-8."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-16")(errors="replace")
+
+    def decompress(self, piece: bytes) -> bytes:
+        return self._decoder.decode(piece).encode()
+
+
 def _has_zstandard() -> bool:
     try:
         import zstandard  # noqa: F401
@@ -293,7 +329,7 @@ def _has_zstandard() -> bool:
     return True
 
 
-_DECODERS: dict[str, Any] = {"gz": _gz, "bz2": _bz2, "xz": _xz, "zst": _zst}
+_DECODERS: dict[str, Any] = {"gz": _gz, "bz2": _bz2, "xz": _xz, "zst": _zst, "utf-16": _Utf16}
 
 
 # ---- journals --------------------------------------------------------------------------------------------------------
