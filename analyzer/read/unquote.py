@@ -190,6 +190,10 @@ def _shortcodes(lines: list[Line]) -> list[Line] | None:
     return _changed(lines, lambda text: _SHORTCODE.sub("", text) if "{{" in text else text)
 
 
+# Words that somebody set in bold within a line; asterisks that hide an address or a password stand inside it, or in longer runs.
+_BOLD = re.compile(r"(?<![*\w<@.])\*\*(?=[A-Za-z])([^*\n]{4,300})(?<=[\w.:)\]>])\*\*(?![*\w@>.])")
+
+
 def _fences(lines: list[Line]) -> list[Line] | None:
     full = [line for line in lines if line.text.strip()]
     ticks = sum(line.text.count("`") for line in full)
@@ -220,7 +224,7 @@ def _fences(lines: list[Line]) -> list[Line] | None:
         for mark in ("**", "`"):
             if len(bare) > 2 * len(mark) and bare.startswith(mark) and bare.endswith(mark) and mark not in bare[len(mark) : -len(mark)]:
                 return bare[len(mark) : -len(mark)]
-        return text
+        return _BOLD.sub(r"\1", text) if "**" in text else text
 
     less = _outdented(lines)
     return _changed(less, read) or (None if less is lines else less)
