@@ -221,7 +221,7 @@ def _fences(lines: list[Line]) -> list[Line] | None:
             return text[opened.end() :]  # closed on another line, or not at all
         if bare.endswith("`") and bare.count("`") == 1:
             return bare[:-1]
-        for mark in ("**", "`"):
+        for mark in ("**", "```", "`"):
             if len(bare) > 2 * len(mark) and bare.startswith(mark) and bare.endswith(mark) and mark not in bare[len(mark) : -len(mark)]:
                 return bare[len(mark) : -len(mark)]
         return _BOLD.sub(r"\1", text) if "**" in text else text
