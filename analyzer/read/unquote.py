@@ -190,6 +190,10 @@ def _shortcodes(lines: list[Line]) -> list[Line] | None:
     return _changed(lines, lambda text: _SHORTCODE.sub("", text) if "{{" in text else text)
 
 
+# Words that somebody set in bold within a line; asterisks that hide an address or a password stand inside it, or in longer runs.
+_BOLD = re.compile(r"(?<![*\w<@.])\*\*(?=[A-Za-z])([^*\n]{4,300})(?<=[\w.:)\]>])\*\*(?![*\w@>.])")
+
+
 def _fences(lines: list[Line]) -> list[Line] | None:
     full = [line for line in lines if line.text.strip()]
     ticks = sum(line.text.count("`") for line in full)
@@ -217,10 +221,10 @@ def _fences(lines: list[Line]) -> list[Line] | None:
             return text[opened.end() :]  # closed on another line, or not at all
         if bare.endswith("`") and bare.count("`") == 1:
             return bare[:-1]
-        for mark in ("**", "`"):
+        for mark in ("**", "```", "`"):
             if len(bare) > 2 * len(mark) and bare.startswith(mark) and bare.endswith(mark) and mark not in bare[len(mark) : -len(mark)]:
                 return bare[len(mark) : -len(mark)]
-        return text
+        return _BOLD.sub(r"\1", text) if "**" in text else text
 
     less = _outdented(lines)
     return _changed(less, read) or (None if less is lines else less)
@@ -269,10 +273,21 @@ def _commas(lines: list[Line]) -> list[Line] | None:
     return _changed(lines, lambda text: text.rstrip().removesuffix(",") if _STAMP.search(text[:60]) and not _MEMBER.match(text) else text)
 
 
+# Where the next line of PHPMailer's began, whose ends of lines were tags of a web page.
+_SPOKEN = re.compile(
+    r"(?<=\S)(?<!:[0-9]{2})[ \t]{1,40}(?=(?:[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}[ \t]{1,20})?"
+    r"(?:SERVER -> CLIENT|CLIENT -> SERVER|SMTP (?:INBOUND|OUTBOUND|ERROR|NOTICE)|Connection): )"
+)
+_TURN = re.compile(r"(?:SERVER -> CLIENT|CLIENT -> SERVER): ")
+
+
 def _run_together(lines: list[Line]) -> list[Line] | None:
-    """Several log lines on one line."""
+    """Several log lines, or turns of a dialogue, on one line."""
     found: list[Line] = []
     for line in lines:
+        if len(_TURN.findall(line.text)) >= _LEAST_TURNS:
+            found += [_with(line, part) for part in _SPOKEN.split(line.text)]
+            continue
         at = [m.start() for m in _NEXT_LINE.finditer(line.text)] if len(line.text) > 2 * _LEAST_WRAPPED and "]: " in line.text else []
         ends = [0, *(i for i in at if i)]
         parts = [line.text[a:b].rstrip() for a, b in zip(ends, [*ends[1:], None], strict=True)]
@@ -504,7 +519,7 @@ _STEPS: tuple[tuple[Callable[[list[Line]], list[Line] | None], str], ...] = (
     (_links, "links were replaced by their text"),
     (_line_ends, "literal line ends were removed"),
     (_commas, "the comma after each line was removed"),
-    (_run_together, "log lines on one line were told apart"),
+    (_run_together, "lines on one line were told apart"),
     (_grep, "file names before the lines were removed"),
     (_numbers, "line numbers before the lines were removed"),
     (_indent, "the common indent was removed"),
