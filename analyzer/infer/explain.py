@@ -13,7 +13,7 @@ from analyzer.model.report import NextCapture, OpenRule
 
 if TYPE_CHECKING:
     from analyzer.infer.engine import Judged, Outcome
-    from analyzer.model.case import Problem
+    from analyzer.model.case import Facts, Problem
     from analyzer.model.rule import CaptureHint, RuleBook
 
 _NO_CONNECTION = re.compile(r"(?i)connect(ion)? (to|timed out|refused)|no route to host|unreachable")
@@ -119,18 +119,22 @@ _STANDING = {
     "tls-failure": ("certificate",),
     "local-failure": ("settings", "delivery"),
     "auth-failure": ("dialogue", "settings"),
+    "refusal here": ("receiver-log", "settings"),
 }
 
 
 _FIRST = ("bounce", "sender-log", "dialogue")
 
 
-def first_captures(book: RuleBook) -> tuple[NextCapture, ...]:
-    """What to begin with, where nothing shown so far tells anything."""
+def first_captures(book: RuleBook, facts: Facts) -> tuple[NextCapture, ...]:
+    """What to begin with, where nothing shown so far tells anything: the log first, where a message is known by its id."""
     hints = {h.capture: h for h in book.captures}
+    values = {n: v for n in facts.__struct_fields__ if (v := getattr(facts, n)) not in (None, ())}
+    if facts.rcpt_to:
+        values["rcpt_to"] = facts.rcpt_to[0]
     return tuple(
-        NextCapture(fill(h.ask, {}, command=True), fill(h.where, {}), fill(h.tells, {}), (), h.capture)
-        for h in (hints.get(name) for name in _FIRST)
+        NextCapture(fill(h.ask, values, command=True), fill(h.where, values), fill(h.tells, values), (), h.capture)
+        for h in (hints.get(name) for name in sorted(_FIRST, key=lambda name: name != "sender-log" or not facts.queue_id))
         if h is not None
     )
 
@@ -162,7 +166,7 @@ def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> 
             )
             for thing in wanted
             for h in book.captures
-            if thing in h.yields and h.capture not in seen
+            if (thing in h.yields or thing == h.capture) and h.capture not in seen
         ][:2]
     return []
 
@@ -174,7 +178,9 @@ def _theme(p: Problem, top: str) -> str:
             return "tls-failure"
         if _NO_CONNECTION.search(p.text or ""):
             return "connect-failure"
-    return p.kind
+    if p.kind == "delivery-failure" and p.by == "local":
+        return "local-failure"
+    return "refusal here" if p.kind == "refusal" and p.view == "receiving" else p.kind
 
 
 def _gain(o: Outcome, index: int, judged: Judged, voices: dict[int, list[Voice]]) -> float:
