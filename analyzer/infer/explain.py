@@ -21,6 +21,7 @@ _NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.){1,10}[A-Za-z][A-Za-z0-9-]{1,62}")
 _MOST_NEXT = 4
 _ENOUGH = 0.95
 _CLEAR = 0.9  # from here on only what bears on this very question is worth asking for
+_LITTLE = 0.15  # what would shift less than this comes after what helps in general
 _OPEN = 0.35  # the share of "something else" from which on a cause that nobody thought of is worth a look
 
 
@@ -68,7 +69,9 @@ def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]
         seen.add(name_first.name)
     asked = _asked(judged, book, among=not found)
     found = [*found[: _MOST_NEXT - len(asked)], *(a for a in asked if a.name not in seen)]
-    if len(found) < _MOST_NEXT:
+    if found and found != [name_first] and not asked and found[0].score < _LITTLE:
+        found = [*_standing(judged, book, seen, any_=True), *found]
+    elif len(found) < _MOST_NEXT:
         found += _standing(judged, book, seen, any_=not found or found == [name_first])
     return tuple(found[:_MOST_NEXT])
 
@@ -155,6 +158,7 @@ def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> 
         ):
             continue
         values = problem_values(p)
+        shown = {"sender-log"} if p.format != "queue" and any(d.queue_id == p.queue_id and d.attempts for d in judged.case.deliveries) else set()
         wanted = _STANDING.get(_theme(p, belief.shares[0][0] if belief.shares else ""), ())
         return [
             NextCapture(
@@ -166,7 +170,7 @@ def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> 
             )
             for thing in wanted
             for h in book.captures
-            if (thing in h.yields or thing == h.capture) and h.capture not in seen
+            if (thing in h.yields or thing == h.capture) and h.capture not in seen | shown
         ][:2]
     return []
 
