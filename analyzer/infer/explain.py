@@ -158,7 +158,7 @@ def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> 
         ):
             continue
         values = problem_values(p)
-        shown = {"sender-log"} if p.format != "queue" and any(d.queue_id == p.queue_id and d.attempts for d in judged.case.deliveries) else set()
+        shown = {"sender-log"} if _log_is_shown(p, judged) else set()
         wanted = _STANDING.get(_theme(p, belief.shares[0][0] if belief.shares else ""), ())
         return [
             NextCapture(
@@ -173,6 +173,11 @@ def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> 
             if (thing in h.yields or thing == h.capture) and h.capture not in seen | shown
         ][:2]
     return []
+
+
+def _log_is_shown(p: Problem, judged: Judged) -> bool:
+    """Whether the sending server's log of the message is there already; a listing of the queue is none."""
+    return p.format != "queue" and any(d.queue_id == p.queue_id and d.attempts for d in judged.case.deliveries)
 
 
 def _theme(p: Problem, top: str) -> str:
