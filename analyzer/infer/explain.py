@@ -69,7 +69,7 @@ def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]
         seen.add(name_first.name)
     asked = _asked(judged, book, among=not found)
     found = [*found[: _MOST_NEXT - len(asked)], *(a for a in asked if a.name not in seen)]
-    if found and found != [name_first] and not asked and found[0].score < _LITTLE:
+    if found and name_first is None and not asked and found[0].score < _LITTLE:
         found = [*_standing(judged, book, seen, any_=True), *found]
     elif len(found) < _MOST_NEXT:
         found += _standing(judged, book, seen, any_=not found or found == [name_first])
