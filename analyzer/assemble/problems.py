@@ -556,15 +556,25 @@ def of_events(
 
 
 def _got_through(events: Sequence[ev.Event]) -> set[Place]:
-    """Failed connections of a delivery agent whose next attempt succeeded, or whose message did in the end: another address took it."""
+    """Failed connections and handshakes of a delivery agent whose next attempt succeeded, or whose message did in the end.
+
+    And the failed handshakes of a client that handed in a message later on: it came again without TLS.
+    """
     done = {(e.queue_id, e.rcpt_to) for e in events if isinstance(e, ev.Attempt) and e.status in GOOD and e.queue_id}
     waiting: dict[tuple[object, ...], list[Place]] = {}
+    outside: dict[str, list[Place]] = {}
+    served: dict[tuple[object, ...], str] = {}
     found: set[Place] = set()
     for e in events:
-        process = _process(e) if isinstance(e, ev.ConnectFailed | ev.Attempt) else None
+        if isinstance(e, ev.MessageInfo) and e.client_ip:
+            found.update(outside.pop(e.client_ip, ()))
+        process = _process(e) if isinstance(e, ev.ConnectFailed | ev.TlsFailed | ev.Attempt) else None
         if process is None:
             continue
-        if isinstance(e, ev.ConnectFailed):
+        if isinstance(e, ev.TlsFailed) and (e.client_ip or process in served):
+            client = served[process] = e.client_ip or served[process]
+            outside.setdefault(client, []).append(e.place)
+        elif isinstance(e, ev.ConnectFailed | ev.TlsFailed):
             waiting.setdefault(process, []).append(e.place)
         elif isinstance(e, ev.Attempt):
             before = waiting.pop(process, ())

@@ -13,7 +13,7 @@ from analyzer.model.report import NextCapture, OpenRule
 
 if TYPE_CHECKING:
     from analyzer.infer.engine import Judged, Outcome
-    from analyzer.model.case import Problem
+    from analyzer.model.case import Facts, Problem
     from analyzer.model.rule import CaptureHint, RuleBook
 
 _NO_CONNECTION = re.compile(r"(?i)connect(ion)? (to|timed out|refused)|no route to host|unreachable")
@@ -21,6 +21,7 @@ _NAME = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.){1,10}[A-Za-z][A-Za-z0-9-]{1,62}")
 _MOST_NEXT = 4
 _ENOUGH = 0.95
 _CLEAR = 0.9  # from here on only what bears on this very question is worth asking for
+_LITTLE = 0.15  # what would shift less than this comes after what helps in general
 _OPEN = 0.35  # the share of "something else" from which on a cause that nobody thought of is worth a look
 
 
@@ -68,7 +69,9 @@ def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]
         seen.add(name_first.name)
     asked = _asked(judged, book, among=not found)
     found = [*found[: _MOST_NEXT - len(asked)], *(a for a in asked if a.name not in seen)]
-    if len(found) < _MOST_NEXT:
+    if found and name_first is None and not asked and found[0].score < _LITTLE:
+        found = [*_standing(judged, book, seen, any_=True), *found]
+    elif len(found) < _MOST_NEXT:
         found += _standing(judged, book, seen, any_=not found or found == [name_first])
     return tuple(found[:_MOST_NEXT])
 
@@ -119,18 +122,22 @@ _STANDING = {
     "tls-failure": ("certificate",),
     "local-failure": ("settings", "delivery"),
     "auth-failure": ("dialogue", "settings"),
+    "refusal here": ("receiver-log", "settings"),
 }
 
 
 _FIRST = ("bounce", "sender-log", "dialogue")
 
 
-def first_captures(book: RuleBook) -> tuple[NextCapture, ...]:
-    """What to begin with, where nothing shown so far tells anything."""
+def first_captures(book: RuleBook, facts: Facts) -> tuple[NextCapture, ...]:
+    """What to begin with, where nothing shown so far tells anything: the log first, where a message is known by its id."""
     hints = {h.capture: h for h in book.captures}
+    values = {n: v for n in facts.__struct_fields__ if (v := getattr(facts, n)) not in (None, ())}
+    if facts.rcpt_to:
+        values["rcpt_to"] = facts.rcpt_to[0]
     return tuple(
-        NextCapture(fill(h.ask, {}, command=True), fill(h.where, {}), fill(h.tells, {}), (), h.capture)
-        for h in (hints.get(name) for name in _FIRST)
+        NextCapture(fill(h.ask, values, command=True), fill(h.where, values), fill(h.tells, values), (), h.capture)
+        for h in (hints.get(name) for name in sorted(_FIRST, key=lambda name: name != "sender-log" or not facts.queue_id))
         if h is not None
     )
 
@@ -151,6 +158,7 @@ def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> 
         ):
             continue
         values = problem_values(p)
+        shown = {"sender-log"} if _log_is_shown(p, judged) else set()
         wanted = _STANDING.get(_theme(p, belief.shares[0][0] if belief.shares else ""), ())
         return [
             NextCapture(
@@ -162,9 +170,14 @@ def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> 
             )
             for thing in wanted
             for h in book.captures
-            if thing in h.yields and h.capture not in seen
+            if (thing in h.yields or thing == h.capture) and h.capture not in seen | shown
         ][:2]
     return []
+
+
+def _log_is_shown(p: Problem, judged: Judged) -> bool:
+    """Whether the sending server's log of the message is there already; a listing of the queue is none."""
+    return p.format != "queue" and any(d.queue_id == p.queue_id and d.attempts for d in judged.case.deliveries)
 
 
 def _theme(p: Problem, top: str) -> str:
@@ -174,7 +187,9 @@ def _theme(p: Problem, top: str) -> str:
             return "tls-failure"
         if _NO_CONNECTION.search(p.text or ""):
             return "connect-failure"
-    return p.kind
+    if p.kind == "delivery-failure" and p.by == "local":
+        return "local-failure"
+    return "refusal here" if p.kind == "refusal" and p.view == "receiving" else p.kind
 
 
 def _gain(o: Outcome, index: int, judged: Judged, voices: dict[int, list[Voice]]) -> float:

@@ -70,7 +70,7 @@ def _next(verdict: str, judged: Judged, book: RuleBook, voices: dict[int, list[V
     if verdict == "healthy":
         return ()
     found = next_captures(judged, book, voices)
-    return found or (() if verdict == "faulty" else first_captures(book))
+    return found or (() if verdict == "faulty" else first_captures(book, facts_of(judged.case, book.providers)))
 
 
 class _Lines:

@@ -35,6 +35,7 @@ SERVERS = {
     "haraka": ["nodejs", "npm"],
     "dma": ["dma", "bsd-mailx"],
     "ssmtp": ["ssmtp"],
+    "nullmailer": ["nullmailer"],
 }
 # A layer on top of another than the tools.
 OVER = {"companions": "postfix"}
