@@ -78,8 +78,7 @@ _ASIDE = frozenset({"VRFY", "EXPN", "HELP", "NOOP", "RSET", "ETRN", "TURN", "XCL
 _SAID_BYE = frozenset({421, 221, 554})
 _NEEDS = {"MAIL": HELLO, "RCPT": {"MAIL"}, "DATA": {"MAIL", "RCPT"}, "BDAT": {"MAIL", "RCPT"}}
 _NOT_YET = re.compile(
-    r"(?i)not yet given|no (?:helo|valid rcpt|valid recipients)|need (?:mail|rcpt)|all rcpt commands were rejected|valid rcpt command must precede"
-    r"|(?:helo|ehlo|mail|rcpt)\S* (?:command )?(?:is )?(?:required|first)"
+    r"(?i)not yet given|no (?:helo|valid rcpt|valid recipients)|need (?:mail|rcpt)|(?:helo|ehlo|mail|rcpt)\S* (?:command )?(?:is )?(?:required|first)"
 )
 
 
@@ -250,7 +249,6 @@ def _got_over(e: Exchange, d: Dialogue) -> bool:
 
 
 _OUT_OF_SEQUENCE = 503
-_UNKNOWN = 500
 _OUT_OF_ORDER = frozenset({500, 501, 502, 503, 554})
 
 
@@ -261,12 +259,8 @@ def _follows_from_refusal(e: Exchange, before: Sequence[Exchange]) -> bool:
     if e.to == "MAIL":
         hellos = [x for x in before if x.to in HELLO]
         return e.code == 503 and bool(hellos) and not any(_went(x) for x in hellos)
-    if not e.to and e.code in _OUT_OF_ORDER:
-        told = next(
-            (n for n, x in enumerate([*before, e]) if x.code == _OUT_OF_SEQUENCE and not x.to and _NOT_YET.search(x.text or "")), None
-        )
-        if told is not None and (told == len(before) or e.code == _UNKNOWN):  # after DATA was refused, its lines are no commands
-            return any(x.code and x.code >= _LEAST_PERMANENT and not x.to for x in before[:told])
+    if e.code == _OUT_OF_SEQUENCE and not e.to and _NOT_YET.search(e.text or ""):
+        return any(x.code and x.code >= _LEAST_PERMANENT and not x.to for x in before)
     if e.code not in _OUT_OF_ORDER or (e.to in {"RCPT", "DATA", DOT} and e.enhanced not in {None, "5.5.0", "5.5.1", "5.0.0"}):
         return False
     failed = [to for to in ("MAIL", "RCPT", "DATA") if any(x.to == to for x in before) and not any(x.to == to and _went(x) for x in before)]
