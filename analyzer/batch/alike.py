@@ -62,7 +62,7 @@ class Lessons:
 
 
 class Alike(sift.Lanes):
-    """The lines of one range by their forms; what they tell is learnt as they come."""
+    """Lines by their forms; what they tell is learnt as they come."""
 
     def __init__(self, lessons: Lessons, no_ids: Collection[bytes] = ()) -> None:
         super().__init__(no_ids)

@@ -24,7 +24,7 @@ from analyzer.batch.needles import ARRIVED, EXPIRED, SENT, arrival, parts_of
 from analyzer.batch.net import ARRIVED_LETTER, NOT_TOLD, Awake, Net, told_apart
 from analyzer.batch.reader import Read, Reader, failed
 from analyzer.batch.sift import Sieve, count_lines, sieve_of
-from analyzer.batch.sources import blocks
+from analyzer.batch.sources import LONGEST_LINE, blocks
 from analyzer.batch.stamps import Clock
 from analyzer.batch.tally import SKETCH, Group, Key, Sent, Tally, Task, Wanted, least_of, put
 from analyzer.expressions import re
@@ -220,7 +220,7 @@ def _count(counter: Counter_, apart: Apart, awake: Awake, offset: int, block: by
         progress(len(block), counter.failures - before)
     if counter.failures - counter.placed >= _MOST_WAITING:
         counter.flush()
-    if not block.endswith(b"\n") and len(block) < (1 << 20):
+    if not block.endswith(b"\n") and len(block) < LONGEST_LINE:
         tally.notes.append(f"{task.item.name}: the last line has no end; it may be cut")
 
 

@@ -675,7 +675,7 @@ static int ids_find(const Ids *d, const u8 *block, u32 length, u32 first, List *
     u64 kept = d->piece == 8 ? ~0ull : (1ull << d->piece * 8) - 1;
     u32 until = 0, id_length;
     hits->used = 0;
-    for (u32 at = 0; length - at >= d->piece && at < length; at += d->step) {
+    for (u32 at = 0; at + d->piece <= length; at += d->step) {
         u64 piece = length - at >= 8 ? some(block + at, 8) & kept : some(block + at, d->piece), bit = bit_of(d, piece);
         if (!(d->bits[bit >> 6] >> (bit & 63) & 1)) continue;
         u32 places = d->places[piece_slot(d, piece)];

@@ -332,7 +332,7 @@ class Summed(NamedTuple):
 
 
 class Lanes(_Owned):
-    """Sorts lines by their form, those of forms that were learnt by what matters in them, and adds these up; for one range."""
+    """Sorts lines by their form, those of forms that were learnt by what matters in them, and adds these up."""
 
     def __init__(self, no_ids: Collection[bytes] = ()) -> None:
         packed = behind_lengths(no_ids)

@@ -374,7 +374,6 @@ def _imported(name: str, texts: dict[str, str]) -> str:
     return name if name in texts else name.replace("_", "-")
 
 
-@lru_cache(maxsize=1)
 def _wakes(literals: Iterable[tuple[tuple[str, ...], ...]]) -> tuple[str, ...] | None:
     """Texts of which one stands in every line; None where some line has none."""
     every = [texts for alternatives in literals for texts in alternatives]
