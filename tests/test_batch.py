@@ -19,7 +19,7 @@ from analyzer.batch.engines import Local
 from analyzer.batch.run import Options, batch, compared, tasks_of, years_of
 from analyzer.batch.stamps import Clock, Years, infer_years
 from analyzer.batch.tally import Wanted
-from analyzer.batch.trace import kind_of, searcher, state_of, trace
+from analyzer.batch.trace import kind_of, state_of, trace
 from analyzer.render.batch_json import json_of
 from analyzer.render.batch_text import text_of
 from analyzer.rulebook import load_rules
@@ -221,11 +221,39 @@ def test_a_trace_follows_a_message_through_the_filter(tmp_path, what):
     (tmp_path / "m").write_text("".join(TWO_HOPS.splitlines(keepends=True)[3:]))
     items, _ = sources.find([str(tmp_path)])
     engine = Local(1, KEY)
-    stories = trace(what, engine.known, searcher(tasks_of(items, years_of(items), Options(zone=UTC)), engine))
+    stories = trace(what, tasks_of(items, years_of(items), Options(zone=UTC)), engine.grep)
     assert len(stories) == 1
     assert [q for _, q in stories[0].ids] == ["4ABCDEF0124", "9ABCDEF0123"]
     assert len(stories[0].lines) == 5
     assert state_of(stories[0]) == "delivered"
+
+
+@pytest.mark.parametrize("size", [1, 150, 700, 5_000, 1 << 20])
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_trace_is_the_same_however_the_log_is_cut(tmp_path, size, jobs, packed):
+    lines = TWO_HOPS.splitlines()
+    other = "Nov 20 10:20:00 mx1 postfix/qmgr[9]: {:011X}: from=<x@y.example>, size=1, nrcpt=1 (queue active)"
+    text = "".join(f"{line}\n" for n in (4, 0, 2, 3, 1, 5) for line in (lines[n], *(other.format(n * 100 + k) for k in range(30))))
+    if packed:
+        (tmp_path / "m.gz").write_bytes(gzip.compress(text.encode()))
+    else:
+        (tmp_path / "m").write_text(text)
+    items, _ = sources.find([str(tmp_path)])
+    tasks = tasks_of(items, years_of(items), Options(zone=UTC, range=size, block=512))
+    stories = trace("bob@b.example", tasks, Local(jobs, KEY).grep)
+    assert [[f.line.decode() for f in s.lines] for s in stories] == [sorted(lines[:5], key=lambda line: (line[:15], text.index(line)))]
+
+
+def test_a_trace_of_more_ids_than_are_learnt_in_one_reading(tmp_path):
+    told = "Nov 20 10:00:0{} mx1 postfix/smtp[73]: {:011X}: to=<a{}@b.example>, relay=mx.b.example[192.0.2.9]:25, status={}\n"
+    for name, seconds, status in (("m.1", 1, "deferred (x)"), ("m", 2, "sent (250 OK)")):
+        (tmp_path / name).write_text("".join(told.format(seconds, 0x4ABCDEF0000 + n, n, status) for n in range(300)))
+    (tmp_path / "m").write_text((tmp_path / "m").read_text().replace("mx.b.example", "mx.c.example"))
+    items, _ = sources.find([str(tmp_path)])
+    found = [trace("mx.c.example", tasks_of(items, years_of(items), Options(zone=UTC, range=r)), Local(1, KEY).grep) for r in (999, 1 << 20)]
+    assert [len(s.lines) for s in found[0]] == [2] * 300
+    assert found[0] == found[1]
 
 
 def test_what_is_searched_is_recognised():

@@ -71,6 +71,16 @@ def test_texts_are_found_where_python_finds_them(seed):
 
 
 @needs_library
+@pytest.mark.parametrize("seed", range(40))
+def test_few_texts_are_found_where_python_finds_them(seed):
+    r = random.Random(seed)
+    texts = [bytes(r.choices(b"ab: =\xff", k=r.randrange(2, 40))) for _ in range(r.randrange(1, 5))]
+    block = noise(r, texts, 3_000)[: r.randrange(3_000)]
+    expected = [(n, m.start(), m.end()) for n, t in enumerate(texts) for m in re.finditer(re.escape(t), block)]
+    assert sift.few(texts, r.choice([b"", block])).find(block) == sorted(expected, key=lambda f: f[1])
+
+
+@needs_library
 @pytest.mark.parametrize("least", [3, 6, 7, 9, 11, 16, 23])
 @pytest.mark.parametrize("seed", range(8))
 def test_many_ids_are_found_where_python_finds_them(seed, least):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from operator import itemgetter
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from analyzer.errors import MailwhyError, UnreadableInput
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from analyzer.batch.trace import Found
+    from analyzer.batch.trace import Searched
     from analyzer.model.rule import RuleBook
 
     Progress = Callable[[int, int], None]
@@ -109,13 +110,19 @@ class Local:
             raise Interrupted(total) from None
         return total
 
-    def grep(self, tasks: Sequence[Task], texts: tuple[bytes, ...]) -> list[Found]:
-        """The lines of all *tasks* that hold one of *texts*."""
+    def grep(self, wanted: Sequence[tuple[Task, list[bytes]]]) -> list[Searched]:
+        """What each range holds of its texts; ids that were learnt in one are looked for in those behind it."""
         from analyzer.batch.trace import grep
 
-        if self.jobs < 2 or len(tasks) < 2:
-            return [f for task in tasks for f in grep(task, texts, self.known)]
-        return [f for found in self._spread(lambda task: grep(task, texts, self.known), tasks) for f in found]
+        if self.jobs < 2 or len(wanted) < 2:
+            learnt: dict[bytes, None] = {}
+            found = []
+            for task, texts in wanted:
+                found.append(grep(task, dict.fromkeys(texts) | learnt, self.known))
+                learnt |= dict.fromkeys(found[-1].since)
+            return found
+        parts = self._spread(lambda n: (n, grep(wanted[n][0], wanted[n][1], self.known)), range(len(wanted)))
+        return [part for _, part in sorted(parts, key=itemgetter(0))]
 
     def judge(self, chosen: dict[Key, Group], gathered: Gathered, book: RuleBook, hosts: Collection[bytes]) -> dict[Key, Judgement]:
         """What the rules say of each shape; *hosts* are those that delivered mail."""

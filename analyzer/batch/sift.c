@@ -261,6 +261,40 @@ static int find(const Texts *t, const u8 *block, u32 length, List *hits) {
     return find_plainly(t, block, length, 0, &f);
 }
 
+/* Where a text of *n* >= 2 bytes stands at or behind *from*: its bytes at *one* and *other* are looked for first.  -1: nowhere. */
+static int64_t pair_find_plainly(const u8 *block, u32 length, u32 from, const u8 *text, u32 n, u32 one) {
+    for (u64 at = from; at + n <= length; at++) {
+        const u8 *found = memchr(block + at + one, text[one], length - n - at + 1);
+        if (!found) return -1;
+        at = (u64)(found - block) - one;
+        if (same(block + at, text, n)) return (int64_t)at;
+    }
+    return -1;
+}
+
+#ifdef WITH_AVX2
+__attribute__((target("avx2"))) static int64_t pair_find_fast(const u8 *block, u32 length, u32 from, const u8 *text, u32 n, u32 one,
+                                                              u32 other) {
+    const __m256i first = _mm256_set1_epi8((char)text[one]), second = _mm256_set1_epi8((char)text[other]);
+    u32 at = from;
+    for (; (u64)at + n + 31 <= length; at += 32) {
+        __m256i a = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(block + at + one)), first);
+        __m256i b = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(block + at + other)), second);
+        for (u32 may = (u32)_mm256_movemask_epi8(_mm256_and_si256(a, b)); may; may &= may - 1)
+            if (same(block + at + (u32)__builtin_ctz(may), text, n)) return at + (u32)__builtin_ctz(may);
+    }
+    return pair_find_plainly(block, length, at, text, n, one);
+}
+#endif
+
+PUBLIC int64_t pair_find(const u8 *block, u32 length, u32 from, const u8 *text, u32 n, u32 one, u32 other) {
+#ifdef WITH_AVX2
+    if (__builtin_cpu_supports("avx2")) return pair_find_fast(block, length, from, text, n, one, other);
+#endif
+    (void)other;
+    return pair_find_plainly(block, length, from, text, n, one);
+}
+
 /* ---- a set of names of one length ------------------------------------------------------------------------------------ */
 typedef struct {
     u8 *names;

@@ -6,6 +6,7 @@ import ctypes
 import os
 from array import array
 from ctypes import POINTER, Structure, byref, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p, string_at
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
@@ -91,6 +92,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "lanes_seek": (c_int, (c_void_p, c_char_p, c_char_p, c_uint32)),
     "lanes_forget_told": (None, (c_void_p,)),
     "lanes_pick": (c_int, (c_void_p, c_char_p, c_void_p)),
+    "pair_find": (c_int64, (c_char_p, c_uint32, c_uint32, c_char_p, c_uint32, c_uint32, c_uint32)),
     "crc_of": (c_uint32, (c_char_p, c_size_t)),
     "other_head": (c_int64, (c_char_p, c_uint32, c_uint32, c_uint32, c_uint32, c_uint32, c_char_p, c_uint32)),
     "strange_lines": (None, (c_char_p, c_uint32, c_char_p, c_uint32, c_void_p, c_void_p, c_uint32, c_void_p)),
@@ -241,6 +243,34 @@ def _role(net: Net, n: int) -> int:
 def _way(net: Net, n: int) -> int:
     way = net.ways[n - net.arrived] if net.arrived <= n < net.sent else None
     return _WAYS.index(way) if way in _WAYS else 0
+
+
+_FEW = 4
+
+
+class Few:
+    """Where few texts stand: of each the two bytes are looked for that are rarest in a sample."""
+
+    def __init__(self, texts: Sequence[bytes], sample: bytes) -> None:
+        often = {byte: sample.count(byte) for byte in set(b"".join(texts))}
+        self._texts: list[tuple[bytes, int, int, int]] = []
+        for text in texts:
+            one, other = sorted(range(len(text)), key=lambda n, text=text: (often[text[n]], n))[:2]  # type: ignore[misc]
+            self._texts.append((text, len(text), one, other))
+
+    def find(self, block: bytes) -> Hits:
+        """What is found, in the order of places."""
+        found: Hits = []
+        for number, (text, size, one, other) in enumerate(self._texts):
+            at = -size
+            while (at := _C.pair_find(block, len(block), at + size, text, size, one, other)) >= 0:
+                found.append((number, at, at + size))
+        return sorted(found, key=itemgetter(1))
+
+
+def few(texts: Sequence[bytes], sample: bytes) -> Few | None:
+    """A search for *texts*, where they are few enough for that; *sample*: of what will be searched."""
+    return Few(texts, sample) if _C is not None and 0 < len(texts) <= _FEW and min(map(len, texts)) > 1 else None
 
 
 class Anchored(_Owned):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from analyzer.batch.net import Finder
+from analyzer.batch.sift import few
 from analyzer.batch.sources import blocks
 from analyzer.batch.stamps import Clock
 from analyzer.expressions import re
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 MOST_IDS = 2_000
 MOST_LINES = 200_000
-_ROUNDS = 6
+_MOST_LEARNT = 50  # ids in one reading of a range: of more, the next reading takes care
+_SAMPLE = 1 << 16  # bytes
+_ROUNDS = 12
 _INSIDE = re.compile(rb"[0-9A-Za-z]")
 _NO_ID = frozenset({None, "", "NOQUEUE", "000000"})
 _QUEUE_ID = re.compile(r"[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4}|[0-9A-F]{6,16}|[0-9B-Zb-z]{10,20}|[0-9A-Za-z]{14}")
@@ -35,6 +38,13 @@ class Found(msgspec.Struct, frozen=True):
     offset: int
     line: bytes
     number: int = 0
+
+
+class Searched(msgspec.Struct, frozen=True):
+    """What a range was found to hold: lines with their events, and from which offset on each text was looked for."""
+
+    lines: list[tuple[Found, Event | None]]
+    since: dict[bytes, int]
 
 
 class Story(msgspec.Struct):
@@ -59,25 +69,52 @@ def kind_of(what: str) -> str:
     return "host"
 
 
-def grep(task: Task, texts: tuple[bytes, ...], knowledge: Knowledge) -> list[Found]:
-    """The lines of the range that hold one of *texts* as a whole word."""
-    found: list[Found] = []
-    clock = Clock(task.years, task.zone)
-    finder = Finder(texts, automaton=task.use_automaton)
+def grep(task: Task, texts: Iterable[bytes], knowledge: Knowledge) -> Searched:
+    """The lines of the range that hold one of *texts* as a whole word, and from there on those with the ids that stand in these."""
+    found: dict[int, tuple[Found, Event | None]] = {}
+    since = dict.fromkeys(texts, task.start)
+    clock, most = Clock(task.years, task.zone), len(since) + _MOST_LEARNT
+    search = None
     for offset, block in blocks(task.item, task.start, task.end, task.size, []):
+        if task.end is not None and offset >= task.end:
+            break
+        learnt = True
+        while learnt:
+            learnt = False
+            search = search or _Search(list(since), block[:_SAMPLE], automaton=task.use_automaton)
+            for begin, end in search.lines(block):
+                if offset + begin in found:
+                    continue
+                line = block[begin:end].rstrip(b"\r")
+                time = clock.seconds(knowledge.reader.split(line)[1])
+                one = Found(float("inf") if time is None else float(time), task.source, offset + begin, line)
+                found[offset + begin] = one, event_of(one, knowledge)
+                if len(found) >= MOST_LINES:
+                    return Searched(list(found.values()), since)
+                new = [i for i in map(str.encode, ids_in(found[offset + begin][1])) if i not in since]
+                if new and len(since) + len(new) <= most:
+                    since |= dict.fromkeys(new, offset)
+                    search, learnt = None, True
+    return Searched(list(found.values()), since)
+
+
+class _Search:
+    """The lines that hold one of some texts as a whole word."""
+
+    def __init__(self, texts: Sequence[bytes], sample: bytes, *, automaton: bool) -> None:
+        self._few = few(texts, sample) if automaton else None
+        self._finder = Finder(tuple(texts), automaton=automaton)
+        self._count = len(texts)
+
+    def lines(self, block: bytes) -> Iterator[tuple[int, int]]:
+        """Where they begin and end."""
         done = -1
-        for which, start, end in finder.find(block):
-            if start < done or which >= len(texts) or _cut(block, start, end):
+        for which, start, end in self._finder.find(block) if self._few is None or len(block) >> 31 else self._few.find(block):
+            if start < done or which >= self._count or _cut(block, start, end):
                 continue
             done = block.find(b"\n", end)
             done = len(block) if done < 0 else done
-            begin = block.rfind(b"\n", 0, start) + 1
-            line = block[begin:done].rstrip(b"\r")
-            time = clock.seconds(knowledge.reader.split(line)[1])
-            found.append(Found(float("inf") if time is None else float(time), task.source, offset + begin, line))
-            if len(found) >= MOST_LINES:
-                return found
-    return found
+            yield block.rfind(b"\n", 0, start) + 1, done
 
 
 def _cut(block: bytes, start: int, end: int) -> bool:
@@ -92,28 +129,40 @@ def _cut(block: bytes, start: int, end: int) -> bool:
 
 def trace(
     what: str,
-    knowledge: Knowledge,
-    search: Callable[[tuple[bytes, ...]], Iterable[Found]],
+    tasks: Sequence[Task],
+    search: Callable[[list[tuple[Task, list[bytes]]]], Iterable[Searched]],
 ) -> list[Story]:
-    """The stories of all messages that *what* is about; *search* gives the lines that hold one of some texts."""
+    """The stories of all messages that *what* is about; *search* looks for texts in ranges, as `grep` does."""
     text = what.strip()
     texts = {text.encode()} | ({text.lower().encode()} if "@" in text or "." in text else set())
     if text.startswith("<") and text.endswith(">"):
         texts = {text[1:-1].encode()}
-    lines: dict[tuple[int, int], Found] = {(f.source, f.offset): f for f in search(tuple(sorted(texts)))}
-    asked = {t.decode() for t in texts}
+    asked, most = set(texts), MOST_IDS + len(texts)
+    lines: dict[tuple[int, int], Found] = {}
     events: dict[tuple[int, int], Any] = {}
+    since: list[dict[bytes, int]] = [{} for _ in tasks]  # of each range: from where on a text was looked for
     for _ in range(_ROUNDS):
-        for at, found in lines.items():
-            if at not in events:
-                events[at] = event_of(found, knowledge)
-        ids = {i for e in events.values() if e is not None for i in ids_in(e)}
-        new = sorted(ids - asked)[:MOST_IDS]
-        if not new or len(asked) > MOST_IDS + len(texts):
+        todo = [
+            (n, missing) for n, task in enumerate(tasks) if (missing := [t for t in sorted(asked) if since[n].get(t, _NEVER) > task.start])
+        ]
+        if not todo:
             break
-        asked.update(new)
-        lines |= {(f.source, f.offset): f for f in search(tuple(i.encode() for i in new))}
+        ranges = [(_up_to(tasks[n], max(since[n].get(t, _NEVER) for t in missing)), missing) for n, missing in todo]
+        for (n, _), searched in zip(todo, search(ranges), strict=True):
+            for found, event in searched.lines:
+                lines[found.source, found.offset], events[found.source, found.offset] = found, event
+            for t, offset in searched.since.items():
+                since[n][t] = min(offset, since[n].get(t, _NEVER))
+        ids = {i.encode() for e in events.values() for i in ids_in(e)}
+        asked.update(sorted(ids - asked)[: max(0, most - len(asked))])
     return stories_of(lines, events)
+
+
+_NEVER = 1 << 62
+
+
+def _up_to(task: Task, end: int) -> Task:
+    return task if end == _NEVER else msgspec.structs.replace(task, end=end)
 
 
 _NEAR = 1 << 18  # bytes before and after, in which a connection's lines are looked for
@@ -196,7 +245,7 @@ def event_of(found: Found, knowledge: Knowledge) -> Event | None:
     return read[1] if read else None
 
 
-def ids_in(event: Event) -> list[str]:
+def ids_in(event: Event | None) -> list[str]:
     """The ids by which other lines tell more of the same message."""
     names = ["queue_id", "next_id", "previous_id"]
     found = [getattr(event, n, None) for n in names]
@@ -261,8 +310,3 @@ def state_of(story: Story) -> str:
         return {"removed": "gone from the queue", None: "no delivery attempt shown"}.get(ended, str(ended))
     states = dict.fromkeys(last.values())
     return ", ".join(f"{s} ({sum(1 for x in last.values() if x == s)})" if len(last) > 1 else s for s in states)
-
-
-def searcher(tasks: Sequence[Task], engine: Any) -> Callable[[tuple[bytes, ...]], list[Found]]:
-    """A search over all ranges with *engine*."""
-    return lambda texts: sorted(engine.grep(tasks, texts), key=lambda f: (f.source, f.offset))

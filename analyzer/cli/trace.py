@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     from analyzer.batch import sources
     from analyzer.batch.engines import Local, knowledge
     from analyzer.batch.run import tasks_of, years_of
-    from analyzer.batch.trace import Nearby, kind_of, searcher, trace, with_connection
+    from analyzer.batch.trace import Nearby, kind_of, trace, with_connection
     from analyzer.rulebook import load_rules
 
     spare(options.html)
@@ -43,9 +43,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         items, notes = sources.find(options.paths)
         tasks = tasks_of(items, years_of(items), how)
-        small = sum(i.size for i in items) < 256 << 20  # processes take longer to start than the search
+        small = sum(i.size for i in items) < 1 << 30  # processes take longer to start than the search
         known = knowledge(*key)
-        stories = trace(options.what, known, searcher(tasks, Local(1 if small else how.jobs, key)))
+        stories = trace(options.what, tasks, Local(1 if small else how.jobs, key).grep)
     except BaseException:
         sources.clean()
         raise
