@@ -251,7 +251,9 @@ def test_a_trace_of_more_ids_than_are_learnt_in_one_reading(tmp_path):
         (tmp_path / name).write_text("".join(told.format(seconds, 0x4ABCDEF0000 + n, n, status) for n in range(300)))
     (tmp_path / "m").write_text((tmp_path / "m").read_text().replace("mx.b.example", "mx.c.example"))
     items, _ = sources.find([str(tmp_path)])
-    found = [trace("mx.c.example", tasks_of(items, years_of(items), Options(zone=UTC, range=r)), Local(1, KEY).grep) for r in (999, 1 << 20)]
+    found = [
+        trace("mx.c.example", tasks_of(items, years_of(items), Options(zone=UTC, range=r)), Local(1, KEY).grep) for r in (999, 1 << 20)
+    ]
     assert [len(s.lines) for s in found[0]] == [2] * 300
     assert found[0] == found[1]
 

@@ -6,6 +6,7 @@ import base64
 
 import pytest
 
+from analyzer.formats.hooks.bounce_text import split_reply
 from analyzer.formats.load import load_formats
 from analyzer.model.capture import Source
 from analyzer.model.events import Attempt
@@ -246,6 +247,13 @@ def told(text: str) -> list[tuple[str | None, int | None, str | None, str | None
 )
 def test_who_said_what_of_whom(text: str, expected: tuple[str | None, int | None, str | None, str | None, str | None]) -> None:
     assert told(text) == [expected]
+
+
+@pytest.mark.parametrize("behind", ["", " ", ": no such mailbox"])
+def test_a_status_of_two_digits_is_read_whole(behind: str) -> None:
+    told = split_reply(f"550 5.1.10{behind}")
+    assert (told.code, told.enhanced) == ("550", "5.1.10")
+    assert told.text in {None, "no such mailbox"}
 
 
 def test_the_recipient_may_stand_in_the_header_alone() -> None:
