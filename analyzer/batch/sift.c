@@ -786,16 +786,23 @@ PUBLIC Anchors *anchors_new(u32 count, u32 ids, const u8 *bytes, const u32 *leng
     return a;
 }
 
-/* Where the line begins in which *at* is, if it is not before *begin*, where a line does. */
-static inline u32 begin_of(const u8 *block, u32 begin, u32 at) {
-    for (const u8 *nl; (nl = memchr(block + begin, '\n', at - begin));) begin = (u32)(nl - block) + 1;
-    return begin;
+/* Where lines begin; asked for places in ascending order. */
+typedef struct {
+    u32 begin, at; /* of the last place's line, and that place */
+} Begins;
+
+static inline u32 begin_of(Begins *b, const u8 *block, u32 at) {
+    u32 place = at;
+    while (place > b->at && block[place - 1] != '\n') place--;
+    if (place > b->at) b->begin = place;
+    b->at = at;
+    return b->begin;
 }
 
 /* What is found, but for anchors that no name stands at: which text, from where to where, and where its line begins. */
 PUBLIC int anchors_find(Anchors *a, const u8 *block, u32 length) {
     if (!find(a->texts, block, length, &a->hits)) return 0;
-    u32 begin = 0;
+    Begins begins = {0, 0};
     a->found.used = a->lines.used = a->told.used = 0;
     for (u32 *hit = a->hits.at, *last = hit + a->hits.used; hit < last; hit += 3) {
         u32 gap = a->gaps[hit[0]];
@@ -804,7 +811,7 @@ PUBLIC int anchors_find(Anchors *a, const u8 *block, u32 length) {
         } else if (gap != 255) {
             if (hit[1] < gap + a->before->width || !holds(a->before, block + hit[1] - gap - a->before->width)) continue;
         }
-        begin = begin_of(block, begin, hit[1]);
+        u32 begin = begin_of(&begins, block, hit[1]);
         if (!put_row(&a->found, hit, begin)) return 0;
         if (hit[0] >= a->ids) {
             if (!put_row(&a->told, hit, begin)) return 0;
@@ -814,9 +821,9 @@ PUBLIC int anchors_find(Anchors *a, const u8 *block, u32 length) {
     }
     if (!a->many) return 1;
     if (!ids_find(a->many, block, length, a->ids, &a->hits)) return 0;
-    begin = 0;
+    begins = (Begins){0, 0};
     for (u32 *hit = a->hits.at, *last = hit + a->hits.used; hit < last; hit += 3) {
-        begin = begin_of(block, begin, hit[1]);
+        u32 begin = begin_of(&begins, block, hit[1]);
         if (!put_row(&a->found, hit, begin) || !put_row(&a->told, hit, begin)) return 0;
     }
     return 1;
