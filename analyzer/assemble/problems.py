@@ -334,7 +334,7 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
         return [Problem(kind="no-answer", stage=stage, by=None, answered="no", places=open_[0].places, **common)]
     if d.data_open and d.accepted is None:
         return [Problem(kind="no-answer", stage="MESSAGE-DATA", answered="no", places=d.places[-1:], **common)]
-    if d.connected == "yes" and not d.exchanges and d.tls is None:
+    if d.connected == "yes" and not d.exchanges and d.tls is None and d.view != "receiving":  # a server waits for nobody's greeting
         return [Problem(kind="no-answer", stage=GREETING, answered="no", places=d.where.get("connected", d.places[:1]), **common)]
     return []
 
