@@ -22,7 +22,9 @@ _HOST_FIRST = re.compile(r"(?i)\s*(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?:\s|$)
 _NO_GREETING = frozenset({211, 214, 221, 235, 250, 251, 252, 334, 354, 432, 454, 503, 530, 534, 535, 538})
 _DONE = 250
 # In these words servers take a whole message, and nothing else.
-_TAKEN = re.compile(r"(?i)\bqueued as \S|\bqueued mail for delivery|message accepted for delivery|^OK id=[0-9a-z]{6}-|^ok [0-9]{9,} qp [0-9]")
+_TAKEN = re.compile(
+    r"(?i)\bqueued as \S|\bqueued mail for delivery|message accepted for delivery|^OK id=[0-9a-z]{6}-|^ok [0-9]{9,} qp [0-9]"
+)
 HELLO = frozenset({"EHLO", "HELO", "LHLO"})
 _EHLO_AND_ONE = 2
 _GREETS_BACK = re.compile(

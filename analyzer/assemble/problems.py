@@ -687,9 +687,7 @@ _HANDED_ON = re.compile(
 )
 
 
-def of_remarks(
-    events: Iterable[Any], software: dict[str, str | None], views: dict[str, str | None], *, strangers: bool
-) -> list[Problem]:
+def of_remarks(events: Iterable[Any], software: dict[str, str | None], views: dict[str, str | None], *, strangers: bool) -> list[Problem]:
     """What companions remark on a message in passing, and where *strangers* count what a server found of a client
     before it did anything about it.
 
@@ -698,7 +696,8 @@ def of_remarks(
     return [
         _remark(e, software, views)
         for e in events
-        if (isinstance(e, ev.Trouble) and e.severity == "info" and e.text) or (strangers and isinstance(e, ev.Refused) and e.action == "info")
+        if (isinstance(e, ev.Trouble) and e.severity == "info" and e.text)
+        or (strangers and isinstance(e, ev.Refused) and e.action == "info")
     ]
 
 
@@ -722,7 +721,9 @@ def _remark(e: ev.Trouble | ev.Refused, software: dict[str, str | None], views: 
 
     fields = _fields(e, software.get(e.format), views.get(e.format))
     if isinstance(e, ev.Refused):
-        return Problem(**fields | {"kind": "local-failure", "by": "local", "severity": "info", "stage": stage_of(e.stage), "view": "receiving"})
+        return Problem(
+            **fields | {"kind": "local-failure", "by": "local", "severity": "info", "stage": stage_of(e.stage), "view": "receiving"}
+        )
     said = _HANDED_ON.match(e.text or "")
     if (reason := _reason_of(e)) is not None:
         return Problem(**fields | {"kind": "connect-failure", "stage": "CONNECT", "by": "client", "reason": reason, "view": "sending"})
