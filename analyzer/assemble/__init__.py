@@ -61,9 +61,11 @@ def assemble(
             continue  # somebody's words about what the session or the log shows itself
         owners.append(None)
         found.append(problem)
-    if not found and not dialogues and not any(a.status in GOOD for d in deliveries for a in d.attempts):
-        found = of_remarks(events, software, views)
-        owners = [None] * len(found)
+    left = all(p.kind == "hang-up" and p.minor for p in found)  # nothing but clients that went away
+    if left and not dialogues and not any(a.status in GOOD for d in deliveries for a in d.attempts):
+        remarks = of_remarks(events, software, views, strangers=not deliveries)
+        found += remarks
+        owners += [None] * len(remarks)
     alone = _alone(formats)
     stated = [e for e in events if isinstance(e, ev.Fact) and e.format in prose]
     found = [_as_set(with_named(p), stated) for p in found]

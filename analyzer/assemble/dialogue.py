@@ -20,6 +20,11 @@ GREETING, DOT = "GREETING", "END-OF-MESSAGE"
 _HOST_FIRST = re.compile(r"(?i)\s*(?:[a-z0-9_-]{1,63}\.){1,8}[a-z]{2,24}(?:\s|$)")
 # No server greets so: these answer a command (RFC 5321 4.2.2, RFC 4954), which stood before what was pasted.
 _NO_GREETING = frozenset({211, 214, 221, 235, 250, 251, 252, 334, 354, 432, 454, 503, 530, 534, 535, 538})
+_DONE = 250
+# In these words servers take a whole message, and nothing else.
+_TAKEN = re.compile(
+    r"(?i)\bqueued as \S|\bqueued mail for delivery|message accepted for delivery|^OK id=[0-9a-z]{6}-|^ok [0-9]{9,} qp [0-9]"
+)
 HELLO = frozenset({"EHLO", "HELO", "LHLO"})
 _EHLO_AND_ONE = 2
 _GREETS_BACK = re.compile(
@@ -253,6 +258,8 @@ class _Replay:
         elif first.to:
             verb, argument, asked, unknown = first.to, None, (), False
             self.in_data = self.data_open = False
+        elif first.code == _DONE and _TAKEN.search(text or ""):
+            verb, argument, asked, unknown = DOT, None, (), False  # a message was handed in, of which nothing else is shown
         elif not self.exchanges and first.code not in _NO_GREETING and ("connected" in self.where or _greets(first)):
             verb, argument, asked, unknown = GREETING, None, (), False
         elif self.in_data:

@@ -334,7 +334,7 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
         return [Problem(kind="no-answer", stage=stage, by=None, answered="no", places=open_[0].places, **common)]
     if d.data_open and d.accepted is None:
         return [Problem(kind="no-answer", stage="MESSAGE-DATA", answered="no", places=d.places[-1:], **common)]
-    if d.connected == "yes" and not d.exchanges and d.tls is None:
+    if d.connected == "yes" and not d.exchanges and d.tls is None and d.view != "receiving":  # a server waits for nobody's greeting
         return [Problem(kind="no-answer", stage=GREETING, answered="no", places=d.where.get("connected", d.places[:1]), **common)]
     return []
 
@@ -687,9 +687,18 @@ _HANDED_ON = re.compile(
 )
 
 
-def of_remarks(events: Iterable[ev.Event], software: dict[str, str | None], views: dict[str, str | None]) -> list[Problem]:
-    """What companions remark on a message in passing, for a capture that shows nothing else: it is all there is to go by."""
-    return [_remark(e, software, views) for e in events if isinstance(e, ev.Trouble) and e.severity == "info" and e.text]
+def of_remarks(events: Iterable[Any], software: dict[str, str | None], views: dict[str, str | None], *, strangers: bool) -> list[Problem]:
+    """What companions remark on a message in passing, and where *strangers* count what a server found of a client
+    before it did anything about it.
+
+    For a capture that shows nothing else: it is all there is to go by.
+    """
+    return [
+        _remark(e, software, views)
+        for e in events
+        if (isinstance(e, ev.Trouble) and e.severity == "info" and e.text)
+        or (strangers and isinstance(e, ev.Refused) and e.action == "info")
+    ]
 
 
 _NO_CONNECTION = re.compile(
@@ -706,11 +715,15 @@ def _reason_of(e: ev.Trouble) -> str | None:
     return str(found.lastgroup).replace("_", "-")
 
 
-def _remark(e: ev.Trouble, software: dict[str, str | None], views: dict[str, str | None]) -> Problem:
+def _remark(e: ev.Trouble | ev.Refused, software: dict[str, str | None], views: dict[str, str | None]) -> Problem:
     """A remark as a complaint of its software, or, where it hands on what the next hop said, as that refusal."""
     from analyzer.formats.hooks.postfix import without_codes
 
     fields = _fields(e, software.get(e.format), views.get(e.format))
+    if isinstance(e, ev.Refused):
+        return Problem(
+            **fields | {"kind": "local-failure", "by": "local", "severity": "info", "stage": stage_of(e.stage), "view": "receiving"}
+        )
     said = _HANDED_ON.match(e.text or "")
     if (reason := _reason_of(e)) is not None:
         return Problem(**fields | {"kind": "connect-failure", "stage": "CONNECT", "by": "client", "reason": reason, "view": "sending"})

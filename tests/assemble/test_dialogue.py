@@ -90,3 +90,21 @@ def test_a_server_that_has_greeted_is_not_silent_at_the_greeting(book, formats):
     report = diagnose([Source("x", text.encode())], book, formats)
     assert report.verdict == "inconclusive"
     assert "no-greeting" not in {d.fault for d in report.diagnoses}
+
+
+def test_a_reply_alone_may_take_a_message(book, formats):
+    text = (
+        r"2026-11-23T10:00:01.123Z,EX01\Default Frontend EX01,08D8F5A7B1C2D3E4,33,10.0.0.5:25,203.0.113.7:52341,>,"
+        '"250 2.6.0 <1@example.org> [InternalId=4684, Hostname=EX01.example.net] 5410 bytes in 0.132 Queued mail for delivery",\n'
+    )
+    for said in (text, "250 2.0.0 Ok: queued as 4XyZ1ab2c3z9t\n"):
+        assert diagnose([Source("x", said.encode())], book, formats).verdict == "healthy"
+
+
+def test_a_server_that_logs_its_own_session_waits_for_no_greeting(book, formats):
+    text = (
+        "2026-11-23T10:00:01.123Z,EX01\\Client Proxy EX01,08D8F5A7B1C2D3E4,0,10.0.0.5:465,203.0.113.7:52341,+,,\n"
+        "2026-11-23T10:00:01.123Z,EX01\\Client Proxy EX01,08D8F5A7B1C2D3E4,1,10.0.0.5:465,203.0.113.7:52341,*,SMTPSubmit,Set Session Permissions\n"
+    )
+    report = diagnose([Source("x", text.encode())], book, formats)
+    assert report.verdict in {"inconclusive", "unrecognised"}

@@ -8,7 +8,7 @@ import msgspec
 
 from analyzer.expressions import re
 from analyzer.formats.lines import events_of
-from analyzer.model.events import Closed, Command, Connected, ConnectFailed, DataEnd, Dial, Event, Reply, TlsFailed, TlsStarted
+from analyzer.model.events import AuthResult, Closed, Command, Connected, ConnectFailed, DataEnd, Dial, Event, Reply, TlsFailed, TlsStarted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def sessions(segment: Segment, fmt: Format, found: Sequence[Event], head: re.Pat
             continue
         told = by_session.setdefault(match["session"], [])
         values: dict[str, Any] = {"time": match["time"]}
-        if not told and not isinstance(event, Connected | ConnectFailed | Closed):
+        if not told and not isinstance(event, AuthResult | Connected | ConnectFailed | Closed):
             told.append(_connection(event, match, server) if server else _dialled(event, match))
         if isinstance(event, Closed) and any(isinstance(e, ConnectFailed) for e in told):
             continue  # there was nothing to close
@@ -64,9 +64,11 @@ def sessions(segment: Segment, fmt: Format, found: Sequence[Event], head: re.Pat
             values |= {k: ends[k] for k in ("server_ip", "port")} | {"reason": _reason(event.text)}
         elif isinstance(event, Closed):
             values |= _closing(event.text or "", server)
+        elif isinstance(event, AuthResult):
+            values["client_ip"] = _endpoints(match, server)["client_ip"]
         elif isinstance(event, Reply) and _asked_for_data(told):
             told.append(DataEnd(place=event.place, format=event.format, time=match["time"]))
-        if isinstance(event, Reply | Command | Closed | ConnectFailed | TlsStarted | TlsFailed):
+        if isinstance(event, AuthResult | Reply | Command | Closed | ConnectFailed | TlsStarted | TlsFailed):
             event = msgspec.structs.replace(event, **values)  # noqa: PLW2901
         told.append(event)
     return [e for told in by_session.values() for e in told]
