@@ -111,6 +111,7 @@ def _reply(code: str, enhanced: str | None, rest: str) -> Told:
 _AFTER_ALL = re.compile(
     r"(?i)(?<=\w): retry timeout exceeded$|(?<=[.)\]\w]) I'm not going to try again; this message has been in the queue too long\.?$"
     r"|(?<=\w)\.? Message could not be delivered for [0-9]{1,3} \w{3,6}s?\b.{0,60}$"
+    r"|(?<=\S) Giving up on \[?(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:.]{3,45}|[\w.-]{1,255})\]?\.?$"
 )
 
 
