@@ -360,3 +360,13 @@ def test_what_qmail_adds_behind_a_reply_is_no_part_of_it() -> None:
         "Remote host said: 553 5.3.0 No entry for this name\nGiving up on 192.0.2.5.\n"
     )
     assert [(a.code, a.text) for a in attempts(text)] == [(553, "No entry for this name")]
+
+
+@pytest.mark.parametrize("subject", ["You cannot post to 'garden'", "Your posting to garden was rejected", "Not allowed to post: Hello"])
+def test_a_list_that_refuses_a_posting_writes_a_report(subject: str) -> None:
+    text = (
+        f"From: lists@example.net\nTo: alice@example.com\nSubject: {subject}\nMessage-ID: <1@example.net>\n\n"
+        "Your message to <garden@example.net> was refused: you are not a subscriber to the garden list.\n\n"
+        "Questions go to garden-request@example.net.\n"
+    )
+    assert [(a.rcpt_to, a.status) for a in attempts(text)] == [("garden@example.net", "bounced")]
