@@ -337,3 +337,44 @@ def test_the_fields_that_mail_systems_add_to_a_report_are_no_reason() -> None:
 def test_a_receipt_of_a_filter_is_no_success() -> None:
     text = "Final-Recipient: rfc822; bob@example.net\nDisposition: automatic-action/MDN-sent-automatically; {what}\n"
     assert [attempts(text.format(what=what))[0].status for what in ("deleted", "displayed")] == ["bounced", "sent"]
+
+
+@pytest.mark.parametrize("how", ["processed/error", "error", "failed"])
+def test_a_receipt_of_an_error_is_no_success(how: str) -> None:
+    text = f"Final-Recipient: rfc822; bob@example.net\nDisposition: automatic-action/MDN-sent-automatically; {how}\n"
+    assert [a.status for a in attempts(text)] == ["bounced"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [
+        ("Not read: Hello", "Your message was deleted on Monday."),
+        ("Ungelesen: Hallo", "Ihre Nachricht wurde entfernt."),
+        ("Hello", "Your message was deleted without being read."),
+        ("Hallo", "Ihre Nachricht wurde ungelesen gelöscht."),
+    ],
+)
+def test_a_message_deleted_unread_had_arrived(subject: str, text: str) -> None:
+    whole = REPORT.replace("delivery-status", "disposition-notification").replace("Undelivered Mail Returned to Sender", subject)
+    whole = whole.replace(
+        "Action: {action}\nStatus: {status}\n{diagnostic}", "Disposition: automatic-action/MDN-sent-automatically; deleted\n"
+    )
+    assert [a.status for a in attempts(whole.replace("{text}", text))] == ["sent"]
+
+
+def test_what_qmail_adds_behind_a_reply_is_no_part_of_it() -> None:
+    text = (
+        "Hi. This is the qmail-send program at mx.example.com.\n\n<bob@example.net>:\n192.0.2.5 does not like recipient.\n"
+        "Remote host said: 553 5.3.0 No entry for this name\nGiving up on 192.0.2.5.\n"
+    )
+    assert [(a.code, a.text) for a in attempts(text)] == [(553, "No entry for this name")]
+
+
+@pytest.mark.parametrize("subject", ["You cannot post to 'garden'", "Your posting to garden was rejected", "Not allowed to post: Hello"])
+def test_a_list_that_refuses_a_posting_writes_a_report(subject: str) -> None:
+    text = (
+        f"From: lists@example.net\nTo: alice@example.com\nSubject: {subject}\nMessage-ID: <1@example.net>\n\n"
+        "Your message to <garden@example.net> was refused: you are not a subscriber to the garden list.\n\n"
+        "Questions go to garden-request@example.net.\n"
+    )
+    assert [(a.rcpt_to, a.status) for a in attempts(text)] == [("garden@example.net", "bounced")]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from analyzer.model.case import Problem
 
-_PLACE = re.compile(r"\{\{\s*([a-z_][a-z0-9_.]{0,60})\s*(?:\|[^{}]{0,60})?\}\}|(`)")
+_PLACE = re.compile(r"\{\{\s*([a-z_][a-z0-9_.]{0,60})\s*(?:\|\s*([a-z_][a-z0-9_.]{0,60})\s*)?\}\}|(`)")
 _PERHAPS = re.compile(r"\[\[([^\[\]]{1,300})\]\]")
 _WORDS = {
     "server": "the server",
@@ -70,6 +70,7 @@ def fill(template: str, values: Mapping[str, Any], *, command: bool = False, let
     in a *letter* as a blank to fill in.
 
     ``[[ words with {{ names }} ]]`` stand only where all their names are known, `` ({{ a }}, {{ b }})`` with those that are.
+    ``{{ a | b }}`` is b where a is not known and b is.
     """
     template = _PERHAPS.sub(lambda m: m[1] if all(look_up(p[1], values) for p in _PLACE.finditer(m[1]) if p[1]) else "", template)
     template = _ASIDE.sub(lambda m: _aside(m[1], values), template)
@@ -79,11 +80,11 @@ def fill(template: str, values: Mapping[str, Any], *, command: bool = False, let
     for found in _PLACE.finditer(template):
         out.append(template[at : found.start()])
         at = found.end()
-        if found[2]:
+        if found[3]:
             inside = command or not inside
             out.append("`")
             continue
-        value = look_up(found[1], values)
+        value = look_up(found[1], values) or (look_up(found[2], values) if found[2] else None)
         if value is None and inside and found[1] == "server":
             value = look_up("server_ip", values)
         if value is None:

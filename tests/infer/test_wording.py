@@ -65,3 +65,11 @@ def test_the_mx_and_its_host_are_told_apart(book: RuleBook, formats: Formats) ->
     (d,) = diagnose([Source("x", text.encode())], book, formats).diagnoses
     assert d.fault == "mx-host-unresolvable"
     assert d.summary.startswith("The MX record of example.net points to mx.example.net,")
+
+
+def test_the_second_name_stands_in_for_the_first() -> None:
+    template = "trace {{ client_ip | rcpt_to }}"
+    both = {"client_ip": "192.0.2.7", "rcpt_to": "b@example.net"}
+    assert fill(template, both, command=True) == "trace 192.0.2.7"
+    assert fill(template, {"rcpt_to": "b@example.net"}, command=True) == "trace b@example.net"
+    assert fill(template, {}, command=True) == "trace <client-ip>"

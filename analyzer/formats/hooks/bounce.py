@@ -461,8 +461,8 @@ class _Reader:
 
     def _chosen(self, reports: list[Told], told: list[Told], text: str, *, pasted: bool, silent: bool) -> list[Told]:
         """What is known of each recipient: from the fields of the *reports*, from what the *text* says, from the header."""
-        if reports and all(r.cite == _RECEIPT for r in reports) and self.fmt.words("rejected").search(text):
-            reports = [msgspec.structs.replace(r, rcpt_to=reports[0].rcpt_to) for r in told[:1]]  # RFC 5429: a receipt that refuses
+        if reports and all(r.cite == _RECEIPT for r in reports):
+            reports = self._receipts(reports, told, text)
         if not reports and silent:
             begins = self._begins_as_report()
             reports = [r for r in told if self.body_at or begins or r.rcpt_to or r.code or r.enhanced] or [_NOTHING] * begins
@@ -478,6 +478,14 @@ class _Reader:
         if len(reports) == len(named) == 1 and not reports[0].rcpt_to:
             reports = [msgspec.structs.replace(reports[0], rcpt_to=named[0])]
         return [r if r is _NOTHING else _led_on(_completed(r, told), text) for r in reports]
+
+    def _receipts(self, receipts: list[Told], told: list[Told], text: str) -> list[Told]:
+        """What *receipts* say: one may refuse (RFC 5429), and one that tells of deletion may tell of a person who did not care to read."""
+        if self.fmt.words("rejected").search(text):
+            return [msgspec.structs.replace(r, rcpt_to=receipts[0].rcpt_to) for r in told[:1]]
+        if self.fmt.words("unread-subject").match(self._subject()) or self.fmt.words("unread").search(" ".join(text.split())):
+            return [msgspec.structs.replace(r, status="sent") for r in receipts]
+        return receipts
 
     def _subject(self) -> str:
         return " ".join(_values(_unfolded(self._head()), "subject"))
@@ -929,7 +937,7 @@ def _forensic(fields: dict[str, str], place: Place) -> Reported:
 _RECEIPT = "Disposition"
 
 
-_DELETED = re.compile(r"(?i)automatic-action\b[^;]*; *(?:deleted|denied|failed)\b")
+_DELETED = re.compile(r"(?i)automatic-action\b[^;]*; *(?:(?:deleted|denied|failed|error)\b|[a-z]{1,20}/ *(?:error|failure)\b)")
 
 
 def _report(g: dict[str, str]) -> Told:

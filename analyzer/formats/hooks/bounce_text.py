@@ -111,6 +111,7 @@ def _reply(code: str, enhanced: str | None, rest: str) -> Told:
 _AFTER_ALL = re.compile(
     r"(?i)(?<=\w): retry timeout exceeded$|(?<=[.)\]\w]) I'm not going to try again; this message has been in the queue too long\.?$"
     r"|(?<=\w)\.? Message could not be delivered for [0-9]{1,3} \w{3,6}s?\b.{0,60}$"
+    r"|(?<=\S) Giving up on \[?(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:.]{3,45}|[\w.-]{1,255})\]?\.?$"
 )
 
 
@@ -240,6 +241,8 @@ def _by_block(lines: Sequence[str], common: Told, words: Words, sender: str | No
     told = [(rcpt, _reason(part, words), part) for rcpt, part in blocks]
     if not any(r.code or r.enhanced for _, r, _ in told):
         first = list(itertools.takewhile(lambda line: not _head(line, words), lines))
+        if all(_OFFICE.match(rcpt) for rcpt, _ in blocks) and _named(first, sender, words):
+            return []  # whom to ask stands on a line of its own, whom it was for in a sentence
         kept = [line for line in first if not words("frame").match(line.lstrip(" \t*#<|"))]
         before = _reason(kept if any(line.strip() for line in kept) else first, words)
         if before.code or before.enhanced or not any(r.text for _, r, _ in told):  # first the reason, then whom it concerns
@@ -285,7 +288,10 @@ def _as_a_whole(lines: Sequence[str], common: Told, words: Words, sender: str | 
     return [_complete(reason, _named(lines, sender, words), body, common, words)]
 
 
-_OFFICE = re.compile(r"(?i)^(?:postmaster|mailer-daemon|abuse|support|help(?:desk)?|no-?reply|webmaster|hostmaster|mailman)@")
+_OFFICE = re.compile(
+    r"(?i)^(?:(?:postmaster|mailer-daemon|abuse|support|help(?:desk)?|no-?reply|webmaster|hostmaster|mailman|majordomo|sympa|list-?serv(?:er)?)"
+    r"|[^@]{1,60}-(?:request|owner|admin|bounces)|owner-[^@]{1,60})@"
+)
 _WRITTEN_TO = re.compile(r"(?i)(?:your (?:message|mail|e-?mail)|delivered|deliver it|unable to send) to \W{0,3}$|recipient.{0,20}\($")
 _MEANS_RECIPIENT = re.compile(
     r"(?i)(?:\b(?:to|recipient|address|for|an|\u00e0|para|aan|mailbox|user|account|rcpt to)|\u6536\u4ef6\u4eba.{0,8}|\u5b9b\u5148)\W{0,6}$"
@@ -304,7 +310,7 @@ def _named(lines: Sequence[str], sender: str | None, words: Words) -> str | None
                 continue
             score = 1 + bool(_MEANS_RECIPIENT.search(before)) - 2 * (sender is not None and found[0].lower() == sender.lower())
             score -= bool(words("frame").match(line.lstrip(" \t*#<|")))
-            if "message-id" not in line.lower() and (best is None or score > best[0]):
+            if "message-id" not in line.lower() and score >= 0 and (best is None or score > best[0]):
                 best = (score, found[0].strip("'"))
     return best[1] if best else None
 
