@@ -8,6 +8,7 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from lark import Token, Tree
 from lark.exceptions import LarkError
@@ -16,7 +17,7 @@ from analyzer.batch.compiled import expression_of
 from analyzer.formats import FORMAT_FOLDERS
 from analyzer.formats.envelope import enveloped
 from analyzer.formats.fuse import field_of
-from analyzer.formats.load import build_lark, load_formats, names_in, shown
+from analyzer.formats.load import Format, build_lark, load_formats, names_in, shown
 from analyzer.model.capture import Source
 from analyzer.read import read
 from tests.conftest import SAMPLES
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from lark import Lark
 
     from analyzer.formats.groups import Kinds
-    from analyzer.formats.load import Format
 
 TEXTS = FORMAT_FOLDERS.texts()
 NAMES = names_in(TEXTS)
@@ -143,6 +143,20 @@ def test_low_numbers_of_groups_mean_the_same(name: str) -> None:
     for text in lines:
         line = text.encode()
         assert told(low.pattern.match(line), low.kinds) == told(fmt.regex_bytes.match(line), fmt.compiled.kinds), text
+
+
+def test_kept_code_of_another_form_of_an_expression_is_not_taken(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    fmt = formats()["postfix-postscreen"]
+    kinds = dict(fmt.compiled.kinds)
+    kinds.pop(max(kinds))
+    other = msgspec.structs.replace(fmt.compiled, kinds=kinds, numbers={g: n + 1 for g, n in fmt.compiled.numbers.items()})
+    expression_of(Format(fmt.head, other))
+    low, line = expression_of(fmt), b"CONNECT from [192.0.2.77]:37556 to [198.51.100.25]:25"
+    found, plain = low.pattern.match(line), fmt.regex_bytes.match(line)
+    assert found is not None
+    assert plain is not None
+    assert low.kinds[found.lastindex or 0][0] == fmt.compiled.kinds[plain.lastindex or 0][0] == "connected_client"
 
 
 @pytest.mark.parametrize("name", NAMES)
