@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import time
 from functools import cache
 from itertools import pairwise
@@ -143,6 +146,18 @@ def test_low_numbers_of_groups_mean_the_same(name: str) -> None:
     for text in lines:
         line = text.encode()
         assert told(low.pattern.match(line), low.kinds) == told(fmt.regex_bytes.match(line), fmt.compiled.kinds), text
+
+
+def test_a_grammar_is_fused_to_the_same_form_in_every_process() -> None:
+    code = (
+        "from analyzer.formats import FORMAT_FOLDERS; from analyzer.formats.fuse import fuse; from analyzer.formats.load import build_lark; "
+        "print(fuse(build_lark('postfix-postscreen', FORMAT_FOLDERS.texts()), 'x').pattern)"
+    )
+    forms = {
+        subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True).stdout
+        for seed in "012"
+    }
+    assert len(forms) == 1
 
 
 def test_kept_code_of_another_form_of_an_expression_is_not_taken(tmp_path, monkeypatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class _Kept(msgspec.Struct, frozen=True):
-    """The code, and a check sum of the expression and its groups' numbers that it was made from."""
+    """The code, and a check sum of the expression and its groups' numbers that it was made from: elsewhere these may be others."""
 
     made_from: int
     code: Code
@@ -28,8 +29,7 @@ def expression_of(fmt: Format) -> Expression[bytes]:
     made = fmt.compiled
     pattern = made.pattern.encode("utf-8")
     key, name = fmt.head.key, f"code-{fmt.name}"
-    # A grammar can be compiled to expressions that differ in form, by processes that start at the same time with nothing kept.
-    made_from = crc32(repr(sorted(made.numbers.items())).encode(), crc32(pattern))
+    made_from = crc32(array("I", [*made.numbers, *made.numbers.values()]).tobytes(), crc32(pattern))
     packed = cache.load(name, key)
     if packed is not None:
         with suppress(msgspec.MsgspecError):  # an optimisation only

@@ -155,7 +155,8 @@ class _Fuser:
             return known[stack]
         if len(known) > _MOST_NODES:
             raise self._error("too many alternatives: factor them")
-        accepted = [name for name in self.states[stack[-1]] if name in self.terminals]
+        # In an order of ours: Lark's differs from one process to the next, and so would the form of the expression.
+        accepted = sorted((name for name in self.states[stack[-1]] if name in self.terminals), key=self.rank.__getitem__)
         edges: _Edges = {}
         for name in accepted:
             after = self._shift(stack, name)
@@ -265,7 +266,7 @@ class _Fuser:
         """Optional parts: a node that offers all that a later one offers gets a way to skip there."""
         nodes = self._ordered(root)
         ends = {n.kind: n for n in nodes if n.kind is not None and not n.edges}
-        for kind in {n.kind for n in nodes if n.kind is not None and n.kind not in ends}:
+        for kind in dict.fromkeys(n.kind for n in nodes if n.kind is not None and n.kind not in ends):
             ends[kind] = _Node(kind, {})
         nodes = [*ends.values(), *(n for n in nodes if n not in ends.values())]  # a line may end where another of its kind goes on
         reach: dict[int, set[int]] = {}
