@@ -88,10 +88,11 @@ def grep(task: Task, texts: Iterable[bytes], knowledge: Knowledge) -> Searched:
                 line = block[begin:end].rstrip(b"\r")
                 time = clock.seconds(knowledge.reader.split(line)[1])
                 one = Found(float("inf") if time is None else float(time), task.source, offset + begin, line)
-                found[offset + begin] = one, event_of(one, knowledge)
+                event = event_of(one, knowledge)
+                found[offset + begin] = one, event
                 if len(found) >= MOST_LINES:
                     return Searched(list(found.values()), since)
-                new = [i for i in map(str.encode, ids_in(found[offset + begin][1])) if i not in since]
+                new = [i for i in map(str.encode, ids_in(event)) if i not in since]
                 if new and len(since) + len(new) <= most:
                     since |= dict.fromkeys(new, offset)
                     search, learnt = None, True
