@@ -16,6 +16,7 @@
 #define PUBLIC __attribute__((visibility("default")))
 #define LEAST 3 /* bytes of a text */
 #define AHEAD_OF 4 /* bytes of its beginning that are looked at first */
+#define BEGINS 15 /* bits of a hash of its beginning */
 
 typedef uint8_t u8;
 typedef uint32_t u32;
@@ -77,6 +78,71 @@ static int bytes_put(Bytes *b, const u8 *what, size_t n, u8 behind) {
     return 1;
 }
 
+/* ---- where lines end ------------------------------------------------------------------------------------------------ */
+#define WINDOW 4096 /* bytes */
+#define LISTED 8 /* places of a mask are listed by so many */
+
+typedef struct {
+    const u8 *block;
+    u32 length, done, used, count; /* done: so far the block was searched */
+    u32 ends[WINDOW + LISTED];
+} Ends;
+
+static void ends_begin(Ends *e, const u8 *block, u32 length, u32 from) {
+    e->block = block;
+    e->length = length;
+    e->done = from;
+    e->used = e->count = 0;
+}
+
+static u32 search_plainly(Ends *e) {
+    u32 count = 0, from = e->done;
+    e->done = e->length - from > WINDOW ? from + WINDOW : e->length;
+    for (const u8 *p = e->block + from, *last = e->block + e->done; p < last && (p = memchr(p, '\n', (size_t)(last - p))); p++)
+        e->ends[count++] = (u32)(p - e->block);
+    return count;
+}
+
+#ifdef WITH_AVX2
+#define FAST __attribute__((target("avx2,bmi,popcnt")))
+
+static inline int is_fast(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt"); }
+
+/* The places of the ones in *may*, from *from* on, to *places*, where LISTED more have room than there are; how many there are. */
+FAST static inline u32 list_places(u64 may, u32 from, u32 least, u32 *places) {
+    u32 n = (u32)__builtin_popcountll(may), k = 0;
+    for (; k < least; k++, may &= may - 1) places[k] = from + (u32)_tzcnt_u64(may); /* without a branch, as most have no more */
+    for (; k < n; k++, may &= may - 1) places[k] = from + (u32)_tzcnt_u64(may);
+    return n;
+}
+
+FAST static inline u32 ends_at(const u8 *at) {
+    return (u32)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)at), _mm256_set1_epi8('\n')));
+}
+
+FAST static u32 search_fast(Ends *e) {
+    u32 count = 0, at = e->done;
+    for (u32 n = 0; n < WINDOW / 64 && e->length - at >= 64; n++, at += 64)
+        count += list_places(ends_at(e->block + at) | (u64)ends_at(e->block + at + 32) << 32, at, 2, e->ends + count);
+    e->done = at;
+    return count;
+}
+#endif
+
+/* Where the next line ends; the last one may end with the block. */
+static inline u32 next_end(Ends *e) {
+    while (e->used == e->count) {
+        if (e->done == e->length) return e->length;
+        e->used = e->count = 0;
+#ifdef WITH_AVX2
+        if (e->length - e->done >= 64 && is_fast()) e->count = search_fast(e);
+        else
+#endif
+            e->count = search_plainly(e);
+    }
+    return e->ends[e->used++];
+}
+
 /* ---- hashing: seeded, so that strangers cannot make names collide ---------------------------------------------------- */
 static inline u64 mixed(u64 a, u64 b) {
     __uint128_t product = (__uint128_t)a * b;
@@ -116,12 +182,17 @@ typedef struct {
     u8 *bytes;
     int32_t *table; /* by the first three bytes */
     u32 mask;
+    u64 kept;                       /* of the first eight bytes of a text those that every text has, as a mask */
+    u64 begins[1 << (BEGINS - 6)];  /* whether these may begin a text, a bit each */
     u8 first[AHEAD_OF][256]; /* which of eight buckets a byte may stand in, by its place */
     u8 low[AHEAD_OF][16], high[AHEAD_OF][16];
 } Texts;
 
 static inline u32 three(const u8 *p) { return (u32)p[0] | (u32)p[1] << 8 | (u32)p[2] << 16; }
 static inline u32 slot_of(u32 key, u32 mask) { return (key * 0x9E3779B1u >> 12) & mask; }
+static inline u32 bit_of_begin(u64 begin) { return (u32)(begin * 0x9E3779B97F4A7C15u >> (64 - BEGINS)); }
+static inline u32 bit(const u64 *bits, u64 number) { return (u32)(bits[number >> 6] >> (number & 63) & 1); }
+static inline void set_bit(u64 *bits, u64 number) { bits[number >> 6] |= 1ull << (number & 63); }
 
 static int longer_first(const void *a, const void *b) {
     const Text *one = a, *other = b;
@@ -148,10 +219,13 @@ PUBLIC Texts *texts_new(u32 count, const u8 *bytes, const u32 *lengths, const u8
     Texts *t = calloc(1, sizeof *t);
     if (!t) return NULL;
     size_t total = 0;
+    u32 shortest = 8;
     for (u32 i = 0; i < count; i++) {
         if (lengths[i] < LEAST || groups[i] > 7) goto failed;
+        if (lengths[i] < shortest) shortest = lengths[i];
         total += lengths[i];
     }
+    t->kept = ~0ull >> (64 - shortest * 8);
     u32 size = 256;
     while (size < count * 8) size *= 2;
     t->count = count;
@@ -173,6 +247,7 @@ PUBLIC Texts *texts_new(u32 count, const u8 *bytes, const u32 *lengths, const u8
         int32_t *head = &t->table[slot_of(three(t->texts[i].text), t->mask)];
         t->texts[i].next = *head;
         *head = (int32_t)i;
+        set_bit(t->begins, bit_of_begin(some(t->texts[i].text, shortest)));
         order[i] = &t->texts[i];
     }
     qsort(order, count, sizeof *order, by_bytes);
@@ -226,26 +301,47 @@ static int find_plainly(const Texts *t, const u8 *block, u32 length, u32 at, Fin
 }
 
 #ifdef WITH_AVX2
-/* Thirty-two places at a time: a byte of *both* is not zero where the bytes from there on may begin a text of one bucket. */
-__attribute__((target("avx2"))) static int find_fast(const Texts *t, const u8 *block, u32 length, Finds *f) {
-    const __m256i nibble = _mm256_set1_epi8(15), zero = _mm256_setzero_si256();
+/* In which of the 32 places from *at* on bytes stand that may begin a text of one bucket. */
+FAST static inline u32 may_begin(const u8 *at, const __m256i low[AHEAD_OF], const __m256i high[AHEAD_OF]) {
+    const __m256i nibble = _mm256_set1_epi8(15);
+    __m256i both = _mm256_set1_epi8(-1);
+    for (int n = 0; n < AHEAD_OF; n++) {
+        __m256i bytes = _mm256_loadu_si256((const __m256i *)(at + n));
+        __m256i l = _mm256_shuffle_epi8(low[n], _mm256_and_si256(bytes, nibble));
+        __m256i h = _mm256_shuffle_epi8(high[n], _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble));
+        both = _mm256_and_si256(both, _mm256_and_si256(l, h));
+    }
+    return ~(u32)_mm256_movemask_epi8(_mm256_cmpeq_epi8(both, _mm256_setzero_si256()));
+}
+
+/* A window at a time, in steps without branches that depend on the text, as what a processor guesses wrong takes longer than the work:
+ * in which places bytes stand that may begin a text of one bucket, as masks; where these are; those of them where the hash of all that is
+ * kept of a beginning is a text's. */
+#define MARGIN 8 /* bytes that are looked at behind a place */
+
+FAST static int find_fast(const Texts *t, const u8 *block, u32 length, Finds *f) {
     __m256i low[AHEAD_OF], high[AHEAD_OF];
     for (int n = 0; n < AHEAD_OF; n++) {
         low[n] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)t->low[n]));
         high[n] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)t->high[n]));
     }
-    u32 at = 0;
-    for (; (u64)at + 32 + AHEAD_OF <= length; at += 32) {
-        __m256i both = _mm256_set1_epi8(-1);
-        for (int n = 0; n < AHEAD_OF; n++) {
-            __m256i bytes = _mm256_loadu_si256((const __m256i *)(block + at + n));
-            __m256i l = _mm256_shuffle_epi8(low[n], _mm256_and_si256(bytes, nibble));
-            __m256i h = _mm256_shuffle_epi8(high[n], _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble));
-            both = _mm256_and_si256(both, _mm256_and_si256(l, h));
+    u64 masks[WINDOW / 64];
+    u32 places[WINDOW + LISTED], at = 0, count;
+    for (; (u64)at + 64 + MARGIN <= length; at += count * 64) {
+        count = (length - at - MARGIN) / 64;
+        if (count > WINDOW / 64) count = WINDOW / 64;
+        for (u32 i = 0; i < count; i++) {
+            const u8 *from = block + at + i * 64;
+            masks[i] = may_begin(from, low, high) | (u64)may_begin(from + 32, low, high) << 32;
         }
-        u32 may = ~(u32)_mm256_movemask_epi8(_mm256_cmpeq_epi8(both, zero));
-        for (; may; may &= may - 1)
-            if (!stands(t, block, length, at + (u32)__builtin_ctz(may), f)) return 0;
+        u32 some_places = 0, left = 0;
+        for (u32 i = 0; i < count; i++) some_places += list_places(masks[i], at + i * 64, 4, places + some_places);
+        for (u32 i = 0; i < some_places; i++) {
+            places[left] = places[i];
+            left += bit(t->begins, bit_of_begin(some(block + places[i], 8) & t->kept));
+        }
+        for (u32 i = 0; i < left; i++)
+            if (!stands(t, block, length, places[i], f)) return 0;
     }
     return find_plainly(t, block, length, at, f);
 }
@@ -256,7 +352,7 @@ static int find(const Texts *t, const u8 *block, u32 length, List *hits) {
     hits->used = 0;
     if (!t->count) return 1;
 #ifdef WITH_AVX2
-    if (__builtin_cpu_supports("avx2")) return find_fast(t, block, length, &f);
+    if (is_fast()) return find_fast(t, block, length, &f);
 #endif
     return find_plainly(t, block, length, 0, &f);
 }
@@ -273,7 +369,7 @@ static int64_t pair_find_plainly(const u8 *block, u32 length, u32 from, const u8
 }
 
 #ifdef WITH_AVX2
-__attribute__((target("avx2"))) static int64_t pair_find_fast(const u8 *block, u32 length, u32 from, const u8 *text, u32 n, u32 one,
+FAST static int64_t pair_find_fast(const u8 *block, u32 length, u32 from, const u8 *text, u32 n, u32 one,
                                                               u32 other) {
     const __m256i first = _mm256_set1_epi8((char)text[one]), second = _mm256_set1_epi8((char)text[other]);
     u32 at = from;
@@ -289,7 +385,7 @@ __attribute__((target("avx2"))) static int64_t pair_find_fast(const u8 *block, u
 
 PUBLIC int64_t pair_find(const u8 *block, u32 length, u32 from, const u8 *text, u32 n, u32 one, u32 other) {
 #ifdef WITH_AVX2
-    if (__builtin_cpu_supports("avx2")) return pair_find_fast(block, length, from, text, n, one, other);
+    if (is_fast()) return pair_find_fast(block, length, from, text, n, one, other);
 #endif
     (void)other;
     return pair_find_plainly(block, length, from, text, n, one);
@@ -299,7 +395,8 @@ PUBLIC int64_t pair_find(const u8 *block, u32 length, u32 from, const u8 *text, 
 typedef struct {
     u8 *names;
     u32 *table; /* number of the name + 1 */
-    u32 width, mask;
+    u64 *bits;  /* whether a name may be there, by hash: most that is asked for is not, and these are few enough to stay near */
+    u32 width, mask, shift;
     u64 seed;
 } Names;
 
@@ -307,6 +404,7 @@ PUBLIC void names_free(Names *s) {
     if (!s) return;
     free(s->names);
     free(s->table);
+    free(s->bits);
     free(s);
 }
 
@@ -320,13 +418,17 @@ PUBLIC Names *names_new(u32 count, u32 width, const u8 *names, u64 seed) {
     s->seed = seed;
     s->names = malloc((size_t)count * width + 1);
     s->table = calloc(size, sizeof *s->table);
-    if (!s->names || !s->table) {
+    s->bits = calloc(size * 8ull / 64, sizeof *s->bits);
+    s->shift = 64 - (u32)__builtin_ctzll(size * 8ull);
+    if (!s->names || !s->table || !s->bits) {
         names_free(s);
         return NULL;
     }
     memcpy(s->names, names, (size_t)count * width);
     for (u32 i = 0; i < count; i++) {
-        u32 at = (u32)hashed(s->names + (size_t)i * width, width, seed) & s->mask;
+        u64 hash = hashed(s->names + (size_t)i * width, width, seed);
+        set_bit(s->bits, hash >> s->shift);
+        u32 at = (u32)hash & s->mask;
         while (s->table[at]) at = (at + 1) & s->mask;
         s->table[at] = i + 1;
     }
@@ -334,7 +436,9 @@ PUBLIC Names *names_new(u32 count, u32 width, const u8 *names, u64 seed) {
 }
 
 static inline int holds(const Names *s, const u8 *name) {
-    for (u32 at = (u32)hashed(name, s->width, s->seed) & s->mask; s->table[at]; at = (at + 1) & s->mask)
+    u64 hash = hashed(name, s->width, s->seed);
+    if (!bit(s->bits, hash >> s->shift)) return 0;
+    for (u32 at = (u32)hash & s->mask; s->table[at]; at = (at + 1) & s->mask)
         if (same(s->names + (size_t)(s->table[at] - 1) * s->width, name, s->width)) return 1;
     return 0;
 }
@@ -545,9 +649,10 @@ PUBLIC int sieve_sift(Sieve *s, const u8 *block, u32 length, const u32 *extra, u
     const u32 *hit = s->hits.at, *last = hit + s->hits.used;
     u8 key[MOST_KEY + 512];
     u32 begin = 0;
+    Ends ends;
+    ends_begin(&ends, block, length, 0);
     while (begin < length && (hit < last || extras)) {
-        const u8 *nl = memchr(block + begin, '\n', length - begin);
-        u32 stop = nl ? (u32)(nl - block) : length;
+        u32 stop = next_end(&ends);
         int read = 0;
         for (; extras && *extra <= begin; extra++, extras--) read |= *extra == begin;
         Found f = none;
@@ -676,11 +781,11 @@ static Ids *ids_new(u32 count, const u8 *bytes, const u32 *lengths, u64 seed) {
         if (keyed(&d->ids, bytes, lengths[i]) != i) goto failed;
         d->lengths[i] = lengths[i];
         for (u32 n = 0; n < d->step; n++) {
-            u64 piece = some(bytes + n, d->piece), bit = bit_of(d, piece);
+            u64 piece = some(bytes + n, d->piece);
             u32 at = piece_slot(d, piece);
             d->pieces[at] = piece;
             d->places[at] |= (u8)(1u << n);
-            d->bits[bit >> 6] |= 1ull << (bit & 63);
+            set_bit(d->bits, bit_of(d, piece));
         }
     }
     qsort(d->lengths, count, sizeof *d->lengths, shorter_last);
@@ -710,8 +815,8 @@ static int ids_find(const Ids *d, const u8 *block, u32 length, u32 first, List *
     u32 until = 0, id_length;
     hits->used = 0;
     for (u32 at = 0; at + d->piece <= length; at += d->step) {
-        u64 piece = length - at >= 8 ? some(block + at, 8) & kept : some(block + at, d->piece), bit = bit_of(d, piece);
-        if (!(d->bits[bit >> 6] >> (bit & 63) & 1)) continue;
+        u64 piece = length - at >= 8 ? some(block + at, 8) & kept : some(block + at, d->piece);
+        if (!bit(d->bits, bit_of(d, piece))) continue;
         u32 places = d->places[piece_slot(d, piece)];
         for (u32 n = d->step; n--;) {
             if (!(places >> n & 1) || at < n + until) continue;
@@ -1294,9 +1399,11 @@ static inline int begins_with(const u8 *at, u32 n, const u8 *text) {
  * byte is none from *least* to *most*; lines that are too short have none, and need none.  -1: there is no such line. */
 PUBLIC int64_t other_head(const u8 *block, u32 length, u32 from, u32 place, u32 least, u32 most, const u8 *heads, u32 count) {
     const u8 *last = heads;
+    Ends ends;
+    ends_begin(&ends, block, length, from);
     for (u32 begin = from; begin < length;) {
-        const u8 *line = block + begin, *nl = memchr(line, '\n', length - begin);
-        u32 n = nl ? (u32)(nl - line) : length - begin;
+        const u8 *line = block + begin;
+        u32 n = next_end(&ends) - begin;
         if (n) {
             if (*line < least || *line > most) return begin;
             if (n >= place && !begins_with(line + place, n - place, last)) {
@@ -1341,9 +1448,11 @@ static int of_exim(const u8 *line, u32 n) {
  * *strange*, each of *room*; *counts*: how many there are, which may be more. */
 PUBLIC void strange_lines(const u8 *block, u32 length, const u8 *known, u32 count, u32 *own, u32 *strange, u32 room, u32 *counts) {
     counts[0] = counts[1] = 0;
+    Ends ends;
+    ends_begin(&ends, block, length, 0);
     for (u32 begin = 0; begin < length;) {
-        const u8 *line = block + begin, *nl = memchr(line, '\n', length - begin);
-        u32 n = nl ? (u32)(nl - line) : length - begin;
+        const u8 *line = block + begin;
+        u32 n = next_end(&ends) - begin;
         u32 at = n > 37 && line[33] == '-' && line[36] == ' ' ? 37 : n > 44 && line[38] == '-' && line[43] == ' ' ? 44 : 0;
         int usual = 0;
         if (at && line[0] == '2' && line[1] == '0') {
@@ -1368,17 +1477,28 @@ PUBLIC u32 sift_stamp(void) {
 #endif
 }
 
+#ifdef WITH_AVX2
+FAST static u32 count_fast(const u8 *block, u32 length, u32 *done) {
+    const __m256i end = _mm256_set1_epi8('\n'), zero = _mm256_setzero_si256();
+    __m256i all = zero;
+    u32 i = 0;
+    while (length - i >= 32) {
+        __m256i some_ends = zero;
+        for (u32 n = 0; n < 255 && length - i >= 32; n++, i += 32)
+            some_ends = _mm256_sub_epi8(some_ends, _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(block + i)), end));
+        all = _mm256_add_epi64(all, _mm256_sad_epu8(some_ends, zero));
+    }
+    *done = i;
+    u64 sums[4];
+    _mm256_storeu_si256((__m256i *)sums, all);
+    return (u32)(sums[0] + sums[1] + sums[2] + sums[3]);
+}
+#endif
+
 PUBLIC u32 count_lines(const u8 *block, u32 length) {
     u32 lines = 0, i = 0;
 #ifdef WITH_AVX2
-    const __m128i end = _mm_set1_epi8('\n');
-    while (length - i >= 16) {
-        __m128i some_ends = _mm_setzero_si128();
-        for (u32 n = 0; n < 255 && length - i >= 16; n++, i += 16)
-            some_ends = _mm_sub_epi8(some_ends, _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(block + i)), end));
-        some_ends = _mm_sad_epu8(some_ends, _mm_setzero_si128());
-        lines += (u32)_mm_cvtsi128_si32(some_ends) + (u32)_mm_cvtsi128_si32(_mm_srli_si128(some_ends, 8));
-    }
+    if (is_fast()) lines = count_fast(block, length, &i);
 #endif
     for (; i < length; i++) lines += block[i] == '\n';
     return lines;
