@@ -357,38 +357,78 @@ static int find(const Texts *t, const u8 *block, u32 length, List *hits) {
     return find_plainly(t, block, length, 0, &f);
 }
 
-/* Where a text of *n* >= 2 bytes stands at or behind *from*: its bytes at *one* and *other* are looked for first.  -1: nowhere. */
-static int64_t pair_find_plainly(const u8 *block, u32 length, u32 from, const u8 *text, u32 n, u32 one) {
-    for (u64 at = from; at + n <= length; at++) {
-        const u8 *found = memchr(block + at + one, text[one], length - n - at + 1);
-        if (!found) return -1;
-        at = (u64)(found - block) - one;
-        if (same(block + at, text, n)) return (int64_t)at;
+/* ---- few texts ------------------------------------------------------------------------------------------------------- */
+#define MOST_FEW 8
+
+/* Which of a few texts stand at a place: of each two bytes, at *one* and *other*, are looked for before all. */
+typedef struct {
+    const u8 *text;
+    u32 length, one, other;
+} Pair;
+
+/* The number of the first of *texts* from the one numbered *which* that stands at *at*, or MOST_FEW. */
+static inline u32 text_at(const Pair *texts, u32 count, u32 which, const u8 *block, u32 length, u32 at) {
+    for (; which < count; which++)
+        if (texts[which].length <= length - at && same(block + at, texts[which].text, texts[which].length)) return which;
+    return MOST_FEW;
+}
+
+#ifdef WITH_AVX2
+/* As `few_find` from the place *at* on, so far as the longest text leads nowhere behind the block; *at*: how far that was. */
+FAST static u32 few_fast(const Pair *texts, u32 count, u32 longest, const u8 *block, u32 length, u32 *at) {
+    __m256i one[MOST_FEW], other[MOST_FEW];
+    for (u32 i = 0; i < count; i++) {
+        one[i] = _mm256_set1_epi8((char)texts[i].text[texts[i].one]);
+        other[i] = _mm256_set1_epi8((char)texts[i].text[texts[i].other]);
     }
+    for (; (u64)*at + longest + 31 <= length; *at += 32) {
+        const u8 *from = block + *at;
+        __m256i any = _mm256_setzero_si256();
+        for (u32 i = 0; i < count; i++) {
+            __m256i a = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(from + texts[i].one)), one[i]);
+            __m256i b = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(from + texts[i].other)), other[i]);
+            any = _mm256_or_si256(any, _mm256_and_si256(a, b));
+        }
+        for (u32 may = (u32)_mm256_movemask_epi8(any); may; may &= may - 1) {
+            u32 place = *at + _tzcnt_u32(may), which = text_at(texts, count, 0, block, length, place);
+            if (which == MOST_FEW) continue;
+            *at = place;
+            return which;
+        }
+    }
+    return MOST_FEW;
+}
+#endif
+
+/* Whether `few_find` is faster here than other searches. */
+PUBLIC int few_helps(void) {
+#ifdef WITH_AVX2
+    return is_fast();
+#else
+    return 0;
+#endif
+}
+
+/* Where the first of *count* texts stands from *from* on: the place and the text's number, as place * MOST_FEW + number; *from* is such
+ * too.  *texts*: one after the other; *numbers*: of each its length, which is 2 at least, and which two of its bytes are the rarest.
+ * -1: nowhere. */
+PUBLIC int64_t few_find(const u8 *block, u32 length, int64_t from, const u8 *texts, const u32 *numbers, u32 count) {
+    Pair pairs[MOST_FEW];
+    u32 longest = 0, at = (u32)(from / MOST_FEW), which = (u32)(from % MOST_FEW);
+    for (u32 i = 0; i < count; i++, texts += *numbers, numbers += 3) {
+        pairs[i] = (Pair){texts, numbers[0], numbers[1], numbers[2]};
+        if (numbers[0] > longest) longest = numbers[0];
+    }
+    if (which) { /* others at the same place */
+        if (at < length && (which = text_at(pairs, count, which, block, length, at)) < MOST_FEW) return (int64_t)at * MOST_FEW + which;
+        at++;
+    }
+#ifdef WITH_AVX2
+    if (few_helps() && (which = few_fast(pairs, count, longest, block, length, &at)) < MOST_FEW) return (int64_t)at * MOST_FEW + which;
+#endif
+    for (; at < length; at++)
+        if ((which = text_at(pairs, count, 0, block, length, at)) < MOST_FEW) return (int64_t)at * MOST_FEW + which;
     return -1;
-}
-
-#ifdef WITH_AVX2
-FAST static int64_t pair_find_fast(const u8 *block, u32 length, u32 from, const u8 *text, u32 n, u32 one,
-                                                              u32 other) {
-    const __m256i first = _mm256_set1_epi8((char)text[one]), second = _mm256_set1_epi8((char)text[other]);
-    u32 at = from;
-    for (; (u64)at + n + 31 <= length; at += 32) {
-        __m256i a = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(block + at + one)), first);
-        __m256i b = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(block + at + other)), second);
-        for (u32 may = (u32)_mm256_movemask_epi8(_mm256_and_si256(a, b)); may; may &= may - 1)
-            if (same(block + at + (u32)__builtin_ctz(may), text, n)) return at + (u32)__builtin_ctz(may);
-    }
-    return pair_find_plainly(block, length, at, text, n, one);
-}
-#endif
-
-PUBLIC int64_t pair_find(const u8 *block, u32 length, u32 from, const u8 *text, u32 n, u32 one, u32 other) {
-#ifdef WITH_AVX2
-    if (is_fast()) return pair_find_fast(block, length, from, text, n, one, other);
-#endif
-    (void)other;
-    return pair_find_plainly(block, length, from, text, n, one);
 }
 
 /* ---- a set of names of one length ------------------------------------------------------------------------------------ */

@@ -92,7 +92,8 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "lanes_seek": (c_int, (c_void_p, c_char_p, c_char_p, c_uint32)),
     "lanes_forget_told": (None, (c_void_p,)),
     "lanes_pick": (c_int, (c_void_p, c_char_p, c_void_p)),
-    "pair_find": (c_int64, (c_char_p, c_uint32, c_uint32, c_char_p, c_uint32, c_uint32, c_uint32)),
+    "few_helps": (c_int, ()),
+    "few_find": (c_int64, (c_char_p, c_uint32, c_int64, c_char_p, c_char_p, c_uint32)),
     "crc_of": (c_uint32, (c_char_p, c_size_t)),
     "other_head": (c_int64, (c_char_p, c_uint32, c_uint32, c_uint32, c_uint32, c_uint32, c_char_p, c_uint32)),
     "strange_lines": (None, (c_char_p, c_uint32, c_char_p, c_uint32, c_void_p, c_void_p, c_uint32, c_void_p)),
@@ -245,7 +246,7 @@ def _way(net: Net, n: int) -> int:
     return _WAYS.index(way) if way in _WAYS else 0
 
 
-_FEW = 4
+MOST_FEW = 8
 
 
 class Few:
@@ -253,24 +254,25 @@ class Few:
 
     def __init__(self, texts: Sequence[bytes], sample: bytes) -> None:
         often = {byte: sample.count(byte) for byte in set(b"".join(texts))}
-        self._texts: list[tuple[bytes, int, int, int]] = []
+        numbers = array("I")
         for text in texts:
-            one, other = sorted(range(len(text)), key=lambda n, text=text: (often[text[n]], n))[:2]  # type: ignore[misc]
-            self._texts.append((text, len(text), one, other))
+            rarest = sorted(range(len(text)), key=lambda n, text=text: (often[text[n]], n))  # type: ignore[misc]
+            numbers.extend((len(text), *rarest[:2]))
+        self._lengths = numbers[::3].tolist()
+        self._arguments = b"".join(texts), numbers.tobytes(), len(texts)
 
-    def find(self, block: bytes) -> Hits:
-        """What is found, in the order of places."""
-        found: Hits = []
-        for number, (text, size, one, other) in enumerate(self._texts):
-            at = -size
-            while (at := _C.pair_find(block, len(block), at + size, text, size, one, other)) >= 0:
-                found.append((number, at, at + size))
-        return sorted(found, key=itemgetter(1))
+    def find(self, block: bytes) -> Iterator[tuple[int, int, int]]:
+        """Which one, and from where to where, in the order of places; they may overlap."""
+        at = -1
+        while (at := _C.few_find(block, len(block), at + 1, *self._arguments)) >= 0:
+            begin, number = divmod(at, MOST_FEW)
+            yield number, begin, begin + self._lengths[number]
 
 
 def few(texts: Sequence[bytes], sample: bytes) -> Few | None:
-    """A search for *texts*, where they are few enough for that; *sample*: of what will be searched."""
-    return Few(texts, sample) if _C is not None and 0 < len(texts) <= _FEW and min(map(len, texts)) > 1 else None
+    """A search for *texts*, where they are few enough for that to be the fastest; *sample*: of what will be searched."""
+    helps = _C is not None and 0 < len(texts) <= MOST_FEW and min(map(len, texts)) > 1 and _C.few_helps()
+    return Few(texts, sample) if helps else None
 
 
 class Anchored(_Owned):
