@@ -91,10 +91,8 @@ class Local:
         if task.item.splits:
             scan(msgspec.structs.replace(task, end=task.start + task.size), self.known)
 
-    def gather(
-        self, tasks: Sequence[Task], sought: Sought, progress: Progress | None, meanwhile: Callable[[], object] | None = None
-    ) -> Gathered:
-        """The sum over *tasks*; *meanwhile*: what may be done while others read.  Raises `Interrupted` with what is known."""
+    def gather(self, tasks: Sequence[Task], sought: Sought, progress: Progress | None) -> Gathered:
+        """The sum over *tasks*.  Raises `Interrupted` with what is known."""
         total = Gathered()
         try:
             if self.jobs < 2 or len(tasks) < 2:
@@ -103,7 +101,7 @@ class Local:
                     with whole():
                         merge_gathered(total, found)
             else:
-                for found in self._spread(lambda task: gather(task, sought, self.known), tasks, meanwhile):
+                for found in self._spread(lambda task: gather(task, sought, self.known), tasks):
                     with whole():
                         merge_gathered(total, found)
         except KeyboardInterrupt:
@@ -134,11 +132,11 @@ class Local:
             found |= part
         return {k: found[k] for k in keys}
 
-    def _spread(self, function: Callable[[Any], Any], tasks: Sequence[Any], meanwhile: Callable[[], object] | None = None) -> Iterator[Any]:
+    def _spread(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[Any]:
         """What *function* makes of each of *tasks*, in processes."""
         from analyzer.batch.spread import spread
 
-        return spread(function, tasks, self.jobs, meanwhile)
+        return spread(function, tasks, self.jobs)
 
     def close(self) -> None:
         """Nothing to close."""
@@ -185,15 +183,12 @@ class Dask:
         tasks: Sequence[Task],
         sought: Sought,
         progress: Progress | None,  # noqa: ARG002  (as `Local.gather`)
-        meanwhile: Callable[[], object] | None = None,
     ) -> Gathered:
-        """The sum over *tasks*; *meanwhile*: what may be done while others read.  Raises `Interrupted` with what is known."""
+        """The sum over *tasks*.  Raises `Interrupted` with what is known."""
         total = Gathered()
         try:
             shared = self.client.scatter(sought, broadcast=True, hash=False)  # type: ignore[no-untyped-call]
             futures = [self.client.submit(_gather, task, shared, self.key, pure=False) for task in tasks]
-            if meanwhile is not None:
-                meanwhile()
             for found in self._results(futures):
                 with whole():
                     merge_gathered(total, found)

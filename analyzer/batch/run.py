@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time as clock
 from collections import Counter
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -154,10 +153,7 @@ def batch(
         sought = sought_of(tally, chosen)
         try:
             if sought.ids or sought.samples:
-                first = dict(islice(chosen.items(), 1))  # what judges is loaded by that
-                gathered = engine.gather(
-                    tasks, sought, progress("gathering", size) if progress else None, lambda: engine.judge(first, Gathered(), book, hosts)
-                )
+                gathered = engine.gather(tasks, sought, progress("gathering", size) if progress else None)
         except Interrupted as stop:
             gathered, partial = stop.result, True
         gathered = sort_stories(gathered)

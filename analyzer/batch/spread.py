@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import select
@@ -22,10 +23,9 @@ _LENGTH = struct.Struct("<q")
 _MOST = 4_000  # bundles of tasks: their numbers must fit into a pipe
 
 
-def spread(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int, meanwhile: Callable[[], object] | None = None) -> Iterator[Any]:
-    """What *function* makes of each of *tasks*, as it comes, from *jobs* processes.  An exception in one of them is raised here.
-
-    *meanwhile*: what is done here before the first answer is waited for.
+def spread(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int) -> Iterator[Any]:
+    """What *function* makes of each of *tasks*, as it comes, from *jobs* processes: this one and others.  An exception in one of them is
+    raised here.
     """
     step = -(-len(tasks) // _MOST)
     bundles = [tasks[at : at + step] for at in range(0, len(tasks), step)]
@@ -34,7 +34,7 @@ def spread(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int, mean
     os.close(give)
     workers: dict[int, int] = {}  # where a process writes: its id
     try:
-        for _ in range(min(jobs, len(bundles))):
+        for _ in range(min(jobs, len(bundles)) - 1):
             with whole():
                 source, sink = os.pipe()
                 pid = os.fork()
@@ -42,9 +42,20 @@ def spread(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int, mean
                     _work(function, bundles, todo, sink)
                 os.close(sink)
                 workers[source] = pid
-        if meanwhile is not None:
-            meanwhile()
-        yield from _results(workers, len(tasks))
+        answers = _Answers(list(workers))
+        expected = len(tasks)
+        for bundle in _bundles(bundles, todo):
+            for task in bundle:
+                yield function(task)
+                expected -= 1
+            for answer in answers.come(wait=False):
+                yield answer
+                expected -= 1
+        for answer in answers.come(wait=True):
+            yield answer
+            expected -= 1
+        if expected:
+            raise MailwhyError("a process that read the logs was ended from outside; is the memory short? (--jobs 1 needs the least)")
     finally:
         os.close(todo)
         for source, pid in workers.items():
@@ -52,48 +63,66 @@ def spread(function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int, mean
             _end(pid)
 
 
+def _bundles(bundles: Sequence[Sequence[Any]], todo: int) -> Iterator[Sequence[Any]]:
+    """Those that no other process has taken."""
+    while number := os.read(todo, _LENGTH.size):
+        yield bundles[_LENGTH.unpack(number)[0]]
+
+
 def _work(function: Callable[[Any], Any], bundles: Sequence[Sequence[Any]], todo: int, sink: int) -> None:
     """The life of a process: it takes bundles until none is left."""
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent knows what to do
-        while number := os.read(todo, _LENGTH.size):
-            for task in bundles[_LENGTH.unpack(number)[0]]:
+        os.set_blocking(sink, False)  # the parent works too: who waits for it does nothing
+        left = bytearray()
+        for bundle in _bundles(bundles, todo):
+            for task in bundle:
                 try:
                     answer = True, function(task)
                 except Exception as error:  # noqa: BLE001  (raised again by the parent)
                     answer = False, error
-                _send(sink, pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+                data = pickle.dumps(answer, pickle.HIGHEST_PROTOCOL)
+                left += _LENGTH.pack(len(data)) + data
+                _send(sink, left)
+        os.set_blocking(sink, True)
+        _send(sink, left)
         status = 0
     finally:
         os._exit(status)
 
 
-def _send(sink: int, data: bytes) -> None:
-    left = memoryview(_LENGTH.pack(len(data)) + data)
-    while left:
-        left = left[os.write(sink, left) :]
+def _send(sink: int, left: bytearray) -> None:
+    """As much of what is *left* as is taken."""
+    with contextlib.suppress(BlockingIOError):
+        while left:
+            del left[: os.write(sink, left)]
 
 
-def _results(workers: dict[int, int], expected: int) -> Iterator[Any]:
-    held = {source: bytearray() for source in workers}
-    while held:
-        for source in select.select(list(held), [], [])[0]:
-            data = os.read(source, 1 << 20)
-            if not data:
-                del held[source]
-                continue
-            buffer = held[source]
-            buffer += data
-            while len(buffer) >= _LENGTH.size and len(buffer) >= (stop := _LENGTH.size + _LENGTH.unpack_from(buffer)[0]):
-                good, answer = pickle.loads(memoryview(buffer)[_LENGTH.size : stop].tobytes())  # noqa: S301  (our own child's)
-                del buffer[:stop]
-                if not good:
-                    raise answer
-                expected -= 1
-                yield answer
-    if expected:
-        raise MailwhyError("a process that read the logs was ended from outside; is the memory short? (--jobs 1 needs the least)")
+class _Answers:
+    """What comes from other processes."""
+
+    def __init__(self, sources: Sequence[int]) -> None:
+        self._held = {source: bytearray() for source in sources}
+
+    def come(self, *, wait: bool) -> Iterator[Any]:
+        """What has come so far; or else all, until the last process ends."""
+        while self._held:
+            ready = select.select(list(self._held), [], [], None if wait else 0)[0]
+            if not ready:
+                return
+            for source in ready:
+                buffer = self._held[source]
+                if not (data := os.read(source, 1 << 20)):
+                    del self._held[source]
+                    continue
+                buffer += data
+                while len(buffer) >= _LENGTH.size and len(buffer) >= (stop := _LENGTH.size + _LENGTH.unpack_from(buffer)[0]):
+                    good, answer = pickle.loads(memoryview(buffer)[_LENGTH.size : stop].tobytes())  # noqa: S301  (our own child's)
+                    del buffer[:stop]
+                    if not good:
+                        raise answer
+                    yield answer
 
 
 def _end(pid: int) -> None:
