@@ -101,7 +101,7 @@ def tasks_of(items: Sequence[Item], years: Sequence[Years], options: Options) ->
     """The ranges to read."""
     tasks = []
     for source, item in enumerate(items):
-        step = options.range or max(options.block, min(_MOST_RANGE, max(_LEAST_RANGE, -(-item.size // max(1, options.jobs * 2)))))
+        step = options.range or max(options.block, min(_MOST_RANGE, max(_LEAST_RANGE, -(-item.size // max(1, options.jobs * 4)))))
         starts = range(0, item.size, step) if item.splits else (0,)
         tasks += [
             Task(
