@@ -83,13 +83,31 @@ class _Lines:
     def evidence(self, place: Place, note: str | None = None, role: str = "primary", focus: str | None = None) -> r.Evidence:
         """The line at *place*; where it holds *focus*, that is marked."""
         text = self.text.get((place.source, place.line), "")
-        at = text.find(focus) if focus else -1
+        at, length = words_in(text, focus or "")
         if len(text) > _LONGEST_LINE:
-            cut = max(0, min(at, len(text) - _LONGEST_LINE)) if at + len(focus or "") > _LONGEST_LINE else 0
+            cut = max(0, min(at, len(text) - _LONGEST_LINE)) if at + length > _LONGEST_LINE else 0
             text = ("\u2026" if cut else "") + text[cut : cut + _LONGEST_LINE] + ("\u2026" if cut + _LONGEST_LINE < len(text) else "")
-            at = text.find(focus) if focus else -1
-        column, length = (at, len(focus)) if focus and at >= 0 else (0, 0)
-        return r.Evidence(self.names.get(place.source, "?"), place.line, text, note, role, column, length)
+            at, length = words_in(text, focus or "")
+        return r.Evidence(self.names.get(place.source, "?"), place.line, text, note, role, at, length)
+
+
+_MOST_WORDS, _LEAST_WORDS = 60, 12  # words of a text; characters that are enough to know where it begins
+
+
+def words_in(line: str, text: str) -> tuple[int, int]:
+    """Where *text* stands in *line*, and how long it is there: a reply of several lines has its codes between its words.  0, 0: nowhere."""
+    if not text or (at := line.find(text)) >= 0:
+        return (at, len(text)) if text else (0, 0)
+    words = text.split()[:_MOST_WORDS]
+    for n in range(len(words) - 1, 0, -1):
+        begin = " ".join(words[:n])
+        if len(begin) < _LEAST_WORDS:
+            break
+        if (at := line.find(begin)) >= 0:
+            ends = (" ".join(words[m:]) for m in range(n, len(words)))
+            end = next((line.find(e, at + len(begin)) + len(e) for e in ends if len(e) >= _LEAST_WORDS and e in line[at + len(begin) :]), 0)
+            return at, max(end - at, len(begin))
+    return 0, 0
 
 
 def _facts(judged: Judged, book: RuleBook) -> dict[str, Any]:
