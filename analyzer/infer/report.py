@@ -251,7 +251,7 @@ def _diagnosis(fault: Fault, share: float, index: int, judged: Judged, book: Rul
         summary=summary,
         findings=tuple(o.rule.rule for o in voices),
         evidence=_evidence(p, voices, judged, lines),
-        steps=_steps(fault, p, {side, "elsewhere" if theirs else ""}, values, voices),
+        steps=_steps(fault, p, {side, "elsewhere" if theirs else ""}, values, voices, _library(p, lines)),
         verify=fill(fault.verify, values),
         message=_message(fault, side, values) if _settled(fault, share, judged.beliefs[index], book) else None,
         kind=fault.kind,
@@ -312,17 +312,37 @@ def _title(o: Outcome, judged: Judged) -> str:
     return fill(o.rule.title, values_of(o, judged.case))
 
 
-def _steps(fault: Fault, p: Problem, reader: set[str], values: dict[str, Any], voices: Sequence[Outcome]) -> tuple[str, ...]:
-    """What the refusing provider itself asks for, then the fault's steps for the *reader*'s side and software.
+_NEAR = 40  # lines before and after
+_LIBRARY = re.compile(
+    r"\b(smtplib|nodemailer|PHPMailer|CodeIgniter|msmtp)\b|\b(?:javax?|jakarta|com\.sun)\.mail\b|\b(curl)(?:: \([0-9]| .{0,200}smtps?://)"
+)
+
+
+def _library(p: Problem, lines: _Lines) -> str | None:
+    """What an application sends its mail with, by the names that stand around its error."""
+    if p.view == "receiving" or p.software:
+        return None
+    for place in p.places[:1]:
+        for number in range(max(1, place.line - _NEAR), place.line + _NEAR):
+            if found := _LIBRARY.search(lines.text.get((place.source, number), "")[:_LONGEST_LINE]):
+                return (found[1] or found[2] or "javamail").lower()
+    return p.format
+
+
+def _steps(
+    fault: Fault, p: Problem, reader: set[str], values: dict[str, Any], voices: Sequence[Outcome], library: str | None
+) -> tuple[str, ...]:
+    """What the refusing provider itself asks for, then the fault's steps for the *reader*'s side and software, those of a *library* first.
 
     Where the software is not known, the fault's steps are those that hold for any.
     """
     side = next(w for w in ("receiving", "sending") if w in reader)
-    have = {*reader, _software(p, side) or ""}
+    have = {*reader, _software(p, side) or library or ""}
     theirs = [s for o in voices for s in o.rule.steps if all(w in have for w in s.for_)]
     fits = [s for s in fault.steps if all(w in have for w in s.for_)]
     if not fits:
         fits = [s for s in fault.steps if not {"sending", "receiving"} - {side} & set(s.for_)]
+    fits.sort(key=lambda s: library not in s.for_)
     return tuple(fill(s.do, values) for s in [*theirs, *fits][:_MOST_STEPS])
 
 
