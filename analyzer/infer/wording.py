@@ -143,14 +143,17 @@ def what(p: Problem, *, quote: bool = True) -> str:
         return p.what
     stage = _STAGE_WORDS.get(p.stage or "", p.stage or "the transaction")
     who = "This server" if p.by == "local" and p.view == "receiving" else p.server or "The server"
-    reply = " ".join(str(x) for x in (p.code, p.enhanced) if x)
+    # An MTA's own status is not what the other side said: Postfix puts off (4.0.0) what a greeting of 554 turned away.
+    enhanced = p.enhanced if p.code is None or str(p.enhanced)[:1] == str(p.code)[:1] else None
+    reply = " ".join(str(x) for x in (p.code, enhanced) if x)
     text = " ".join((p.text or "").split())[:160]
     said = f" with {reply}" if reply else ""
     quoted = f": \u201c{text}\u201d" if text and quote else ""
     match p.kind:
         case "refusal":
             how = _DONE.get(p.action or "") or ("put off" if p.temporary == "yes" else "refused")
-            return f"{who} {how} {stage}{said}{quoted}"
+            whole = "the connection in its greeting" if p.stage == "GREETING" else stage
+            return f"{who} {how} {whole}{said}{quoted}"
         case "hang-up":
             return f"The {p.by or 'peer'} closed the connection at {stage} without a reply"
         case "timeout":
