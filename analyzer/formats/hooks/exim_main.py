@@ -50,7 +50,7 @@ _INFO = re.compile(
     r"|DMARC |IP address lookup|Host is ignored|no MX|all relevant MX|\S+ \[\S*\] (?:Warning|is )|all hosts for |Delivery deferred by system filter"
     r"|PRDR |rescind the above|DNS list lookup defer|dnslists domain|ARC: |dnssec fail |(?:regex|MIME|mime_regex) acl condition warning"
     r"|Setting IPV6_V6ONLY|Failed to create IPv6 socket|bmi warning: |DCC: (?:warning|Couldn't shutdown)|WARNING: deprecated|Message abandoned: "
-    r"|host name alias list truncated|timed out while reading local|Header modification|\S+ router: skipped error|rewrite: |qualify/rewrite"
+    r"|host name alias list truncated|timed out while reading local|Header modification|rewrite: |qualify/rewrite"
     r"|(?:Unexpected|unexpected) (?:EOF|disconnection)|setsockopt|getsock|Long \S+ lookup"
 )
 _ERROR = re.compile(
@@ -146,7 +146,9 @@ def _gone(event: ClientGone) -> Event:
 
 
 def _strange(event: Refused) -> Event:
-    """A command that no mail program sends: no mail is refused by it."""
+    """A command that no mail program sends: no mail is refused by it, unless a balancer puts it before all mail."""
+    if (event.stage or "").upper() == "PROXY":
+        return ClientGone(**of_line(event), client_name=event.client_name, client_ip=event.client_ip, how="improper", text="PROXY")
     return Noise(**of_line(event), text=event.text)
 
 
