@@ -66,6 +66,7 @@ VERBS = frozenset(
 
 
 _BARE = frozenset({"warned", "noise", "remarked"})
+_ARROW_ALONE = re.compile(r"\s*[-=]> ?(?!.* [RTHCFP]=)")  # in letters an arrow stands before anything
 _OWN_STAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:|\[[0-9]{1,9}\]|[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} |(?i:.{0,60}\bexim|LOG:)"
 )
@@ -73,7 +74,7 @@ _OWN_STAMP = re.compile(
 
 def weight(line: Line, fmt: Format) -> float:
     """How surely *line* is Exim's: "Unable to ..." without stamp, message id and Exim's name may be anybody's complaint."""
-    if line.envelope is None and not _OWN_STAMP.match(line.body) and fmt.alias_of(line.body) in _BARE:
+    if line.envelope is None and not _OWN_STAMP.match(line.body) and (_ARROW_ALONE.match(line.body) or fmt.alias_of(line.body) in _BARE):
         return 0.0
     return fmt.weight(line.body)
 
