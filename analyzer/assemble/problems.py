@@ -442,7 +442,9 @@ def _of_one_message(one: ev.Event, other: ev.Event) -> bool:
     return len(ids) < 2
 
 
-_SEE_LOG = re.compile(r"(?i)refer to (?:the )?server log|^temporary failure[.]?$|^(?:<\S{1,320}> )?temporary internal error$|Execution of script .{1,300} failed")
+_SEE_LOG = re.compile(
+    r"(?i)refer to (?:the )?server log|^temporary failure[.]?$|^(?:<\S{1,320}> )?temporary internal error$|Execution of script .{1,300} failed"
+)
 
 
 def _log_of(a: ev.Attempt, troubles: Mapping[Place, ev.Trouble]) -> ev.Trouble | None:
@@ -453,7 +455,14 @@ def _log_of(a: ev.Attempt, troubles: Mapping[Place, ev.Trouble]) -> ev.Trouble |
     names = {whom, whom.partition("@")[0]}
     near = sorted(range(-_NEAR, _NEAR + 1), key=abs)
     told = (troubles.get(Place(a.place.source, a.place.line + lines)) for lines in near)
-    return next((e for e in told if e and not _SEE_LOG.search(e.text or "") and names & set(re.split(r"[()<>, ]", f"{e.user or ''} {e.agent or ''}".lower()))), None)
+    return next(
+        (
+            e
+            for e in told
+            if e and not _SEE_LOG.search(e.text or "") and names & set(re.split(r"[()<>, ]", f"{e.user or ''} {e.agent or ''}".lower()))
+        ),
+        None,
+    )
 
 
 def _complained(p: Problem, complaint: ev.Trouble | ev.TlsFailed, software: Mapping[str, str | None]) -> Problem:
