@@ -420,15 +420,21 @@ def complaints_of(events: Sequence[ev.Event]) -> dict[Place, ev.Trouble | ev.Tls
             dealing = (e.place.source, e.host, e.client_ip, e.mail_from.lower())
         if isinstance(e, ev.TlsFailed) or (isinstance(e, ev.Trouble) and (e.severity != "info" or message or dealing)):
             for key in (process if getattr(e, "severity", None) != "info" or message else None, message, dealing):
-                if key is not None:
+                if key is not None and not _outweighed(e, last.get(key)):
                     last[key] = e
         elif isinstance(e, ev.Refused) or (isinstance(e, ev.Attempt) and e.status not in GOOD):
-            for key in (process, message, dealing):
-                complaint = last.get(key) if key is not None else None
-                if complaint is not None and 0 < abs(e.place.line - complaint.place.line) <= _NEAR and _of_one_message(complaint, e):
-                    found[e.place] = complaint
-                    break
+            near = (c for key in (message, process, dealing) if key is not None and (c := last.get(key)) is not None)
+            fits = [c for c in near if 0 < abs(e.place.line - c.place.line) <= _NEAR and _of_one_message(c, e)]
+            if fits:  # what was said of the message itself comes before what the process said at large, and a complaint before a remark
+                found[e.place] = min(fits, key=lambda c: getattr(c, "severity", None) == "info")
     return found
+
+
+def _outweighed(e: ev.Trouble | ev.TlsFailed, before: ev.Trouble | ev.TlsFailed | None) -> bool:
+    """Whether *e* is a mere remark, and a complaint stands near it: it led to what follows, the remark only tells of it."""
+    if before is None or getattr(e, "severity", None) != "info" or getattr(before, "severity", None) == "info":
+        return False
+    return e.place.line - before.place.line <= _NEAR and _of_one_message(before, e)
 
 
 def _of_one_message(one: ev.Event, other: ev.Event) -> bool:
@@ -437,7 +443,9 @@ def _of_one_message(one: ev.Event, other: ev.Event) -> bool:
     return len(ids) < 2
 
 
-_SEE_LOG = re.compile(r"(?i)refer to (?:the )?server log|^temporary failure[.]?$")
+_SEE_LOG = re.compile(
+    r"(?i)refer to (?:the )?server log|^temporary failure[.]?$|^(?:<\S{1,320}> )?temporary internal error$|Execution of script .{1,300} failed"
+)
 
 
 def _log_of(a: ev.Attempt, troubles: Mapping[Place, ev.Trouble]) -> ev.Trouble | None:
@@ -448,7 +456,14 @@ def _log_of(a: ev.Attempt, troubles: Mapping[Place, ev.Trouble]) -> ev.Trouble |
     names = {whom, whom.partition("@")[0]}
     near = sorted(range(-_NEAR, _NEAR + 1), key=abs)
     told = (troubles.get(Place(a.place.source, a.place.line + lines)) for lines in near)
-    return next((e for e in told if e and names & set(re.split(r"[()<>, ]", f"{e.user or ''} {e.agent or ''}".lower()))), None)
+    return next(
+        (
+            e
+            for e in told
+            if e and not _SEE_LOG.search(e.text or "") and names & set(re.split(r"[()<>, ]", f"{e.user or ''} {e.agent or ''}".lower()))
+        ),
+        None,
+    )
 
 
 def _complained(p: Problem, complaint: ev.Trouble | ev.TlsFailed, software: Mapping[str, str | None]) -> Problem:

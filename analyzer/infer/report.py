@@ -48,7 +48,7 @@ def report_of(judged: Judged, book: RuleBook, view: str | None, *, events: bool)
     return r.Report(
         version=r.VERSION,
         verdict=verdict,
-        headline=_headline(verdict, diagnoses, judged, live),
+        headline=_headline(verdict, diagnoses, judged, live, book),
         diagnoses=diagnoses,
         problems=tuple(_problem(i, judged) for i in range(len(case.problems)) if not _silent(judged, i)),
         next=_next(verdict, judged, book, voices),
@@ -402,6 +402,8 @@ def _findings(judged: Judged, lines: _Lines) -> tuple[r.Finding, ...]:
         because = fill(o.rule.because, values)
         if not because and o.rule.dialect:
             because = what(judged.case.problems[o.problems[0]])
+            if o.rule.harmless and o.rule.steps:
+                because = f"{because}. {fill(o.rule.steps[0].do, values)}"
         key = (o.rule.rule, because)
         if key not in found:
             found[key] = r.Finding(
@@ -439,13 +441,15 @@ def _who(diagnoses: Sequence[r.Diagnosis]) -> str:
     return f"It may also be: {rival.title} ({rival.certainty:.2f}); {first}."
 
 
-def _headline(verdict: str, diagnoses: Sequence[r.Diagnosis], judged: Judged, live: Sequence[int]) -> str:
+def _headline(verdict: str, diagnoses: Sequence[r.Diagnosis], judged: Judged, live: Sequence[int], book: RuleBook) -> str:
     if verdict == "faulty":
         top = diagnoses[0]
         lead = {"certain": "", "likely": "Most likely: "}.get(top.word, "Probably: ")
         return f"{lead}{top.title} ({top.word}, {top.certainty:.2f}). {_who(diagnoses)}"
     if verdict == "healthy":
         best = next(o for o in judged.outcomes if o.rule.establishes and not o.superseded)
+        if _own_complaint(judged, book):
+            return f"{_title(best, judged)}. What this server complains of beside that stopped no mail."
         return f"Nothing is wrong here: {_title(best, judged)[:1].lower()}{_title(best, judged)[1:]}."
     if verdict == "unrecognised":
         return "Nothing in this text is in a format that mailwhy knows."
@@ -458,6 +462,12 @@ def _headline(verdict: str, diagnoses: Sequence[r.Diagnosis], judged: Judged, li
         lines = ", ".join(str(p.line) for p in unread[:4])
         return f"What could be read works, but line {lines} speaks of a failure and could not be read."
     return "What is shown neither works nor fails."
+
+
+def _own_complaint(judged: Judged, book: RuleBook) -> bool:
+    """Whether something harmless is this server's own to put right one day."""
+    found = (f for o in judged.outcomes if o.rule.harmless and o.rule.dialect and not o.superseded for f in o.rule.suggests)
+    return any(f in book.faults and book.faults[f].fixed_by == "local" for f in found)
 
 
 def _event(e: Event) -> dict[str, Any]:

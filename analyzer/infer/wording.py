@@ -61,13 +61,15 @@ _OF_PORT: dict[str, Callable[[Any, bool], str | None]] = {
     ),
     "starttls": lambda _, tls_first: None if tls_first else "-starttls smtp",
 }
+# What a shell reads as one plain word, in quotation marks or without. Anybody may name himself `$(reboot)`.
+_PLAIN = re.compile(r"[\w.%+=@:/,^\[\]][\w.%+=@:/,^\[\]-]*$")
 _TLS_FIRST = 465  # where TLS comes first, unless a session on another port did so
 _ASIDE = re.compile(r" \(((?:\{\{[^{}]{1,60}\}\}(?:, )?){1,4})\)")  # " ({{ server_ip }}, {{ helo }})"
 
 
 def fill(template: str, values: Mapping[str, Any], *, command: bool = False, letter: bool = False) -> str:
     """*template* with *values*; a value that is not known reads as words, inside backticks and commands as ``<name>``,
-    in a *letter* as a blank to fill in.
+    in a *letter* as a blank to fill in.  So does, inside backticks and commands, what a shell would take for more than a word.
 
     ``[[ words with {{ names }} ]]`` stand only where all their names are known, `` ({{ a }}, {{ b }})`` with those that are.
     ``{{ a | b }}`` is b where a is not known and b is.
@@ -87,6 +89,8 @@ def fill(template: str, values: Mapping[str, Any], *, command: bool = False, let
         value = look_up(found[1], values) or (look_up(found[2], values) if found[2] else None)
         if value is None and inside and found[1] == "server":
             value = look_up("server_ip", values)
+        if value is not None and inside and found[1] not in _OF_PORT and not _PLAIN.match(value):
+            value = None
         if value is None:
             words = _WORDS.get(found[1], found[1].replace("_", " "))
             known = "25" if found[1] == "port" else f"<{found[1].replace('_', '-')}>"

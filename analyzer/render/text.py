@@ -201,12 +201,17 @@ def _why(report: Report, page: _Page, *, explain: bool) -> None:
 
 
 def _fine(report: Report, page: _Page, *, pedantic: bool) -> None:
-    fine = [f for f in report.findings if f.kind in {"established", "harmless"}]
+    fine = [f for f in report.findings if f.kind == "established"]
+    harmless = [f for f in report.findings if f.kind == "harmless"]
     remarks = [f for f in report.findings if f.kind == "remark"]
     if fine and (report.verdict in {"healthy", "inconclusive"} or pedantic):
         page.head("Checked and fine")
         for f in fine if pedantic else fine[:6]:
             page.prose(f"{f.because or f.title} {_lines(f)}", "    ", "  \u2713 ")
+    if harmless and (report.verdict in {"healthy", "inconclusive"} or pedantic):
+        page.head("Noticed, and no hindrance to mail")
+        for f in harmless if pedantic else harmless[:6]:
+            page.prose(f"{f.because or f.title} {_lines(f)}", "    ", "  - ")
     if remarks:
         page.head("Remarks")
         for f in remarks if pedantic else remarks[:6]:

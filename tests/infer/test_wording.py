@@ -34,6 +34,14 @@ if TYPE_CHECKING:
         ("`openssl s_client[[ {{ starttls }}]]`", {}, "`openssl s_client -starttls smtp`"),
         ("`openssl s_client[[ {{ starttls }}]]`", {"port": 465}, "`openssl s_client`"),
         ("Mail for {{ mx.of }}", {"mx": {"of": "example.net"}}, "Mail for example.net"),
+        ("`exim -bt {{ rcpt_to }}`", {"rcpt_to": "|/bin/true"}, "`exim -bt <rcpt-to>`"),
+        ("`dig {{ helo }} A`", {"helo": "$(reboot).example.org"}, "`dig <helo> A`"),
+        ("`dig {{ helo }} A`", {"helo": "-f/etc/passwd"}, "`dig <helo> A`"),
+        (
+            "`swaks --to {{ rcpt_to }}`, to {{ rcpt_to }}",
+            {"rcpt_to": "o'neil@example.org"},
+            "`swaks --to <rcpt-to>`, to o'neil@example.org",
+        ),
     ],
 )
 def test_names_are_filled_in(template: str, values: dict[str, object], text: str) -> None:

@@ -477,7 +477,7 @@ class _Reader:
         named = ADDRESS.findall(self.message.get("X-Failed-Recipients") or "")
         if len(reports) == len(named) == 1 and not reports[0].rcpt_to:
             reports = [msgspec.structs.replace(reports[0], rcpt_to=named[0])]
-        return [r if r is _NOTHING else _led_on(_completed(r, told), text) for r in reports]
+        return [r if r is _NOTHING else _completed(_led_on(r, text), told) for r in reports]
 
     def _receipts(self, receipts: list[Told], told: list[Told], text: str) -> list[Told]:
         """What *receipts* say: one may refuse (RFC 5429), and one that tells of deletion may tell of a person who did not care to read."""
@@ -971,6 +971,7 @@ def _report(g: dict[str, str]) -> Told:
 
 
 _GENERATED = re.compile(r"(?m)^\s{1,8}(\S{1,64}@\S{1,255})\s{1,8}\(generated from (\S{1,64}@\S{1,255}?)\)")
+_FROM_WHOM = re.compile(r"^\(generated from \S{1,320}\) ?")
 
 
 def _led_on(report: Told, text: str) -> Told:
@@ -992,7 +993,7 @@ def _completed(report: Told, told: Sequence[Told]) -> Told:
     rcpt = (report.rcpt_to or "").lower()
     same = [r for r in told if (r.rcpt_to or "").lower() == rcpt]
     more = same[0] if same else told[0] if len(told) == 1 and not told[0].rcpt_to else None
-    better = (more.text if more else None) or ""
+    better = _FROM_WHOM.sub("", (more.text if more else None) or "")
     silent = len(text) < 12 or not re.search(r"[A-Za-z]{3}", text)
     short = len(better) > len(text) + 10 and text[:40] in better
     if more and better and report.status != "sent" and (short or (silent and (more.code or not (report.code and text)))):

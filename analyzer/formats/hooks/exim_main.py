@@ -50,7 +50,7 @@ _INFO = re.compile(
     r"|DMARC |IP address lookup|Host is ignored|no MX|all relevant MX|\S+ \[\S*\] (?:Warning|is )|all hosts for |Delivery deferred by system filter"
     r"|PRDR |rescind the above|DNS list lookup defer|dnslists domain|ARC: |dnssec fail |(?:regex|MIME|mime_regex) acl condition warning"
     r"|Setting IPV6_V6ONLY|Failed to create IPv6 socket|bmi warning: |DCC: (?:warning|Couldn't shutdown)|WARNING: deprecated|Message abandoned: "
-    r"|host name alias list truncated|timed out while reading local|Header modification|\S+ router: skipped error|rewrite: |qualify/rewrite"
+    r"|host name alias list truncated|timed out while reading local|Header modification|rewrite: |qualify/rewrite"
     r"|(?:Unexpected|unexpected) (?:EOF|disconnection)|setsockopt|getsock|Long \S+ lookup"
 )
 _ERROR = re.compile(
@@ -66,6 +66,7 @@ VERBS = frozenset(
 
 
 _BARE = frozenset({"warned", "noise", "remarked"})
+_ARROW_ALONE = re.compile(r"\s*[-=]> ?(?!.* [RTHCFP]=)")  # in letters an arrow stands before anything
 _OWN_STAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:|\[[0-9]{1,9}\]|[0-9A-Za-z]{6}-[0-9A-Za-z]{6,11}-[0-9A-Za-z]{2,4} |(?i:.{0,60}\bexim|LOG:)"
 )
@@ -73,7 +74,7 @@ _OWN_STAMP = re.compile(
 
 def weight(line: Line, fmt: Format) -> float:
     """How surely *line* is Exim's: "Unable to ..." without stamp, message id and Exim's name may be anybody's complaint."""
-    if line.envelope is None and not _OWN_STAMP.match(line.body) and fmt.alias_of(line.body) in _BARE:
+    if line.envelope is None and not _OWN_STAMP.match(line.body) and (_ARROW_ALONE.match(line.body) or fmt.alias_of(line.body) in _BARE):
         return 0.0
     return fmt.weight(line.body)
 
@@ -146,7 +147,9 @@ def _gone(event: ClientGone) -> Event:
 
 
 def _strange(event: Refused) -> Event:
-    """A command that no mail program sends: no mail is refused by it."""
+    """A command that no mail program sends: no mail is refused by it, unless a balancer puts it before all mail."""
+    if (event.stage or "").upper() == "PROXY":
+        return ClientGone(**of_line(event), client_name=event.client_name, client_ip=event.client_ip, how="improper", text="PROXY")
     return Noise(**of_line(event), text=event.text)
 
 
