@@ -106,9 +106,10 @@ class _Replay:
         """Whether *event* belongs to the next connection."""
         if isinstance(event, ev.Dial | ev.Connected):
             again = isinstance(event, ev.Dial) and (self.connected == "yes" or self._gave_up_on_another(event))
-            return self.talked or self.closed is not None or again
+            another = isinstance(event, ev.Connected) and event.probe == self.probe == "yes" and event.port != self.port
+            return self.talked or self.closed is not None or again or another
         if isinstance(event, ev.ConnectFailed):
-            return self.talked
+            return self.talked or self.probe == "yes"
         if isinstance(event, ev.Fact):
             return (self.closed is not None or bool(self.failed_dials)) and bool(event.server or event.server_ip)
         if self.closed is not None and isinstance(event, ev.Reply) and event.code in {220, 554, 421}:
