@@ -30,9 +30,15 @@ _OF_SENDING = frozenset({"dialogue", "connections", "delivery", "queue"})  # wha
 _FETCHERS = frozenset({"imap-pop", "fetchmail", "getmail"})
 
 
+_FETCHING = re.compile(r"(?i)\b(?:imaps?|pop3s?|incoming)\b")
+_PORT_BETWEEN_SERVERS = 25
+
+
 def _at_a_mailbox(p: Problem) -> bool:
     """Whether mail was to be fetched, not sent."""
-    return p.view != "receiving" and (p.port in MAILBOX_PORTS or (p.kind == "auth-failure" and p.format in _FETCHERS))
+    if p.view == "receiving":
+        return False
+    return p.port in MAILBOX_PORTS or p.format in _FETCHERS or (p.by != "server" and bool(_FETCHING.search(p.text or "")))
 
 
 def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]) -> tuple[NextCapture, ...]:
@@ -96,9 +102,22 @@ def _senseless(hint: CaptureHint, values: dict[str, Any], p: Problem) -> bool:
     """Whether a capture has nothing to show here: records of an address, the log of a server that was never reached, SMTP at a mailbox."""
     if hint.capture in _ASKS_OF_A_NAME and _is_address(values.get("name") or values.get("domain")):
         return True
-    if hint.capture == "receiver-log":
-        return _at_a_mailbox(p) or (p.kind == "connect-failure" and p.reason in _NO_SERVER_SAW_IT)
-    return _at_a_mailbox(p) and not _OF_SENDING.isdisjoint(hint.yields)
+    nothing_to_search = not {"queue_id", "client_ip", "rcpt_to"} & {n for n, v in values.items() if v}
+    match hint.capture:
+        case "receiver-log":
+            return _at_a_mailbox(p) or nothing_to_search or (p.kind == "connect-failure" and p.reason in _NO_SERVER_SAW_IT)
+        case "sender-log":
+            return _at_a_mailbox(p) or nothing_to_search
+        case "connections":  # they tell whether port 25 is blocked
+            return p.port not in {None, _PORT_BETWEEN_SERVERS} or _nameless(p)
+        case "mx":  # mail programs dial the server that they were told
+            return p.port not in {None, _PORT_BETWEEN_SERVERS} and values.get("domain") in {None, p.server}
+    return (_at_a_mailbox(p) or _nameless(p)) and not _OF_SENDING.isdisjoint(hint.yields)
+
+
+def _nameless(p: Problem) -> bool:
+    """Whether the server's name led to no address, so that there is nothing to speak to."""
+    return p.kind == "connect-failure" and p.reason in {"name-not-found", "name-temporary"}
 
 
 def _is_address(name: object) -> bool:
@@ -156,7 +175,9 @@ _STANDING = {
     "delivery-failure": ("delivery", "dialogue"),
     "tls-failure": ("certificate",),
     "local-failure": ("settings", "delivery"),
-    "auth-failure": ("dialogue", "settings"),
+    "refused login": ("login",),
+    "login here": ("settings",),
+    "unknown name": ("address", "resolver"),
     "refusal here": ("receiver-log", "settings"),
 }
 
@@ -194,6 +215,8 @@ def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> 
         ):
             continue
         values = problem_values(p)
+        if (name := p.unresolved or p.server) is not None:
+            values |= {"name": name, "unresolved": name}
         shown = {"sender-log"} if _log_is_shown(p, judged) else set()
         wanted = ("mailbox",) if _at_a_mailbox(p) else _STANDING.get(_theme(p, belief.shares[0][0] if belief.shares else ""), ())
         return [
@@ -225,7 +248,11 @@ def _theme(p: Problem, top: str) -> str:
             return "connect-failure"
     if p.kind == "delivery-failure" and p.by == "local":
         return "local-failure"
-    return "refusal here" if p.kind == "refusal" and p.view == "receiving" else p.kind
+    if p.view == "receiving":
+        return {"refusal": "refusal here", "auth-failure": "login here"}.get(p.kind, p.kind)
+    if _nameless(p):
+        return "unknown name"
+    return "refused login" if p.stage == "AUTH" or top.startswith("auth-") else p.kind
 
 
 def _gain(o: Outcome, index: int, judged: Judged, voices: dict[int, list[Voice]]) -> float:
