@@ -129,7 +129,9 @@ def _in_session(p: Problem, dialogues: Sequence[Dialogue]) -> Problem:
         return p
     d = next((d for d in dialogues if not set(p.places).isdisjoint(d.places)), None)
     if d is None and p.kind == "auth-failure" and p.client_ip is None:  # a login at a mailbox is told line by line
-        d = next((d for d in reversed(dialogues) if d.server and d.places[0].source == p.places[0].source and d.places[0] < p.places[0]), None)
+        d = next(
+            (d for d in reversed(dialogues) if d.server and d.places[0].source == p.places[0].source and d.places[0] < p.places[0]), None
+        )
     if d is None:
         return p
     shown = {n: getattr(d, n) for n in _OF_THE_SESSION if getattr(p, n) is None and getattr(d, n) is not None}

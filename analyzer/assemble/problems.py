@@ -329,12 +329,16 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
         ]
     if open_ and open_[0].to != "QUIT" and d.accepted != "yes":
         stage = open_[0].to if any(e.code for e in d.exchanges) else GREETING
+        if stage == GREETING and d.other_words:
+            return []  # something answered, only not as a mail server does
         if stage == GREETING and d.connected != "yes":
             return []  # typed lines alone: nobody knows whether there was a connection
         return [Problem(kind="no-answer", stage=stage, by=None, answered="no", places=open_[0].places, **common)]
     if d.data_open and d.accepted is None:
         return [Problem(kind="no-answer", stage="MESSAGE-DATA", answered="no", places=d.places[-1:], **common)]
-    if d.connected == "yes" and not d.exchanges and d.tls is None and d.view != "receiving":  # a server waits for nobody's greeting
+    if (
+        d.connected == "yes" and not d.exchanges and d.tls is None and d.view != "receiving" and not d.other_words
+    ):  # a server waits for nobody's greeting
         return [Problem(kind="no-answer", stage=GREETING, answered="no", places=d.where.get("connected", d.places[:1]), **common)]
     return []
 

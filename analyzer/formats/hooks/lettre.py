@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from analyzer.formats.load import Format
     from analyzer.model.capture import Segment
 
-_CODE = re.compile(r"Code \{\s{1,60}severity: ([A-Za-z]{10,40}),\s{1,60}category: ([A-Za-z0-9]{4,20}),\s{1,60}detail: ([A-Z][a-z]{2,6}),?\s{1,60}\}")
-_SAID = re.compile(
-    r'(?:source: |message: \[\s{0,60})"(?:(?P<enhanced>[245]\.[0-9]{1,3}\.[0-9]{1,3}) )?(?P<text>(?:[^"\\\n]|\\.){1,1000})"'
+_CODE = re.compile(
+    r"Code \{\s{1,60}severity: ([A-Za-z]{10,40}),\s{1,60}category: ([A-Za-z0-9]{4,20}),\s{1,60}detail: ([A-Z][a-z]{2,6}),?\s{1,60}\}"
 )
+_SAID = re.compile(r'(?:source: |message: \[\s{0,60})"(?:(?P<enhanced>[245]\.[0-9]{1,3}\.[0-9]{1,3}) )?(?P<text>(?:[^"\\\n]|\\.){1,1000})"')
 _FIRST = {"PositiveCompletion": 2, "PositiveIntermediate": 3, "TransientNegativeCompletion": 4, "PermanentNegativeCompletion": 5}
 _SECOND = {"Syntax": 0, "Information": 1, "Connections": 2, "Unspecified3": 3, "Unspecified4": 4, "MailSystem": 5}
 _THIRD = {word: n for n, word in enumerate(("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"))}
