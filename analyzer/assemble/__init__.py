@@ -11,6 +11,7 @@ from analyzer.assemble.certificate import certificates_of
 from analyzer.assemble.delivery import deliveries_of
 from analyzer.assemble.dialogue import dialogues_of, host_named
 from analyzer.assemble.facts import facts_of
+from analyzer.assemble.login import logins_of
 from analyzer.assemble.names import address_of, plain_name
 from analyzer.assemble.problems import complaints_of, domain_of, merged, of_deliveries, of_dialogue, of_events, of_remarks, with_named
 from analyzer.assemble.stranger import household_of, with_stranger
@@ -98,6 +99,7 @@ def assemble(
         deliveries=tuple(msgspec.structs.replace(d, problems=owned("delivery", i)) for i, d in enumerate(deliveries)),
         certificates=certificates,
         messages=messages,
+        logins=logins_of(events),
         problems=tuple(whole),
     )
     return msgspec.structs.replace(case, facts=facts_of(case, providers))
@@ -123,9 +125,13 @@ _OF_THE_SESSION = ("server", "server_ip", "port", "tls", "tls_first", "helo", "m
 
 def _in_session(p: Problem, dialogues: Sequence[Dialogue]) -> Problem:
     """What a client complains of amid a session, with what the session shows of itself."""
-    if p.kind != "local-failure" or p.view == "receiving":
+    if p.kind not in {"local-failure", "auth-failure"} or p.view == "receiving":
         return p
     d = next((d for d in dialogues if not set(p.places).isdisjoint(d.places)), None)
+    if d is None and p.kind == "auth-failure" and p.client_ip is None:  # a login at a mailbox is told line by line
+        d = next(
+            (d for d in reversed(dialogues) if d.server and d.places[0].source == p.places[0].source and d.places[0] < p.places[0]), None
+        )
     if d is None:
         return p
     shown = {n: getattr(d, n) for n in _OF_THE_SESSION if getattr(p, n) is None and getattr(d, n) is not None}

@@ -106,14 +106,19 @@ class _Replay:
         """Whether *event* belongs to the next connection."""
         if isinstance(event, ev.Dial | ev.Connected):
             again = isinstance(event, ev.Dial) and (self.connected == "yes" or self._gave_up_on_another(event))
-            return self.talked or self.closed is not None or again
+            another = isinstance(event, ev.Connected) and event.probe == "yes" and event.port != self.port and self._tried_a_port()
+            return self.talked or self.closed is not None or again or another
         if isinstance(event, ev.ConnectFailed):
-            return self.talked
+            return self.talked or self.probe == "yes"
         if isinstance(event, ev.Fact):
             return (self.closed is not None or bool(self.failed_dials)) and bool(event.server or event.server_ip)
         if self.closed is not None and isinstance(event, ev.Reply) and event.code in {220, 554, 421}:
             return not self.reply and not self.pending and event.place > self.closed.places[-1]
         return bool(isinstance(event, ev.Reply) and event.code == 220 and self._said_quit())
+
+    def _tried_a_port(self) -> bool:
+        """Whether what is shown so far is a try of one port and no more."""
+        return self.port is not None and (self.probe == "yes" or bool(self.failed_dials))
 
     def _gave_up_on_another(self, event: ev.Dial) -> bool:
         """Whether the last server could not be reached, and *event* is a command of its own, or names another server."""

@@ -411,7 +411,7 @@ class _Finished:
             of=of,
             name=owner or None,
             status=status,
-            answered=answered,
+            answered=None if block.flags and "tc" in block.flags else answered,  # cut off: what is missing may yet be there
             short="yes" if block.asked.short and main else None,
             **fields,
         )

@@ -12,7 +12,7 @@ from analyzer.assemble.dialled import dialled_in
 from analyzer.assemble.dialogue import DOT, GREETING, HELLO
 from analyzer.expressions import re
 from analyzer.model import events as ev
-from analyzer.model.case import Problem
+from analyzer.model.case import MAILBOX_PORTS, Problem
 from analyzer.model.events import GOOD
 from analyzer.model.moment import between, duration
 from analyzer.model.place import Place
@@ -285,7 +285,7 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
     last = next((e for e in reversed(d.exchanges) if e.code is not None), None)
     answered = next((len(d.exchanges) - i for i, e in enumerate(reversed(d.exchanges)) if e.code is not None), 0)
     open_ = [e for e in d.exchanges[answered:] if e.code is None]  # what stands before an answer was answered, too
-    if d.probe == "yes":
+    if d.probe == "yes" or (d.other_words and d.port in MAILBOX_PORTS):
         return []
     if d.closed is not None:
         how = d.closed.how
@@ -330,12 +330,16 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
         ]
     if open_ and open_[0].to != "QUIT" and d.accepted != "yes":
         stage = open_[0].to if any(e.code for e in d.exchanges) else GREETING
+        if stage == GREETING and d.other_words:
+            return []  # something answered, only not as a mail server does
         if stage == GREETING and d.connected != "yes":
             return []  # typed lines alone: nobody knows whether there was a connection
         return [Problem(kind="no-answer", stage=stage, by=None, answered="no", places=open_[0].places, **common)]
     if d.data_open and d.accepted is None:
         return [Problem(kind="no-answer", stage="MESSAGE-DATA", answered="no", places=d.places[-1:], **common)]
-    if d.connected == "yes" and not d.exchanges and d.tls is None and d.view != "receiving":  # a server waits for nobody's greeting
+    if (
+        d.connected == "yes" and not d.exchanges and d.tls is None and d.view != "receiving" and not d.other_words
+    ):  # a server waits for nobody's greeting
         return [Problem(kind="no-answer", stage=GREETING, answered="no", places=d.where.get("connected", d.places[:1]), **common)]
     return []
 
@@ -789,7 +793,7 @@ def _login(e: ev.AuthResult, software: str | None, view: str | None) -> Problem 
             "by": "local",
             "reason": e.result,  # failed: the server said no; error: it could not tell
             "minor": True,
-            "view": "sending" if outgoing else "receiving",
+            "view": "sending" if outgoing or (view == "sending" and e.client_ip is None) else "receiving",
         }
     )
 

@@ -9,6 +9,7 @@ from analyzer.infer.certainty import Voice, combine, contested
 from analyzer.infer.conditions import NO, UNKNOWN, Result
 from analyzer.infer.engine import values_of
 from analyzer.infer.wording import fill
+from analyzer.model.case import MAILBOX_PORTS
 from analyzer.model.report import NextCapture, OpenRule
 
 if TYPE_CHECKING:
@@ -23,6 +24,21 @@ _ENOUGH = 0.95
 _CLEAR = 0.9  # from here on only what bears on this very question is worth asking for
 _LITTLE = 0.15  # what would shift less than this comes after what helps in general
 _OPEN = 0.35  # the share of "something else" from which on a cause that nobody thought of is worth a look
+
+
+_OF_SENDING = frozenset({"dialogue", "connections", "delivery", "queue"})  # what a capture yields that a mailbox has no part in
+_FETCHERS = frozenset({"imap-pop", "fetchmail", "getmail"})
+
+
+_FETCHING = re.compile(r"(?i)\b(?:imaps?|pop3s?|incoming)\b")
+_PORT_BETWEEN_SERVERS = 25
+
+
+def _at_a_mailbox(p: Problem) -> bool:
+    """Whether mail was to be fetched, not sent."""
+    if p.view == "receiving":
+        return False
+    return p.port in MAILBOX_PORTS or p.format in _FETCHERS or (p.by != "server" and bool(_FETCHING.search(p.text or "")))
 
 
 def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]) -> tuple[NextCapture, ...]:
@@ -48,6 +64,8 @@ def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]
             if o.problems and thought_of[index] and not speaks_of & thought_of[index] and judged.beliefs[index].rest < _OPEN:
                 continue  # about none of the causes that are thought of
             for hint, values in _hints(o, judged, book):
+                if _senseless(hint, values, judged.case.problems[index]):
+                    continue
                 gain = _gain(o, index, judged, voices)
                 if gain <= 0:
                     continue
@@ -74,6 +92,42 @@ def next_captures(judged: Judged, book: RuleBook, voices: dict[int, list[Voice]]
     elif len(found) < _MOST_NEXT:
         found += _standing(judged, book, seen, any_=not found or found == [name_first])
     return tuple(found[:_MOST_NEXT])
+
+
+_ASKS_OF_A_NAME = frozenset({"mx", "name-servers", "mx-from-each-server", "address", "address-ipv6", "txt", "spf", "dmarc"})
+_NO_SERVER_SAW_IT = frozenset({"refused", "timed-out", "unreachable", "name-not-found", "name-temporary"})
+
+
+def _senseless(hint: CaptureHint, values: dict[str, Any], p: Problem) -> bool:
+    """Whether a capture has nothing to show here: records of an address, the log of a server that was never reached, SMTP at a mailbox."""
+    if hint.capture in _ASKS_OF_A_NAME and _is_address(values.get("name") or values.get("domain")):
+        return True
+    nothing_to_search = not {"queue_id", "client_ip", "rcpt_to"} & {n for n, v in values.items() if v}
+    match hint.capture:
+        case "receiver-log":
+            return _at_a_mailbox(p) or nothing_to_search or (p.kind == "connect-failure" and p.reason in _NO_SERVER_SAW_IT)
+        case "sender-log":
+            return _at_a_mailbox(p) or nothing_to_search
+        case "connections":  # they tell whether port 25 is blocked
+            return p.port not in {None, _PORT_BETWEEN_SERVERS} or _nameless(p)
+        case "mx":  # mail programs dial the server that they were told
+            return p.port not in {None, _PORT_BETWEEN_SERVERS} and values.get("domain") in {None, p.server}
+    return (_at_a_mailbox(p) or _nameless(p)) and not _OF_SENDING.isdisjoint(hint.yields)
+
+
+def _nameless(p: Problem) -> bool:
+    """Whether the server's name led to no address, so that there is nothing to speak to."""
+    return p.kind == "connect-failure" and p.reason in {"name-not-found", "name-temporary"}
+
+
+def _is_address(name: object) -> bool:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(str(name).strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _unaddressed(judged: Judged, book: RuleBook) -> NextCapture | None:
@@ -121,7 +175,9 @@ _STANDING = {
     "delivery-failure": ("delivery", "dialogue"),
     "tls-failure": ("certificate",),
     "local-failure": ("settings", "delivery"),
-    "auth-failure": ("dialogue", "settings"),
+    "refused login": ("login",),
+    "login here": ("settings",),
+    "unknown name": ("address", "resolver"),
     "refusal here": ("receiver-log", "settings"),
 }
 
@@ -135,9 +191,10 @@ def first_captures(book: RuleBook, facts: Facts) -> tuple[NextCapture, ...]:
     values = {n: v for n in facts.__struct_fields__ if (v := getattr(facts, n)) not in (None, ())}
     if facts.rcpt_to:
         values["rcpt_to"] = facts.rcpt_to[0]
+    first = ["mailbox"] if facts.port in MAILBOX_PORTS else sorted(_FIRST, key=lambda name: name != "sender-log" or not facts.queue_id)
     return tuple(
         NextCapture(fill(h.ask, values, command=True), fill(h.where, values), fill(h.tells, values), (), h.capture)
-        for h in (hints.get(name) for name in sorted(_FIRST, key=lambda name: name != "sender-log" or not facts.queue_id))
+        for h in (hints.get(name) for name in first)
         if h is not None
     )
 
@@ -158,8 +215,10 @@ def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> 
         ):
             continue
         values = problem_values(p)
+        if (name := p.unresolved or p.server) is not None:
+            values |= {"name": name, "unresolved": name}
         shown = {"sender-log"} if _log_is_shown(p, judged) else set()
-        wanted = _STANDING.get(_theme(p, belief.shares[0][0] if belief.shares else ""), ())
+        wanted = ("mailbox",) if _at_a_mailbox(p) else _STANDING.get(_theme(p, belief.shares[0][0] if belief.shares else ""), ())
         return [
             NextCapture(
                 fill(h.ask, values, command=True),
@@ -170,7 +229,7 @@ def _standing(judged: Judged, book: RuleBook, seen: set[str], *, any_: bool) -> 
             )
             for thing in wanted
             for h in book.captures
-            if (thing in h.yields or thing == h.capture) and h.capture not in seen | shown
+            if (thing in h.yields or thing == h.capture) and h.capture not in seen | shown and not _senseless(h, values, p)
         ][:2]
     return []
 
@@ -189,7 +248,11 @@ def _theme(p: Problem, top: str) -> str:
             return "connect-failure"
     if p.kind == "delivery-failure" and p.by == "local":
         return "local-failure"
-    return "refusal here" if p.kind == "refusal" and p.view == "receiving" else p.kind
+    if p.view == "receiving":
+        return {"refusal": "refusal here", "auth-failure": "login here"}.get(p.kind, p.kind)
+    if _nameless(p):
+        return "unknown name"
+    return "refused login" if p.stage == "AUTH" or top.startswith("auth-") else p.kind
 
 
 def _gain(o: Outcome, index: int, judged: Judged, voices: dict[int, list[Voice]]) -> float:

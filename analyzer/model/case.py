@@ -46,6 +46,9 @@ class Closing(msgspec.Struct, frozen=True):
     places: tuple[Place, ...] = ()
 
 
+MAILBOX_PORTS = frozenset({110, 143, 993, 995})  # POP3 and IMAP: mail is fetched there, not sent
+
+
 class Dialogue(msgspec.Struct, frozen=True, kw_only=True):
     """One SMTP connection, replayed (RFC 5321 3 and 4)."""
 
@@ -130,6 +133,21 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     not_after: str | None = None
     verify_code: int | None = None
     verify_text: str | None = None
+    problems: tuple[int, ...] = ()
+
+
+class Login(msgspec.Struct, frozen=True, kw_only=True):
+    """A user who got in, from one address: at a mail server, or at a mailbox (IMAP, POP3)."""
+
+    places: tuple[Place, ...]
+    where: Where = {}
+    complete: bool = True
+    user: str | None = None
+    client_ip: str | None = None
+    client_name: str | None = None
+    mechanism: str | None = None
+    format: str = ""
+    times: int = 1
     problems: tuple[int, ...] = ()
 
 
@@ -278,6 +296,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     records: tuple[Record, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     messages: tuple[Message, ...] = ()
+    logins: tuple[Login, ...] = ()
     problems: tuple[Problem, ...] = ()
     facts: Facts = Facts()
 
@@ -291,6 +310,7 @@ THINGS: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "record": ("records", Record),
     "certificate": ("certificates", Certificate),
     "message": ("messages", Message),
+    "login": ("logins", Login),
 }
 # The fields that say which question was asked: a join on them is answered *no* only by the same question.
 SUBJECTS: dict[str, tuple[str, ...]] = {

@@ -15,7 +15,7 @@ CASES = yaml.safe_load((Path(__file__).parent / "captures.yaml").read_text(encod
 # Nothing reads a server's settings yet: people do, who are asked for them.
 READ_BY_PEOPLE = {"settings"}
 # These bring problems of their own; what they decide is never open beforehand.
-ONLY_YES = {"connections", "queue", "log-where-it-waited"}
+ONLY_YES = {"connections", "queue", "log-where-it-waited", "mailbox"}
 
 
 def answers(texts, book, formats):
