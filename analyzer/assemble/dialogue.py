@@ -109,7 +109,7 @@ class _Replay:
             another = isinstance(event, ev.Connected) and event.probe == "yes" and event.port != self.port and self._tried_a_port()
             return self.talked or self.closed is not None or again or another
         if isinstance(event, ev.ConnectFailed):
-            return self.talked or self.probe == "yes"
+            return self.talked or self.closed is not None or self.probe == "yes"
         if isinstance(event, ev.Fact):
             return (self.closed is not None or bool(self.failed_dials)) and bool(event.server or event.server_ip)
         if self.closed is not None and isinstance(event, ev.Reply) and event.code in {220, 554, 421}:

@@ -32,7 +32,7 @@ _WORDS = {
     "time": "the time shown in the log",
     "queue_id": "its queue id",
     "provider": "the provider",
-    "port": "25",
+    "port": "the port that was dialled",
     "selector": "the selector",
     "ip": "the address",
     "zone": "the list",
@@ -49,6 +49,7 @@ _BLANKS = {  # in a letter, what the reader has to fill in
     "rcpt_to": "[recipient's address]",
     "domain": "[the domain]",
     "sender_domain": "[the sender's domain]",
+    "port": "[port]",
     "time": "[date, time and time zone]",
     "queue_id": "[queue id]",
 }
@@ -63,6 +64,7 @@ _OF_PORT: dict[str, Callable[[Any, bool], str | None]] = {
 }
 # What a shell reads as one plain word, in quotation marks or without. Anybody may name himself `$(reboot)`.
 _PLAIN = re.compile(r"[\w.%+=@:/,^\[\]][\w.%+=@:/,^\[\]-]*$")
+_PORT = re.compile(r"\b(?:TCP )?port $", re.IGNORECASE)
 _TLS_FIRST = 465  # where TLS comes first, unless a session on another port did so
 _ASIDE = re.compile(r" \(((?:\{\{[^{}]{1,60}\}\}(?:, )?){1,4})\)")  # " ({{ server_ip }}, {{ helo }})"
 
@@ -94,6 +96,8 @@ def fill(template: str, values: Mapping[str, Any], *, command: bool = False, let
         if value is None:
             words = _WORDS.get(found[1], found[1].replace("_", " "))
             known = "25" if found[1] == "port" else f"<{found[1].replace('_', '-')}>"
+            if found[1] == "port" and not inside and not letter and (named := _PORT.search(out[-1])):
+                out[-1] = out[-1][: named.start()]
             out.append(known if inside else _BLANKS.get(found[1], words) if letter else words)
         else:
             out.append(value)
