@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from analyzer.batch.gather import Gathered, Sought, gather, merge_gathered
-from analyzer.batch.incidents import Judgement, judgements
 from analyzer.batch.interrupt import whole
 from analyzer.batch.scan import Knowledge, scan
 from analyzer.batch.tally import Group, Key, Tally, Task, merge
@@ -19,6 +17,8 @@ from analyzer.errors import MailwhyError, UnreadableInput
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from analyzer.batch.gather import Gathered, Sought
+    from analyzer.batch.incidents import Judgement
     from analyzer.batch.trace import Searched
     from analyzer.model.rule import RuleBook
 
@@ -51,6 +51,8 @@ def _scan(task: Task, key: tuple[Any, ...]) -> Tally:
 
 
 def _gather(task: Task, sought: Sought, key: tuple[Any, ...]) -> Gathered:
+    from analyzer.batch.gather import gather
+
     return gather(task, sought, knowledge(*key))
 
 
@@ -93,6 +95,8 @@ class Local:
 
     def gather(self, tasks: Sequence[Task], sought: Sought, progress: Progress | None) -> Gathered:
         """The sum over *tasks*.  Raises `Interrupted` with what is known."""
+        from analyzer.batch.gather import Gathered, gather, merge_gathered
+
         total = Gathered()
         try:
             if self.jobs < 2 or len(tasks) < 2:
@@ -124,6 +128,8 @@ class Local:
 
     def judge(self, chosen: dict[Key, Group], gathered: Gathered, book: RuleBook, hosts: Collection[bytes]) -> dict[Key, Judgement]:
         """What the rules say of each shape; *hosts* are those that delivered mail."""
+        from analyzer.batch.incidents import judgements
+
         if self.jobs < 2 or len(chosen) < _FEW_SHAPES:
             return judgements(chosen, gathered, self.known.reader, book, hosts)
         found: dict[Key, Judgement] = {}
@@ -185,6 +191,8 @@ class Dask:
         progress: Progress | None,  # noqa: ARG002  (as `Local.gather`)
     ) -> Gathered:
         """The sum over *tasks*.  Raises `Interrupted` with what is known."""
+        from analyzer.batch.gather import Gathered, merge_gathered
+
         total = Gathered()
         try:
             shared = self.client.scatter(sought, broadcast=True, hash=False)  # type: ignore[no-untyped-call]
@@ -198,6 +206,8 @@ class Dask:
 
     def judge(self, chosen: dict[Key, Group], gathered: Gathered, book: RuleBook, hosts: Collection[bytes]) -> dict[Key, Judgement]:
         """What the rules say of each shape; *hosts* are those that delivered mail."""
+        from analyzer.batch.incidents import judgements
+
         return judgements(chosen, gathered, knowledge(*self.key).reader, book, hosts)
 
     def _results(self, futures: list[Any]) -> Iterator[Any]:

@@ -374,19 +374,24 @@ static inline u32 text_at(const Pair *texts, u32 count, u32 which, const u8 *blo
 }
 
 #ifdef WITH_AVX2
-/* As `few_find` from the place *at* on, so far as the longest text leads nowhere behind the block; *at*: how far that was. */
-FAST static u32 few_fast(const Pair *texts, u32 count, u32 longest, const u8 *block, u32 length, u32 *at) {
+/* As `few_find` from the place *at* on, so far as the longest text leads nowhere behind the block; *at*: how far that was.  *count* is
+ * known where this is compiled into each caller, so that what is compared with stays in registers. */
+FAST static inline __attribute__((always_inline)) u32 few_of(const Pair *texts, const u32 count, u32 longest, const u8 *block, u32 length,
+                                                             u32 *at) {
     __m256i one[MOST_FEW], other[MOST_FEW];
+    u32 ones[MOST_FEW], others[MOST_FEW];
     for (u32 i = 0; i < count; i++) {
-        one[i] = _mm256_set1_epi8((char)texts[i].text[texts[i].one]);
-        other[i] = _mm256_set1_epi8((char)texts[i].text[texts[i].other]);
+        ones[i] = texts[i].one;
+        others[i] = texts[i].other;
+        one[i] = _mm256_set1_epi8((char)texts[i].text[ones[i]]);
+        other[i] = _mm256_set1_epi8((char)texts[i].text[others[i]]);
     }
     for (; (u64)*at + longest + 31 <= length; *at += 32) {
         const u8 *from = block + *at;
         __m256i any = _mm256_setzero_si256();
         for (u32 i = 0; i < count; i++) {
-            __m256i a = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(from + texts[i].one)), one[i]);
-            __m256i b = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(from + texts[i].other)), other[i]);
+            __m256i a = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(from + ones[i])), one[i]);
+            __m256i b = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(from + others[i])), other[i]);
             any = _mm256_or_si256(any, _mm256_and_si256(a, b));
         }
         for (u32 may = (u32)_mm256_movemask_epi8(any); may; may &= may - 1) {
@@ -397,6 +402,19 @@ FAST static u32 few_fast(const Pair *texts, u32 count, u32 longest, const u8 *bl
         }
     }
     return MOST_FEW;
+}
+
+FAST static u32 few_fast(const Pair *texts, u32 count, u32 longest, const u8 *block, u32 length, u32 *at) {
+    switch (count) {
+    case 1: return few_of(texts, 1, longest, block, length, at);
+    case 2: return few_of(texts, 2, longest, block, length, at);
+    case 3: return few_of(texts, 3, longest, block, length, at);
+    case 4: return few_of(texts, 4, longest, block, length, at);
+    case 5: return few_of(texts, 5, longest, block, length, at);
+    case 6: return few_of(texts, 6, longest, block, length, at);
+    case 7: return few_of(texts, 7, longest, block, length, at);
+    default: return few_of(texts, MOST_FEW, longest, block, length, at);
+    }
 }
 #endif
 

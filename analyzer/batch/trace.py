@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST_IDS = 2_000
 MOST_LINES = 200_000
 _MOST_LEARNT = 50  # ids in one reading of a range: of more, the next reading takes care
-_SAMPLE = 1 << 16  # bytes
+_SAMPLE = 1 << 13  # bytes
 _ROUNDS = 12
 _INSIDE = re.compile(rb"[0-9A-Za-z]")
 _NO_ID = frozenset({None, "", "NOQUEUE", "000000"})
