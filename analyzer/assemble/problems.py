@@ -337,9 +337,8 @@ def _ending(d: Dialogue, common: dict[str, Any]) -> list[Problem]:
         return [Problem(kind="no-answer", stage=stage, by=None, answered="no", places=open_[0].places, **common)]
     if d.data_open and d.accepted is None:
         return [Problem(kind="no-answer", stage="MESSAGE-DATA", answered="no", places=d.places[-1:], **common)]
-    if (
-        d.connected == "yes" and not d.exchanges and d.tls is None and d.view != "receiving" and not d.other_words
-    ):  # a server waits for nobody's greeting
+    # A server waits for nobody's greeting.
+    if d.connected == "yes" and not d.exchanges and d.tls is None and d.view != "receiving" and not d.other_words:
         return [Problem(kind="no-answer", stage=GREETING, answered="no", places=d.where.get("connected", d.places[:1]), **common)]
     return []
 
@@ -459,15 +458,8 @@ def _log_of(a: ev.Attempt, troubles: Mapping[Place, ev.Trouble]) -> ev.Trouble |
     whom = a.rcpt_to.lower()
     names = {whom, whom.partition("@")[0]}
     near = sorted(range(-_NEAR, _NEAR + 1), key=abs)
-    told = (troubles.get(Place(a.place.source, a.place.line + lines)) for lines in near)
-    return next(
-        (
-            e
-            for e in told
-            if e and not _SEE_LOG.search(e.text or "") and names & set(re.split(r"[()<>, ]", f"{e.user or ''} {e.agent or ''}".lower()))
-        ),
-        None,
-    )
+    told = (e for lines in near if (e := troubles.get(Place(a.place.source, a.place.line + lines))) and not _SEE_LOG.search(e.text or ""))
+    return next((e for e in told if names & set(re.split(r"[()<>, ]", f"{e.user or ''} {e.agent or ''}".lower()))), None)
 
 
 def _complained(p: Problem, complaint: ev.Trouble | ev.TlsFailed, software: Mapping[str, str | None]) -> Problem:

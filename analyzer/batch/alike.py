@@ -33,9 +33,6 @@ _ALL = b"0123456789abcdefghijklmnopqrstuvwxyz"
 _THEIRS = b"3456789012" + b"defabc" + b"jklmnopqrstuvwxyzghi"  # those of hexadecimal numbers stay such
 _OTHER = bytes.maketrans(_ALL + _ALL[10:].upper(), _THEIRS + _THEIRS[10:].upper())
 _NUMBERS = {1: (b"0",), 3: (b"450", b"550")}  # that may mean something
-# The codes of replies, which sift.c takes for such whatever is learnt of them, where they do not stand in the stamp.
-_CODE = re.compile(rb"(?<![A-Za-z] )[245](?:[0-9]{2}|\.[0-9]{1,5}\.[0-9]{1,5})").fullmatch
-_STAMP = 24  # bytes
 _ONE_KIND = re.compile(rb"[0-9A-Za-z]+").fullmatch
 
 
@@ -107,7 +104,7 @@ def lane_of(line: bytes, lessons: Lessons) -> Lane | None:
     for n, token in enumerate(tokens):
         places.setdefault(n if token.same < 0 else token.same, []).append(token)
     text = tried.spans.get(_TEXT)
-    must += [t[:2] for t in tokens if t.start >= _STAMP and _CODE(line, t.start, t.end)]
+    must += [(t.start, t.end) for t in tokens if t.code]
     others = {
         n: _others(line, mine, text) for n, mine in places.items() if not any(a < t.end and t.start < z for t in mine for a, z in must)
     }

@@ -80,12 +80,12 @@ static int bytes_put(Bytes *b, const u8 *what, size_t n, u8 behind) {
 
 /* ---- where lines end ------------------------------------------------------------------------------------------------ */
 #define WINDOW 4096 /* bytes */
-#define LISTED 8 /* places of a mask are listed by so many */
+#define SPARE 4 /* places that may be written behind the last one */
 
 typedef struct {
     const u8 *block;
     u32 length, done, used, count; /* done: so far the block was searched */
-    u32 ends[WINDOW + LISTED];
+    u32 ends[WINDOW + SPARE];
 } Ends;
 
 static void ends_begin(Ends *e, const u8 *block, u32 length, u32 from) {
@@ -108,10 +108,11 @@ static u32 search_plainly(Ends *e) {
 
 static inline int is_fast(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt"); }
 
-/* The places of the ones in *may*, from *from* on, to *places*, where LISTED more have room than there are; how many there are. */
+/* The places of the ones in *may*, from *from* on, to *places*; how many there are.  *least* (SPARE at most) are written anyway, as most
+ * masks have no more, and that takes no branch. */
 FAST static inline u32 list_places(u64 may, u32 from, u32 least, u32 *places) {
     u32 n = (u32)__builtin_popcountll(may), k = 0;
-    for (; k < least; k++, may &= may - 1) places[k] = from + (u32)_tzcnt_u64(may); /* without a branch, as most have no more */
+    for (; k < least; k++, may &= may - 1) places[k] = from + (u32)_tzcnt_u64(may);
     for (; k < n; k++, may &= may - 1) places[k] = from + (u32)_tzcnt_u64(may);
     return n;
 }
@@ -326,7 +327,7 @@ FAST static int find_fast(const Texts *t, const u8 *block, u32 length, Finds *f)
         high[n] = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)t->high[n]));
     }
     u64 masks[WINDOW / 64];
-    u32 places[WINDOW + LISTED], at = 0, count;
+    u32 places[WINDOW + SPARE], at = 0, count;
     for (; (u64)at + 64 + MARGIN <= length; at += count * 64) {
         count = (length - at - MARGIN) / 64;
         if (count > WINDOW / 64) count = WINDOW / 64;
@@ -335,7 +336,7 @@ FAST static int find_fast(const Texts *t, const u8 *block, u32 length, Finds *f)
             masks[i] = may_begin(from, low, high) | (u64)may_begin(from + 32, low, high) << 32;
         }
         u32 some_places = 0, left = 0;
-        for (u32 i = 0; i < count; i++) some_places += list_places(masks[i], at + i * 64, 4, places + some_places);
+        for (u32 i = 0; i < count; i++) some_places += list_places(masks[i], at + i * 64, SPARE, places + some_places);
         for (u32 i = 0; i < some_places; i++) {
             places[left] = places[i];
             left += bit(t->begins, bit_of_begin(some(block + places[i], 8) & t->kept));
@@ -1037,6 +1038,11 @@ static int is_code(const u8 *line, u32 start, u32 n) {
     return dots ? dots == 2 && p[1] == '.' : n == 3;
 }
 
+/* Whether what *token* says is looked at whatever was learnt: it is a code, and does not belong to the stamp. */
+static int always_matters(const u8 *line, const Token *token) {
+    return token->start >= STAMP && is_code(line, token->start, token->end - token->start);
+}
+
 /* The tokens of a line and its form, of *size* bytes; -1 where it has too much of either. */
 static int tokens_of(const u8 *line, u32 n, Token *tokens, u8 *form, u32 *size) {
     int count = 0;
@@ -1161,16 +1167,17 @@ PUBLIC Lanes *lanes_new(const u8 *no_ids, u32 size, u32 count, u64 seed) {
     return NULL;
 }
 
-/* The tokens of *line*: start, end, and as which one before it is + 1; how many there are, -1 where they are too many. */
+/* The tokens of *line*: start, end, as which one before it is + 1, and whether it is a code; how many there are, -1 where they are too many. */
 PUBLIC int lane_tokens(const u8 *line, u32 length, u32 *out) {
     Token tokens[MOST_TOKENS];
     u8 form[MOST_LINE * 2 + 2 * STAMP];
     u32 size;
     int count = tokens_of(line, length, tokens, form, &size);
     for (int i = 0; i < count; i++) {
-        out[i * 3] = tokens[i].start;
-        out[i * 3 + 1] = tokens[i].end;
-        out[i * 3 + 2] = (u32)(tokens[i].same + 1);
+        out[i * 4] = tokens[i].start;
+        out[i * 4 + 1] = tokens[i].end;
+        out[i * 4 + 2] = (u32)(tokens[i].same + 1);
+        out[i * 4 + 3] = (u32)always_matters(line, &tokens[i]);
     }
     return count;
 }
@@ -1258,8 +1265,7 @@ PUBLIC int lanes_take(Lanes *l, const u8 *block, u32 length, const u32 *begins, 
         u32 used = 4, which = (u32)number;
         memcpy(key, &which, 4);
         for (int i = 0; i < found; i++)
-            if (lane->matters[i] ||
-                (tokens[i].same < 0 && tokens[i].start >= STAMP && is_code(line, tokens[i].start, tokens[i].end - tokens[i].start))) {
+            if (lane->matters[i] || (tokens[i].same < 0 && always_matters(line, &tokens[i]))) {
                 u32 m = tokens[i].end - tokens[i].start;
                 key[used] = (u8)i;
                 memcpy(key + used + 1, &m, 4);
@@ -1537,19 +1543,10 @@ PUBLIC u32 sift_stamp(void) {
 
 #ifdef WITH_AVX2
 FAST static u32 count_fast(const u8 *block, u32 length, u32 *done) {
-    const __m256i end = _mm256_set1_epi8('\n'), zero = _mm256_setzero_si256();
-    __m256i all = zero;
-    u32 i = 0;
-    while (length - i >= 32) {
-        __m256i some_ends = zero;
-        for (u32 n = 0; n < 255 && length - i >= 32; n++, i += 32)
-            some_ends = _mm256_sub_epi8(some_ends, _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(block + i)), end));
-        all = _mm256_add_epi64(all, _mm256_sad_epu8(some_ends, zero));
-    }
+    u32 lines = 0, i = 0;
+    for (; length - i >= 32; i += 32) lines += (u32)__builtin_popcount(ends_at(block + i));
     *done = i;
-    u64 sums[4];
-    _mm256_storeu_si256((__m256i *)sums, all);
-    return (u32)(sums[0] + sums[1] + sums[2] + sums[3]);
+    return lines;
 }
 #endif
 

@@ -311,11 +311,12 @@ def anchored(search: Search, names: frozenset[bytes], tails: frozenset[bytes], w
 
 
 class Token(NamedTuple):
-    """Where a token of a line stands, and as which one before it is; -1: as none."""
+    """Where a token of a line stands, as which one before it is (-1: as none), and whether it is a code, which matters whatever is learnt."""
 
     start: int
     end: int
     same: int
+    code: bool
 
 
 def tokens_of(line: bytes) -> list[Token] | None:
@@ -323,9 +324,11 @@ def tokens_of(line: bytes) -> list[Token] | None:
 
     None where the line is too long.
     """
-    found = array("I", bytes(4 * 3 * MOST_TOKENS))
+    found = array("I", bytes(4 * 4 * MOST_TOKENS))
     count = _C.lane_tokens(line, len(line), found.buffer_info()[0])
-    return [Token(found[n], found[n + 1], found[n + 2] - 1) for n in range(0, 3 * count, 3)] if count >= 0 else None
+    if count < 0:
+        return None
+    return [Token(found[n], found[n + 1], found[n + 2] - 1, bool(found[n + 3])) for n in range(0, 4 * count, 4)]
 
 
 MOST_TOKENS = 100

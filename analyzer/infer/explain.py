@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from analyzer.assemble.names import address_of
 from analyzer.expressions import re
 from analyzer.infer.certainty import Voice, combine, contested
 from analyzer.infer.conditions import NO, UNKNOWN, Result
@@ -28,8 +29,6 @@ _OPEN = 0.35  # the share of "something else" from which on a cause that nobody 
 
 _OF_SENDING = frozenset({"dialogue", "connections", "delivery", "queue"})  # what a capture yields that a mailbox has no part in
 _FETCHERS = frozenset({"imap-pop", "fetchmail", "getmail"})
-
-
 _FETCHING = re.compile(r"(?i)\b(?:imaps?|pop3s?|incoming)\b")
 _PORT_BETWEEN_SERVERS = 25
 
@@ -100,7 +99,7 @@ _NO_SERVER_SAW_IT = frozenset({"refused", "timed-out", "unreachable", "name-not-
 
 def _senseless(hint: CaptureHint, values: dict[str, Any], p: Problem) -> bool:
     """Whether a capture has nothing to show here: records of an address, the log of a server that was never reached, SMTP at a mailbox."""
-    if hint.capture in _ASKS_OF_A_NAME and _is_address(values.get("name") or values.get("domain")):
+    if hint.capture in _ASKS_OF_A_NAME and address_of(str(values.get("name") or values.get("domain"))):
         return True
     nothing_to_search = not {"queue_id", "client_ip", "rcpt_to"} & {n for n, v in values.items() if v}
     match hint.capture:
@@ -118,16 +117,6 @@ def _senseless(hint: CaptureHint, values: dict[str, Any], p: Problem) -> bool:
 def _nameless(p: Problem) -> bool:
     """Whether the server's name led to no address, so that there is nothing to speak to."""
     return p.kind == "connect-failure" and p.reason in {"name-not-found", "name-temporary"}
-
-
-def _is_address(name: object) -> bool:
-    import ipaddress
-
-    try:
-        ipaddress.ip_address(str(name).strip("[]"))
-    except ValueError:
-        return False
-    return True
 
 
 def _unaddressed(judged: Judged, book: RuleBook) -> NextCapture | None:

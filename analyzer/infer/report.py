@@ -96,8 +96,10 @@ _MOST_WORDS, _LEAST_WORDS = 60, 12  # words of a text; characters that are enoug
 
 def words_in(line: str, text: str) -> tuple[int, int]:
     """Where *text* stands in *line*, and how long it is there: a reply of several lines has its codes between its words.  0, 0: nowhere."""
-    if not text or (at := line.find(text)) >= 0:
-        return (at, len(text)) if text else (0, 0)
+    if not text:
+        return 0, 0
+    if (at := line.find(text)) >= 0:
+        return at, len(text)
     words = text.split()[:_MOST_WORDS]
     for n in range(len(words) - 1, 0, -1):
         begin = " ".join(words[:n])
@@ -105,8 +107,8 @@ def words_in(line: str, text: str) -> tuple[int, int]:
             break
         if (at := line.find(begin)) >= 0:
             ends = (" ".join(words[m:]) for m in range(n, len(words)))
-            end = next((line.find(e, at + len(begin)) + len(e) for e in ends if len(e) >= _LEAST_WORDS and e in line[at + len(begin) :]), 0)
-            return at, max(end - at, len(begin))
+            found = ((line.find(end, at + len(begin)), len(end)) for end in ends if len(end) >= _LEAST_WORDS)
+            return at, next((stop + length - at for stop, length in found if stop >= 0), len(begin))
     return 0, 0
 
 

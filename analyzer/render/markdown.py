@@ -26,11 +26,8 @@ def render(report: Report, **_options: Any) -> str:
     if report.verdict == "healthy":
         parts += [f"- {escape(f.because or f.title)}" for f in fine[:5]] + [""]
         noticed = [f for f in report.findings if f.kind == "harmless"]
-        parts += (
-            ["**Noticed, and no hindrance to mail**", "", *(f"- {escape(f.because or f.title)}" for f in noticed[:3]), ""]
-            if noticed
-            else []
-        )
+        if noticed:
+            parts += ["**Noticed, and no hindrance to mail**", "", *(f"- {escape(f.because or f.title)}" for f in noticed[:3]), ""]
     parts.append(f"_mailwhy {report.mailwhy}, rules {report.rules_version}; {report.coverage.lines} lines read_")
     return _bounded("\n".join(parts) + "\n")
 
